@@ -1,0 +1,251 @@
+"""Study -> plan. Pure: the same study gives the same plan, on any machine.
+
+Owns the walk from experiments over legs to stages: which stretches of training are the same work, where a trunk is
+cut so that shorter horizons branch off, what is evaluated on what. Does not know rows, weights, devices or folders.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+from regimen.errors import UsageError
+from regimen.plan.cohorts import form_cohorts
+from regimen.plan.cost import schedule_bars
+from regimen.plan.evaluations import Evaluations
+from regimen.plan.fingerprint import fingerprint
+from regimen.plan.plan import Plan, PlannedExperiment, Stage
+from regimen.plan.stages import LegSpec, PrepareSpec, TrainSpec
+from regimen.study import Study, unknown_name
+from regimen.study.schema import Experiment, Leg
+from regimen.study.study import FULL
+
+DEFAULT_WIDTH = 8
+
+
+@dataclass(frozen=True)
+class _Leg:
+    """A compiled leg: its spec, the step its constant part ends at, its horizon."""
+
+    spec: LegSpec
+    key: str
+    stable: int
+    horizon: int
+
+
+@dataclass
+class _Trunks:
+    """Where each trunk is cut: the fork points of the whole study, so that every track cuts alike."""
+
+    forks: dict[str, set[int]] = field(default_factory=dict)
+
+    def add(self, leg: _Leg) -> None:
+        self.forks.setdefault(leg.key, set()).add(leg.stable)
+
+    def cuts(self, leg: _Leg) -> list[int]:
+        """The ends of the trunk's pieces up to this leg's fork."""
+        return [step for step in sorted(self.forks[leg.key]) if 0 < step <= leg.stable]
+
+
+def compile_plan(
+    study: Study,
+    *,
+    track: str = FULL,
+    only: Sequence[str] = (),
+    tasks: Sequence[str] = (),
+    eval_items: int | None = None,
+    sharing: bool = True,
+    cohort_width: int = DEFAULT_WIDTH,
+    gpus: int = 1,
+) -> Plan:
+    """Compiles the experiments of a track (or those matching `only`, with what they start from).
+
+    `tasks` limits the evaluations, `eval_items` the items of each. Raises UsageError for unknown names.
+    """
+    _check_counts(cohort_width=cohort_width, gpus=gpus, eval_items=eval_items)
+    chosen = _select(study, track, only)
+    compiler = _Compiler(study, sharing)
+    evaluations = Evaluations(study, tasks, eval_items)
+    planned = [compiler.plan(experiment, evaluations) for experiment in chosen]
+    if any(p.experiment.legs for p in planned):
+        reference = evaluations.references(p.experiment for p in planned)
+    else:
+        reference = {}
+    stages: dict[str, Stage] = {**evaluations.items}
+    tests = tuple(evaluations.test_items())
+    for spec in compiler.prepares.values():
+        stages[spec.fingerprint] = spec.model_copy(update={"tests": tests})
+    stages |= compiler.trainings
+    stages |= evaluations.stages
+    steps_to_run = sum(stage.steps for stage in compiler.trainings.values())
+    return Plan(
+        study=study,
+        track=track,
+        experiments=tuple(planned),
+        stages=stages,
+        cohorts=form_cohorts(stages, cohort_width),
+        reference=reference,
+        steps_to_run=steps_to_run,
+        gantt=schedule_bars(study, planned, gpus),
+        steps_per_gpu_hour=study.cost.steps_per_gpu_hour,
+    )
+
+
+def _check_counts(**counts: int | None) -> None:
+    for name, value in counts.items():
+        if value is not None and value < 1:
+            raise UsageError(f"--{name.replace('_', '-')} is {value}; it must be at least 1")
+
+
+def _select(study: Study, track: str, only: Sequence[str]) -> tuple[Experiment, ...]:
+    within = study.track(track)
+    if not only:
+        return within
+    by_id = {experiment.id: experiment for experiment in study.experiments}
+    wanted: set[str] = set()
+    for pattern in only:
+        matched = [e.id for e in (within if pattern not in by_id else study.experiments) if fnmatchcase(e.id, pattern)]
+        if not matched:
+            raise unknown_name("experiment", pattern, by_id)
+        wanted.update(matched)
+    for name in list(wanted):
+        start = by_id[name].start_from
+        while start is not None:
+            wanted.add(start)
+            start = by_id[start].start_from
+    return tuple(experiment for experiment in study.experiments if experiment.id in wanted)
+
+
+class _Compiler:
+    """Compiles experiments one after another; every leg of the study is known before the first."""
+
+    def __init__(self, study: Study, sharing: bool):
+        self._study = study
+        self._sharing = sharing
+        self._legs: dict[str, list[_Leg]] = {}
+        self._trunks = _Trunks()
+        self._prepares: dict[tuple[str, str], PrepareSpec] = {}
+        self.prepares: dict[str, PrepareSpec] = {}
+        self.trainings: dict[str, TrainSpec] = {}
+        for experiment in study.experiments:
+            self._legs[experiment.id] = self._compile_legs(experiment)
+
+    def plan(self, experiment: Experiment, evaluations: Evaluations) -> PlannedExperiment:
+        """Adds the experiment's stages and returns what it is made of."""
+        trainings: list[str] = []
+        ends: list[str] = []
+        for leg in self._legs[experiment.id]:
+            pieces = self._pieces(experiment, leg)
+            trainings += [piece.fingerprint for piece in pieces]
+            ends.append(pieces[-1].fingerprint)
+            for name in leg.spec.mixture:
+                spec = self._prepare(name, leg.spec.kind)
+                self.prepares[spec.fingerprint] = spec
+        main, extra = evaluations.of(experiment, ends, [leg.spec for leg in self._legs[experiment.id]])
+        steps = experiment.steps
+        cost = self._study.cost
+        return PlannedExperiment(
+            experiment=experiment,
+            steps=steps,
+            gpu_hours=steps / cost.steps_per_gpu_hour if steps else cost.baseline_gpu_hours,
+            fast_track=self._in_fast_track(experiment),
+            trainings=tuple(trainings),
+            ends=tuple(ends),
+            evaluations=main,
+            extra_evaluations=extra,
+        )
+
+    def _in_fast_track(self, experiment: Experiment) -> bool:
+        return any(fnmatchcase(experiment.id, pattern) for pattern in self._study.tracks.get("fast", ()))
+
+    def _compile_legs(self, experiment: Experiment) -> list[_Leg]:
+        before = self._legs[experiment.start_from][-1] if experiment.start_from else None
+        legs: list[_Leg] = []
+        for leg in experiment.legs:
+            compiled = self._compile_leg(experiment, leg, before)
+            self._trunks.add(compiled)
+            legs.append(compiled)
+            before = compiled
+        return legs
+
+    def _compile_leg(self, experiment: Experiment, leg: Leg, before: _Leg | None) -> _Leg:
+        study = self._study
+        adapter = study.adapter_of(experiment)
+        start = self._end(before) if before else None
+        merges = before is not None and study.schedule.chain == "merge_then_new"
+        spec = LegSpec(
+            base=study.base,
+            adapter=adapter,
+            kind=leg.kind,
+            mixture=leg.mixture,
+            sources={name: self._prepare(name, leg.kind).fingerprint for name in leg.mixture},
+            batch=study.batch,
+            schedule=study.schedule,
+            learning_rate=experiment.learning_rate or getattr(study.schedule.learning_rate, leg.kind),
+            seed=study.seed_of(experiment),
+            start=start,
+            merged=(*before.spec.merged, start) if before and merges and start else (),
+            alone=None if self._sharing else experiment.id,
+        )
+        stable = stable_steps(leg.steps, study.schedule.cooldown)
+        return _Leg(spec, fingerprint(spec.identity), stable, leg.steps)
+
+    def _end(self, leg: _Leg) -> str:
+        return self._cooldown("", leg, None).fingerprint
+
+    def _prepare(self, name: str, form: str) -> PrepareSpec:
+        key = (name, form)
+        if key not in self._prepares:
+            study = self._study
+            self._prepares[key] = PrepareSpec.model_validate(
+                {
+                    "label": f"{name}-{form}",
+                    "source_name": name,
+                    "source": study.sources[name],
+                    "form": form,
+                    "batch": study.batch,
+                    "base": study.base,
+                    "data": study.data,
+                    "seed": study.seed,
+                }
+            )
+        return self._prepares[key]
+
+    def _pieces(self, experiment: Experiment, leg: _Leg) -> list[TrainSpec]:
+        """The trunk's pieces and the cooldown of one leg, each known by the first experiment that needs it."""
+        pieces: list[TrainSpec] = []
+        parent: str | None = None
+        first = 0
+        for cut in self._trunks.cuts(leg):
+            spec = TrainSpec(
+                label=f"{experiment.id}-trunk",
+                leg=leg.spec,
+                part="trunk",
+                first_step=first,
+                last_step=cut,
+                parent=parent,
+            )
+            pieces.append(self._keep(spec))
+            parent, first = spec.fingerprint, cut
+        pieces.append(self._keep(self._cooldown(f"{experiment.id}-cooldown", leg, parent)))
+        return pieces
+
+    def _cooldown(self, label: str, leg: _Leg, parent: str | None) -> TrainSpec:
+        return TrainSpec(
+            label=label,
+            leg=leg.spec,
+            part="cooldown",
+            first_step=leg.stable,
+            last_step=leg.horizon,
+            parent=parent,
+        )
+
+    def _keep(self, spec: TrainSpec) -> TrainSpec:
+        return self.trainings.setdefault(spec.fingerprint, spec)
+
+
+def stable_steps(steps: int, cooldown: float) -> int:
+    """The step at which the constant part ends: floor((1 - cooldown) * steps), exact for decimal shares."""
+    return math.floor(round((1 - cooldown) * steps, 6))

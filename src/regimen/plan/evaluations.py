@@ -1,0 +1,122 @@
+"""Which end points are evaluated on which tasks.
+
+Owns the rule: a baseline on its one task (at each number of shots), a trained experiment on every main task, on the
+own tasks of the sources it trained on and on the text tasks; the end of an inner leg on the tasks of what it
+trained; the base as it is wherever a trained experiment is compared with it. Does not know scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from regimen.plan.stages import EvaluateSpec, ItemsSpec, LegSpec
+from regimen.study import Study, unknown_name
+from regimen.study.schema import Experiment, Task
+
+
+class Evaluations:
+    """Collects evaluate and items stages while experiments are compiled."""
+
+    def __init__(self, study: Study, only: Sequence[str], items: int | None):
+        for name in only:
+            if name not in study.tasks:
+                raise unknown_name("task", name, study.tasks)
+        self._study = study
+        self._only = frozenset(only)
+        self._cap = items
+        self.items: dict[str, ItemsSpec] = {}
+        self.stages: dict[str, EvaluateSpec] = {}
+
+    def of(
+        self, experiment: Experiment, ends: Sequence[str], legs: Sequence[LegSpec]
+    ) -> tuple[dict[str, str], dict[str, str]]:
+        """({main task: stage}, {other: stage}) of one experiment; other keys are tasks, "task@leg", "task:5-shot"."""
+        if experiment.task is not None:
+            return self._baseline(experiment.id, experiment.task)
+        trained = {source for leg in legs for source in leg.mixture}
+        main: dict[str, str] = {}
+        extra: dict[str, str] = {}
+        for name, task in self._wanted(trained).items():
+            label = f"{experiment.id}-{name}"
+            stage = self._add(label, name, ends[-1], legs[-1])
+            (main if task.panel == "main" else extra)[name] = stage
+        for number, (end, leg) in enumerate(zip(ends[:-1], legs[:-1], strict=True), start=1):
+            for name in self._tasks_of(set(leg.mixture)):
+                label = f"{experiment.id}-leg{number}-{name}"
+                extra[f"{name}@{number}"] = self._add(label, name, end, leg)
+        return main, extra
+
+    def references(self, experiments: Iterable[Experiment]) -> dict[str, str]:
+        """The base on every own and text task that one of the experiments is evaluated on: {task: stage}."""
+        trained = {
+            source for experiment in experiments for leg in experiment.legs for source in leg.mixture
+        }
+        wanted = self._wanted(trained)
+        return {
+            name: self._add(f"zero-shot-{name}", name, None, None)
+            for name, task in wanted.items()
+            if task.panel != "main"
+        }
+
+    def test_items(self) -> list[str]:
+        """The items stages that training rows are cleaned against: every task's, text tasks' apart."""
+        return [key for key, spec in self.items.items() if spec.task.panel != "text" and spec.shots == 0]
+
+    def _baseline(self, experiment: str, task: str) -> tuple[dict[str, str], dict[str, str]]:
+        main: dict[str, str] = {}
+        extra: dict[str, str] = {}
+        if self._only and task not in self._only:
+            return main, extra
+        for shots in self._study.evaluation.baseline_shots:
+            if shots == 0:
+                main[task] = self._add(experiment, task, None, None)
+            elif self._study.sources[self._study.tasks[task].source[0]].split is not None:
+                label = f"{experiment}-{shots}-shot"
+                extra[f"{task}:{shots}-shot"] = self._add(label, task, None, None, shots)
+        return main, extra
+
+    def _wanted(self, trained: set[str]) -> dict[str, Task]:
+        return {
+            name: task
+            for name, task in self._study.tasks.items()
+            if (task.panel != "own" or trained & set(task.source)) and (not self._only or name in self._only)
+        }
+
+    def _tasks_of(self, sources: set[str]) -> list[str]:
+        return [
+            name
+            for name, task in self._wanted(sources).items()
+            if sources & set(task.source)
+        ]
+
+    def _add(
+        self, label: str, name: str, trained: str | None, leg: LegSpec | None, shots: int = 0
+    ) -> str:
+        study = self._study
+        task = study.tasks[name]
+        caps = [cap for cap in (self._cap or study.evaluation.items, task.items) if cap is not None]
+        items = ItemsSpec(
+            label=f"{name}-{shots}-shot" if shots else name,
+            task_name=name,
+            task=task,
+            sources={source: study.sources[source] for source in task.source},
+            cap=min(caps) if caps else None,
+            data=study.data,
+            seed=study.seed,
+            shots=shots,
+        )
+        self.items.setdefault(items.fingerprint, items)
+        stage = EvaluateSpec(
+            label=label,
+            base=study.base,
+            trained=trained,
+            adapter=leg.adapter if leg else None,
+            merged=leg.merged if leg else (),
+            task_name=name,
+            task=task,
+            items=items.fingerprint,
+            context=study.evaluation.context,
+            generate=study.evaluation.generate,
+            shots=shots,
+        )
+        return self.stages.setdefault(stage.fingerprint, stage).fingerprint

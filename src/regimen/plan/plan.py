@@ -1,0 +1,150 @@
+"""What a compiled plan holds, and its JSON.
+
+Owns the plan's shape: experiments, stages, cohorts, totals, Gantt. Does not know how it is compiled or carried out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from regimen.plan.stages import EvaluateSpec, ItemsSpec, PrepareSpec, TrainSpec
+from regimen.study import Study
+from regimen.study.schema import Experiment
+
+Stage = PrepareSpec | ItemsSpec | TrainSpec | EvaluateSpec
+
+
+@dataclass(frozen=True)
+class PlannedExperiment:
+    """One experiment with the stages it is made of, in order; `ends` holds the last train stage of each leg."""
+
+    experiment: Experiment
+    steps: int
+    gpu_hours: float
+    fast_track: bool
+    trainings: tuple[str, ...]
+    ends: tuple[str, ...]
+    evaluations: dict[str, str]
+    extra_evaluations: dict[str, str]
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Train stages, then evaluations."""
+        return (*self.trainings, *self.evaluations.values(), *self.extra_evaluations.values())
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Stages of one kind and shape that are carried out together; fixed at compile time."""
+
+    id: str
+    kind: str
+    stages: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bar of a Gantt chart, in hours from the start."""
+
+    label: str
+    phase: str
+    start_hour: float
+    end_hour: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study compiled for one track: everything that is to be done, and what it costs by the plan's rate."""
+
+    study: Study
+    track: str
+    experiments: tuple[PlannedExperiment, ...]
+    stages: dict[str, Stage]
+    cohorts: tuple[Cohort, ...]
+    reference: dict[str, str]
+    steps_to_run: int
+    gantt: tuple[Bar, ...]
+    steps_per_gpu_hour: float
+    rate_source: str = "the plan's rate"
+    notes: tuple[str, ...] = field(default=())
+
+    @cached_property
+    def cohort_of(self) -> dict[str, str]:
+        """Stage fingerprint -> cohort id."""
+        return {stage: cohort.id for cohort in self.cohorts for stage in cohort.stages}
+
+    def trainings(self) -> Iterator[TrainSpec]:
+        """The train stages, each after the stages it begins from."""
+        return (stage for stage in self.stages.values() if isinstance(stage, TrainSpec))
+
+    @property
+    def totals(self) -> dict[str, Any]:
+        """Experiments, steps and GPU-hours, planned and to run, and by phase."""
+        by_phase: dict[str, dict[str, float]] = {}
+        for planned in self.experiments:
+            phase = by_phase.setdefault(planned.experiment.phase, {"experiments": 0, "gpu_hours": 0.0})
+            phase["experiments"] += 1
+            phase["gpu_hours"] = round(phase["gpu_hours"] + planned.gpu_hours, 6)
+        baselines = sum(p.gpu_hours for p in self.experiments if not p.experiment.legs)
+        return {
+            "experiments": len(self.experiments),
+            "steps_planned": sum(planned.steps for planned in self.experiments),
+            "steps_to_run": self.steps_to_run,
+            "gpu_hours_planned": round(sum(planned.gpu_hours for planned in self.experiments), 6),
+            "gpu_hours_to_run": round(self.steps_to_run / self.steps_per_gpu_hour + baselines, 6),
+            "rate": {"steps_per_gpu_hour": self.steps_per_gpu_hour, "source": self.rate_source},
+            "by_phase": by_phase,
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """The document that `regimen plan --json` prints."""
+        return {
+            "study": self.study.study,
+            "profile": self.study.profile,
+            "track": self.track,
+            "experiments": [_experiment_json(planned) for planned in self.experiments],
+            "stages": [self._stage_json(stage) for stage in self.stages.values()],
+            "totals": self.totals,
+            "gantt": [bar.__dict__ for bar in self.gantt],
+            "notes": list(self.notes),
+        }
+
+    def _stage_json(self, stage: Stage) -> dict[str, Any]:
+        train = stage if isinstance(stage, TrainSpec) else None
+        return {
+            "fingerprint": stage.fingerprint,
+            "kind": stage.kind,
+            "label": stage.label,
+            "parent": (train.parent or train.leg.start) if train else None,
+            "part": train.part if train else None,
+            "first_step": train.first_step if train else 0,
+            "last_step": train.last_step if train else 0,
+            "cohort": self.cohort_of.get(stage.fingerprint),
+        }
+
+
+def _experiment_json(planned: PlannedExperiment) -> dict[str, Any]:
+    experiment = planned.experiment
+    return {
+        "id": experiment.id,
+        "phase": experiment.phase,
+        "title": experiment.title,
+        "kind": experiment.kind,
+        "steps": planned.steps,
+        "start_from": experiment.start_from,
+        "legs": [
+            {
+                "kind": leg.kind,
+                "mixture": [{"source": name, "weight": weight} for name, weight in leg.mixture.items()],
+                "steps": leg.steps,
+            }
+            for leg in experiment.legs
+        ],
+        "gpu_hours": round(planned.gpu_hours, 6),
+        "fast_track": planned.fast_track,
+        "stages": list(planned.stages),
+        "evaluations": list(planned.evaluations),
+    }

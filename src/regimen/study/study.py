@@ -1,0 +1,186 @@
+"""A whole study, resolved: every shorthand unfolded, one profile's values put in, every name checked.
+
+Owns `Study` and the checks between its parts. Does not know files, plans or rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from regimen.errors import UsageError
+from regimen.study.questions import Contrast, Gate, Question
+from regimen.study.schema import (
+    Adapter,
+    Base,
+    Batch,
+    Cost,
+    Evaluation,
+    Experiment,
+    Frozen,
+    Name,
+    Phase,
+    Schedule,
+    Source,
+    Task,
+)
+
+FULL = "full"
+
+
+class Study(Frozen):
+    """What is asked, as literals only. `data` "miniature" reads the package's own small copies of the sources."""
+
+    study: Name
+    title: str = ""
+    profile: str = FULL
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 17
+    data: Literal["hub", "miniature"] = "hub"
+    base: Base
+    adapter: Adapter = Adapter()
+    batch: Batch = Batch()
+    schedule: Schedule
+    evaluation: Evaluation = Evaluation()
+    cost: Cost = Cost()
+    phases: dict[str, Phase]
+    sources: dict[Name, Source]
+    tasks: dict[Name, Task]
+    experiments: tuple[Experiment, ...]
+    tracks: dict[str, tuple[str, ...]]
+    questions: dict[str, Question[Contrast]] = Field(default_factory=dict)
+    gate: Gate | None = None
+
+    def experiment(self, name: str) -> Experiment:
+        """The experiment of that id; raises UsageError naming the nearest ids."""
+        for experiment in self.experiments:
+            if experiment.id == name:
+                return experiment
+        raise UsageError(_unknown("experiment", name, [e.id for e in self.experiments]))
+
+    def track(self, name: str) -> tuple[Experiment, ...]:
+        """The experiments of a track, in the study's order; raises UsageError for an unknown track."""
+        if name not in self.tracks:
+            raise UsageError(_unknown("track", name, self.tracks))
+        patterns = self.tracks[name]
+        return tuple(e for e in self.experiments if any(fnmatchcase(e.id, p) for p in patterns))
+
+    def panel(self, name: str) -> dict[str, Task]:
+        """The tasks of one panel ("main", "own", "text"), in order."""
+        return {key: task for key, task in self.tasks.items() if task.panel == name}
+
+    def adapter_of(self, experiment: Experiment) -> Adapter:
+        """The experiment's own adapter settings, or the study's."""
+        return experiment.adapter or self.adapter
+
+    def seed_of(self, experiment: Experiment) -> int:
+        """The experiment's own seed, or the study's."""
+        return self.seed if experiment.seed is None else experiment.seed
+
+
+def _unknown(what: str, name: str, known: Iterable[str]) -> str:
+    from difflib import get_close_matches
+
+    names = list(known)
+    near = get_close_matches(name, names, n=3) or names[:12]
+    more = "" if len(near) == len(names) or len(names) <= len(near) else ", ..."
+    return f"no {what} {name!r}; there is {', '.join(near)}{more}"
+
+
+def unknown_name(what: str, name: str, known: Iterable[str]) -> UsageError:
+    """The error for a name that is not known, with the nearest that are."""
+    return UsageError(_unknown(what, name, known))
+
+
+def faults_of(study: Study) -> list[tuple[tuple[str, ...], str]]:
+    """Faults between the parts of a study, each with the path of the part it stands in."""
+    return [
+        *_source_faults(study),
+        *_task_faults(study),
+        *_experiment_faults(study),
+        *_track_faults(study),
+    ]
+
+
+def _source_faults(study: Study) -> list[tuple[tuple[str, ...], str]]:
+    faults = []
+    for name, source in study.sources.items():
+        for other in source.held_out.not_in if source.held_out else ():
+            if other not in study.sources:
+                faults.append((("sources", name, "held_out"), f"no source {other!r} in this study"))
+    return faults
+
+
+def _task_faults(study: Study) -> list[tuple[tuple[str, ...], str]]:
+    faults: list[tuple[tuple[str, ...], str]] = []
+    for name, task in study.tasks.items():
+        for source_name in task.source:
+            source = study.sources.get(source_name)
+            place = ("tasks", name, "source")
+            if source is None:
+                faults.append((place, f"no source {source_name!r} in this study"))
+            elif source.held_out is None:
+                faults.append((place, f"the source {source_name!r} has no `held_out` rows to test on"))
+            elif task.scoring == "choice" and source.form.label is None and source.form.options is None:
+                faults.append((place, f"{source_name!r} has neither `label` nor `options` to choose from"))
+            elif task.scoring in ("generation", "execution") and source.form.prompt is None:
+                faults.append((place, f"the form of {source_name!r} has no `prompt`"))
+    return faults
+
+
+def _experiment_faults(study: Study) -> list[tuple[tuple[str, ...], str]]:
+    faults: list[tuple[tuple[str, ...], str]] = []
+    seen: set[str] = set()
+    for experiment in study.experiments:
+        place = ("experiments", experiment.id)
+        if experiment.id in seen:
+            faults.append((place, "this id stands twice"))
+        if experiment.start_from is not None and experiment.start_from not in seen:
+            known = any(e.id == experiment.start_from for e in study.experiments)
+            why = "must stand before it" if known else "is no experiment of this study"
+            faults.append((place, f"`start_from` {experiment.start_from!r} {why}"))
+        seen.add(experiment.id)
+        if (experiment.task is None) == (not experiment.legs):
+            faults.append((place, "needs either a `task` (a baseline) or legs (a training)"))
+        if experiment.task is not None and experiment.task not in study.tasks:
+            faults.append((place, f"no task {experiment.task!r} in this study"))
+        if study.phases and experiment.phase not in study.phases:
+            faults.append((place, f"no phase {experiment.phase!r}; the phases are {', '.join(study.phases)}"))
+        for leg in experiment.legs:
+            faults += [(place, fault) for fault in _leg_faults(study, leg.kind, list(leg.mixture))]
+    return faults
+
+
+def _leg_faults(study: Study, kind: str, mixture: list[str]) -> list[str]:
+    faults = []
+    for name in mixture:
+        source = study.sources.get(name)
+        if source is None:
+            faults.append(_unknown("source", name, study.sources))
+        elif source.split is None:
+            faults.append(f"the source {name!r} has no training split")
+        elif kind == "finetune" and source.form.prompt is None:
+            faults.append(f"the source {name!r} has no prompt and answer to fine-tune on")
+    return faults
+
+
+def _track_faults(study: Study) -> list[tuple[tuple[str, ...], str]]:
+    faults: list[tuple[tuple[str, ...], str]] = []
+    for name, phase in study.phases.items():
+        faults += [
+            (("phases", name, "after"), f"no phase {other!r} in this study")
+            for other in phase.after
+            if other not in study.phases
+        ]
+    for name, patterns in study.tracks.items():
+        chosen = {e.id for e in study.track(name)}
+        for pattern in patterns:
+            if not any(fnmatchcase(e.id, pattern) for e in study.experiments):
+                faults.append((("tracks", name), f"{pattern!r} matches no experiment"))
+        for experiment in study.experiments:
+            start = experiment.start_from
+            if experiment.id in chosen and start is not None and start not in chosen:
+                faults.append((("tracks", name), f"{experiment.id!r} continues {start!r}, which is not in it"))
+    return faults

@@ -1,0 +1,111 @@
+"""Row templates: Jinja in a sandbox, with a few filters of the trade.
+
+Owns the environment in which a study's templates are checked and rendered. Templates come from strangers: they
+run in Jinja's immutable sandbox, see the row's columns and nothing else, and a missing column is an error. Does
+not know sources, forms or rows.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Sequence
+from functools import cache
+
+from jinja2 import StrictUndefined, Template, TemplateSyntaxError
+from jinja2 import nodes as jinja_nodes
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def table_rows(text: str) -> str:
+    """Turns HTML tables inside `text` into lines of cells parted by " | " (the form of FinGPT's ConvFinQA)."""
+    text = re.sub(r"</tr>\s*", "\n", re.sub(r"<table[^>]*>|</table>|<tr[^>]*>", "\n", text))
+    text = re.sub(r"</t[dh]>\s*<t[dh][^>]*>", " | ", text)
+    return re.sub(r"\n{2,}", "\n", re.sub(r"</?t[dh][^>]*>", "", text))
+
+
+def drop_calculations(text: str) -> str:
+    """Removes GSM8K's calculator marks, "<<3*4=12>>"."""
+    return re.sub(r"<<[^<>]*>>", "", text)
+
+
+def entities(tags: Sequence[str | int], tokens: Sequence[str], names: Sequence[str] = ()) -> list[tuple[str, str]]:
+    """The (surface, type) pairs of an IOB tagged sentence, in order; `names` turns tag ids into tags."""
+    found: list[tuple[list[str], str]] = []
+    inside = ""
+    for token, raw in zip(tokens, tags, strict=True):
+        tag = names[raw] if isinstance(raw, int) else raw
+        prefix, _, kind = tag.partition("-")
+        if not kind:
+            inside = ""
+        elif prefix == "I" and inside == kind:
+            found[-1][0].append(token)
+        else:
+            found.append(([token], kind))
+            inside = kind
+    return [(" ".join(words), kind) for words, kind in found]
+
+
+def bytes_literal(text: str) -> str:
+    """The text of a printed bytes value ("b'3*x\\n'"), as the Hub stores DeepMind's mathematics; other text unchanged."""
+    if re.fullmatch(r"b(['\"]).*\1", text, re.DOTALL):
+        return ast.literal_eval(text).decode("utf-8", errors="replace")
+    return text
+
+
+def lettered(options: Iterable[object]) -> str:
+    """Options as lines "A. first", "B. second", ..."""
+    return "\n".join(f"{letter}. {option}" for letter, option in zip(LETTERS, options, strict=False))
+
+
+def letters(options: Sequence[object]) -> list[str]:
+    """As many letters as there are options."""
+    return list(LETTERS[: len(options)])
+
+
+@cache
+def _environment() -> ImmutableSandboxedEnvironment:
+    environment = ImmutableSandboxedEnvironment(
+        undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True
+    )
+    environment.filters |= {
+        "table_rows": table_rows,
+        "drop_calculations": drop_calculations,
+        "entities": entities,
+        "bytes_literal": bytes_literal,
+        "lettered": lettered,
+        "letters": letters,
+    }
+    return environment
+
+
+@cache
+def compiled(source: str) -> Template:
+    """The compiled template; raises jinja2.TemplateSyntaxError."""
+    return _environment().from_string(source)
+
+
+def check_template(source: str) -> str:
+    """Returns `source` if it is a valid template, else raises ValueError with the line and the fault."""
+    try:
+        compiled(source)
+    except TemplateSyntaxError as fault:
+        raise ValueError(f"not a valid template (line {fault.lineno}: {fault.message})") from None
+    return source
+
+
+@cache
+def columns_of(source: str) -> frozenset[str]:
+    """The columns that a template refers to."""
+    tree = _environment().parse(source)
+    stored = {node.name for node in tree.find_all(jinja_nodes.Name) if node.ctx == "store"}
+    named = {node.name for node in tree.find_all(jinja_nodes.Name) if node.ctx == "load"}
+    return frozenset(named - stored - set(_environment().globals))
+
+
+def evaluate(source: str, row: dict[str, object]) -> object:
+    """The value of a template that is one `{{ expression }}`, as a Python value rather than text."""
+    expression = source.strip().removeprefix("{{").removesuffix("}}")
+    return _environment().compile_expression(expression, undefined_to_none=False)(**row)
