@@ -90,6 +90,14 @@ def compile_plan(
         steps_to_run=steps_to_run,
         gantt=schedule_bars(study, planned, gpus),
         steps_per_gpu_hour=study.cost.steps_per_gpu_hour,
+        compiled_with=(
+            ("track", track),
+            ("only", list(only)),
+            ("tasks", list(tasks)),
+            ("eval_items", eval_items),
+            ("sharing", sharing),
+            ("cohort_width", cohort_width),
+        ),
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from regimen.plan.stages import EvaluateSpec, ItemsSpec, LegSpec
 from regimen.study import Study, unknown_name
-from regimen.study.schema import Experiment, Task
+from regimen.study.schema import Experiment, Source, Task
 
 
 class Evaluations:
@@ -48,9 +48,7 @@ class Evaluations:
 
     def references(self, experiments: Iterable[Experiment]) -> dict[str, str]:
         """The base on every own and text task that one of the experiments is evaluated on: {task: stage}."""
-        trained = {
-            source for experiment in experiments for leg in experiment.legs for source in leg.mixture
-        }
+        trained = {source for experiment in experiments for leg in experiment.legs for source in leg.mixture}
         wanted = self._wanted(trained)
         return {
             name: self._add(f"zero-shot-{name}", name, None, None)
@@ -83,15 +81,17 @@ class Evaluations:
         }
 
     def _tasks_of(self, sources: set[str]) -> list[str]:
-        return [
-            name
-            for name, task in self._wanted(sources).items()
-            if sources & set(task.source)
-        ]
+        return [name for name, task in self._wanted(sources).items() if sources & set(task.source)]
 
-    def _add(
-        self, label: str, name: str, trained: str | None, leg: LegSpec | None, shots: int = 0
-    ) -> str:
+    def _sources(self, task: Task) -> dict[str, Source]:
+        """The task's sources, and those that their held-out rows must not stand in."""
+        names = list(task.source)
+        for name in task.source:
+            held_out = self._study.sources[name].held_out
+            names += held_out.not_in if held_out else ()
+        return {name: self._study.sources[name] for name in dict.fromkeys(names)}
+
+    def _add(self, label: str, name: str, trained: str | None, leg: LegSpec | None, shots: int = 0) -> str:
         study = self._study
         task = study.tasks[name]
         caps = [cap for cap in (self._cap or study.evaluation.items, task.items) if cap is not None]
@@ -99,7 +99,7 @@ class Evaluations:
             label=f"{name}-{shots}-shot" if shots else name,
             task_name=name,
             task=task,
-            sources={source: study.sources[source] for source in task.source},
+            sources=self._sources(task),
             cap=min(caps) if caps else None,
             data=study.data,
             seed=study.seed,

@@ -69,6 +69,7 @@ class Plan:
     gantt: tuple[Bar, ...]
     steps_per_gpu_hour: float
     rate_source: str = "the plan's rate"
+    compiled_with: tuple[tuple[str, Any], ...] = ()
     notes: tuple[str, ...] = field(default=())
 
     @cached_property

@@ -282,9 +282,7 @@ def _unfold_runs(group: RunGroup, rule: StepsRule) -> list[Experiment]:
 def _unfold_chain(group: ChainGroup, rule: StepsRule) -> list[Experiment]:
     experiments: list[Experiment] = []
     for stage in group.stages:
-        legs = stage.legs or (
-            LegFile(pretrain=stage.pretrain, finetune=stage.finetune, steps=_stage_steps(stage)),
-        )
+        legs = stage.legs or (LegFile(pretrain=stage.pretrain, finetune=stage.finetune, steps=_stage_steps(stage)),)
         experiments.append(
             Experiment(
                 id=f"{group.chain}-{stage.id}",

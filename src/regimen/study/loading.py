@@ -90,8 +90,10 @@ def _validated(model: type[Frozen], value: Any, document: Document, origin: str,
 
 
 def _is_tag(part: str | int) -> bool:
-    return part in GROUP_TAGS or part in ("contrasts[0]", "[key]") or (
-        isinstance(part, str) and part.startswith(("function-", "tuple[", "dict[", "constrained-", "literal["))
+    return (
+        part in GROUP_TAGS
+        or part in ("contrasts[0]", "[key]")
+        or (isinstance(part, str) and part.startswith(("function-", "tuple[", "dict[", "constrained-", "literal[")))
     )
 
 
@@ -106,9 +108,7 @@ def _worded(item: Mapping[str, Any]) -> str:
     return f"{message[0].lower()}{message[1:]}" + (f" (not {shown[:80]})" if shown and shown not in message else "")
 
 
-def _with_profile(
-    file: StudyFile, document: Document, origin: str, name: str, profile: ProfileFile
-) -> Study:
+def _with_profile(file: StudyFile, document: Document, origin: str, name: str, profile: ProfileFile) -> Study:
     parts: dict[str, Any] = {}
     for part in _PARTS:
         change = getattr(profile, part)
@@ -129,9 +129,7 @@ def _with_profile(
                 contrasts += unfold_contrasts(group, by_id, file.tasks)
             except ValueError as fault:
                 faults.append(f"{document.place(('questions', key, 'contrasts', index))}: {fault}")
-        questions[key] = Question[Contrast](
-            question=question.question, rule=question.rule, contrasts=tuple(contrasts)
-        )
+        questions[key] = Question[Contrast](question=question.question, rule=question.rule, contrasts=tuple(contrasts))
     study = Study(
         study=file.study,
         title=file.title,
@@ -161,9 +159,7 @@ def _merge(old: Any, change: Any, *, whole: bool = False) -> Any:
     return change
 
 
-def _unfold_experiments(
-    file: StudyFile, rule: StepsRule, document: Document, faults: list[str]
-) -> list[Experiment]:
+def _unfold_experiments(file: StudyFile, rule: StepsRule, document: Document, faults: list[str]) -> list[Experiment]:
     experiments: list[Experiment] = []
     for index, group in enumerate(file.experiments):
         try:

@@ -28,7 +28,7 @@ class Document:
     lines: dict[Path, int]
 
     def place(self, path: Path) -> str:
-        """"line 12, sources.imdb" for the deepest known part of `path`."""
+        """ "line 12, sources.imdb" for the deepest known part of `path`."""
         known = path
         while known and known not in self.lines:
             known = known[:-1]

@@ -74,7 +74,7 @@ class ContrastGroup(Frozen):
 class ContrastRule(Frozen):
     """Yes if every contrast of the groups `all_positive` is positive, and at least half of those of `half_positive`."""
 
-    kind: Literal["contrasts"] = "contrasts"
+    kind: Literal["contrasts"]
     all_positive: tuple[str, ...] = ()
     half_positive: tuple[str, ...] = ()
 
@@ -103,7 +103,7 @@ class Question(Frozen, Generic[C]):
 
     question: str
     contrasts: tuple[C, ...] = ()
-    rule: Rule = ContrastRule()
+    rule: Rule = ContrastRule(kind="contrasts")
 
 
 class Gate(Frozen):
@@ -126,9 +126,7 @@ def unfold_contrasts(
     """The contrasts of one short form; raises ValueError for names that are not in the study."""
     label = group.group or group.id
     if group.pairs is not None:
-        contrast = Contrast(
-            id=group.id, title=group.title, group=label, pairs=group.pairs, note=group.note
-        )
+        contrast = Contrast(id=group.id, title=group.title, group=label, pairs=group.pairs, note=group.note)
         _check_pairs(contrast, experiments, tasks)
         return [contrast]
     contrasts = []
@@ -235,9 +233,7 @@ def _measures(kind: str, sources: Sequence[str], tasks: Mapping[str, Task]) -> l
     return [name for name, count in kept.items() if count == best][:1] if best else []
 
 
-def _check_pairs(
-    contrast: Contrast, experiments: Mapping[str, Experiment], tasks: Mapping[str, Task]
-) -> None:
+def _check_pairs(contrast: Contrast, experiments: Mapping[str, Experiment], tasks: Mapping[str, Task]) -> None:
     for pair in contrast.pairs:
         for end in (pair.of, pair.against):
             stem, _, leg = end.partition("@")

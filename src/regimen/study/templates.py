@@ -67,9 +67,7 @@ def letters(options: Sequence[object]) -> list[str]:
 
 @cache
 def _environment() -> ImmutableSandboxedEnvironment:
-    environment = ImmutableSandboxedEnvironment(
-        undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True
-    )
+    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
     environment.filters |= {
         "table_rows": table_rows,
         "drop_calculations": drop_calculations,

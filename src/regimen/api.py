@@ -1,0 +1,103 @@
+"""The Python face behind `regimen.run` and `regimen.open_run`: the same semantics as the commands.
+
+Owns the joining of study, plan and run. Stands on the floor of the command line and imports lazily.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from regimen.execution.runner import RunSummary, Settings, run_plan
+from regimen.plan import DEFAULT_WIDTH, Plan, compile_plan
+from regimen.results import RunFolder
+from regimen.study import Study, load_study
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Run", "RunSummary", "open_run", "run"]
+
+
+def run(
+    plan: Plan,
+    *,
+    out: str | Path,
+    data: str | Path | None = None,
+    pool: str = "local",
+    ray_address: str | None = None,
+    workers: int | None = None,
+    skip_missing: bool = False,
+    here: str | Path | None = None,
+    checkpoint_seconds: float = 60.0,
+    observe: Callable[[str, dict[str, Any]], None] | None = None,
+    recorded: dict[str, Any] | None = None,
+) -> RunSummary:
+    """Runs what is missing of `plan` in the folder `out`; blocks until it is done, failed or interrupted.
+
+    `data` is a mirror folder; with it the network is never used. `observe` is told of every change.
+    """
+    settings = Settings(
+        out=Path(out),
+        data=Path(data) if data is not None else None,
+        here=Path(here) if here is not None else None,
+        pool=pool,
+        ray_address=ray_address,
+        workers=workers,
+        skip_missing=skip_missing,
+        checkpoint_seconds=checkpoint_seconds,
+    )
+    return run_plan(plan, settings, observe or (lambda what, facts: None), recorded or _recorded(plan))
+
+
+def _recorded(plan: Plan) -> dict[str, Any]:
+    """What a run folder keeps so that reports compile the same plan."""
+    return {"compile": dict(plan.compiled_with)}
+
+
+class Run:
+    """A run folder, opened for reading; works on a half-finished run."""
+
+    def __init__(self, out: str | Path):
+        self.folder = RunFolder(Path(out))
+        self.study: Study = self.folder.study()
+        self.plan: Plan = compile_plan(self.study, **self.folder.settings()["compile"])
+
+    def results(self) -> pd.DataFrame:
+        """The columns of results.csv, one row for each experiment, task and metric; missing cells are left out."""
+        from regimen.analysis.tables import results_table
+
+        return results_table(self.folder, self.plan)
+
+
+def open_run(out: str | Path) -> Run:
+    """Opens a run folder; raises RunFolderError if it is none."""
+    return Run(out)
+
+
+def load_and_compile(
+    study: str | Path,
+    *,
+    profile: str | None = None,
+    track: str = "full",
+    seed: int | None = None,
+    only: Sequence[str] = (),
+    tasks: Sequence[str] = (),
+    eval_items: int | None = None,
+    sharing: bool = True,
+    cohort_width: int | None = None,
+    gpus: int = 1,
+) -> Plan:
+    """Loads a study and compiles it, as the commands do."""
+    loaded = load_study(study, profile, seed=seed)
+    return compile_plan(
+        loaded,
+        track=track,
+        only=only,
+        tasks=tasks,
+        eval_items=eval_items,
+        sharing=sharing,
+        cohort_width=cohort_width or DEFAULT_WIDTH,
+        gpus=gpus,
+    )

@@ -1,0 +1,54 @@
+"""The command `regimen`: one file a subcommand, each thin.
+
+Owns the table of commands and the turning of errors into messages and exit codes. Imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from regimen import __version__
+from regimen.cli import commands
+from regimen.errors import RegimenError
+
+app = typer.Typer(
+    name="regimen",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Finds out, for a small language model and a domain, which way of training it works best.",
+)
+
+
+def _version(show: bool) -> None:
+    if show:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),
+) -> None:
+    """Finds out, for a small language model and a domain, which way of training it works best."""
+
+
+for _name, _command in commands().items():
+    app.command(name=_name)(_command)
+
+
+def main() -> None:
+    """The entry point: deliberate errors become one message on stderr and their exit code."""
+    try:
+        app(standalone_mode=True)
+    except RegimenError as fault:
+        sys.stderr.write(f"regimen: {fault}\n")
+        sys.exit(fault.exit_code)
+    except KeyboardInterrupt:
+        sys.stderr.write("regimen: stopped at once; the state on disk is safe, the same command goes on\n")
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output went away
+        sys.stderr.close()
+        sys.exit(1)

@@ -1,0 +1,17 @@
+"""The options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+StudyArgument = Annotated[str, typer.Argument(help="A packaged study (qwen2-finance) or the path of a YAML file.")]
+OutArgument = Annotated[Path, typer.Argument(help="A run folder.")]
+ProfileOption = Annotated[str | None, typer.Option("--profile", help="One of the study's profiles.")]
+TrackOption = Annotated[str, typer.Option("--track", help="One of the study's tracks: full, fast, ...")]
+DataOption = Annotated[
+    Path | None, typer.Option("--data", help="A mirror folder; the network is then never used.", file_okay=False)
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]

@@ -1,0 +1,31 @@
+"""`regimen plan`: what a study will do and what it costs, before it runs. Never imports torch."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from regimen.cli.options import JsonOption, ProfileOption, StudyArgument, TrackOption
+
+
+def plan(
+    study: StudyArgument,
+    profile: ProfileOption = None,
+    track: TrackOption = "full",
+    gpus: Annotated[int, typer.Option(help="GPUs of the Gantt.")] = 1,
+    json_output: JsonOption = False,
+) -> None:
+    """Show the experiments, the shared stages, the hours, the Gantt."""
+    from regimen.api import load_and_compile
+
+    compiled = load_and_compile(study, profile=profile, track=track, gpus=gpus)
+    if json_output:
+        typer.echo(json.dumps(compiled.to_json(), indent=2, ensure_ascii=False))
+        return
+    from rich.console import Console
+
+    from regimen.cli.plan_view import plan_view
+
+    Console().print(plan_view(compiled, gpus))

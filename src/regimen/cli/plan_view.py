@@ -1,0 +1,100 @@
+"""A plan on a terminal: phases, experiments, totals, Gantt.
+
+Owns the drawing. Does not know how plans are made.
+"""
+
+from __future__ import annotations
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from regimen.plan import Plan, PlannedExperiment
+
+GANTT_COLUMNS = 48
+
+
+def plan_view(plan: Plan, gpus: int) -> Group:
+    """The whole view."""
+    return Group(_head(plan), _phases(plan), _experiments(plan), _gantt(plan, gpus), _foot(plan))
+
+
+def _head(plan: Plan) -> Text:
+    study = plan.study
+    return Text.assemble(
+        (f"{study.title or study.study}\n", "bold"),
+        f"study {study.study}, profile {study.profile}, track {plan.track}, base {study.base.id} ({study.base.precision})",
+    )
+
+
+def _phases(plan: Plan) -> Table:
+    table = Table(title="Phases", title_justify="left")
+    for name, justify in (("phase", "left"), ("", "left"), ("experiments", "right"), ("GPU-hours", "right")):
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    totals = plan.totals
+    for phase, values in totals["by_phase"].items():
+        title = plan.study.phases[phase].title
+        table.add_row(phase, title, str(values["experiments"]), f"{values['gpu_hours']:,.1f}")
+    table.add_section()
+    table.add_row("", "total", str(totals["experiments"]), f"{totals['gpu_hours_planned']:,.1f}")
+    return table
+
+
+def _experiments(plan: Plan) -> Table:
+    table = Table(title="Experiments", title_justify="left")
+    for name, justify in (
+        ("id", "left"),
+        ("mixture", "left"),
+        ("steps", "right"),
+        ("hours", "right"),
+        ("starts from", "left"),
+        ("fast", "center"),
+    ):
+        table.add_column(name, justify=justify, no_wrap=name == "id")  # type: ignore[arg-type]
+    phase = ""
+    for planned in plan.experiments:
+        if planned.experiment.phase != phase:
+            table.add_section()
+            phase = planned.experiment.phase
+        table.add_row(
+            planned.experiment.id,
+            _mixtures(planned),
+            f"{planned.steps:,}" if planned.steps else "",
+            f"{planned.gpu_hours:.2f}",
+            planned.experiment.start_from or "",
+            "*" if planned.fast_track else "",
+        )
+    return table
+
+
+def _mixtures(planned: PlannedExperiment) -> str:
+    from regimen.study.file import mixture_text
+
+    legs = planned.experiment.legs
+    return " > ".join(mixture_text(leg.mixture, always_weights=False) for leg in legs)
+
+
+def _gantt(plan: Plan, gpus: int) -> Table:
+    end = max((bar.end_hour for bar in plan.gantt), default=0.0) or 1.0
+    table = Table(title=f"Gantt on {gpus} GPU{'s' if gpus > 1 else ''}: {end:,.1f} hours", title_justify="left")
+    table.add_column("phase")
+    table.add_column("hours", justify="right")
+    table.add_column("")
+    for phase in dict.fromkeys(bar.phase for bar in plan.gantt):
+        bars = [bar for bar in plan.gantt if bar.phase == phase]
+        first, last = min(b.start_hour for b in bars), max(b.end_hour for b in bars)
+        left = round(first / end * GANTT_COLUMNS)
+        width = max(1, round((last - first) / end * GANTT_COLUMNS))
+        table.add_row(phase, f"{first:,.1f}-{last:,.1f}", " " * left + "█" * width)
+    return table
+
+
+def _foot(plan: Plan) -> Text:
+    totals = plan.totals
+    planned, to_run = totals["steps_planned"], totals["steps_to_run"]
+    saved = f" ({1 - to_run / planned:.0%} shared)" if planned else ""
+    return Text(
+        f"{planned:,} steps planned, {to_run:,} to run{saved}; "
+        f"{totals['gpu_hours_planned']:,.1f} GPU-hours planned, {totals['gpu_hours_to_run']:,.1f} to run, "
+        f"at {totals['rate']['steps_per_gpu_hour']:,.0f} steps an hour ({totals['rate']['source']})"
+    )

@@ -1,0 +1,16 @@
+"""`regimen report`: writes OUT/report/ from what is on disk; works on a half-finished run."""
+
+from __future__ import annotations
+
+import typer
+
+from regimen.cli.options import OutArgument
+
+
+def report(out: OutArgument) -> None:
+    """Write the report of a run."""
+    from regimen.api import open_run
+    from regimen.report.pages import write_report
+
+    opened = open_run(out)
+    typer.echo(f"report: {write_report(opened.folder, opened.plan)}")

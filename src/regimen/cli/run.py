@@ -1,0 +1,71 @@
+"""`regimen run`: carries out a study; a second call runs only what is missing."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from regimen.cli.options import DataOption, ProfileOption, StudyArgument, TrackOption
+
+
+def run(
+    study: StudyArgument,
+    out: Annotated[Path, typer.Option("--out", help="The run folder.", file_okay=False)],
+    profile: ProfileOption = None,
+    track: TrackOption = "full",
+    only: Annotated[list[str] | None, typer.Option(help="Experiments by id or glob; repeat.")] = None,
+    tasks: Annotated[str | None, typer.Option(help="Evaluate only these tasks, comma-separated.")] = None,
+    eval_items: Annotated[int | None, typer.Option(help="Test items a task.")] = None,
+    data: DataOption = None,
+    pool: Annotated[str, typer.Option(help="local or ray.")] = "local",
+    ray_address: Annotated[str | None, typer.Option(help="local, auto, or host:port.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes.")] = None,
+    cohort_width: Annotated[int | None, typer.Option(min=1, help="Adapters trained together.")] = None,
+    sharing: Annotated[bool, typer.Option("--sharing/--no-sharing", help="Share trunks.")] = True,
+    seed: Annotated[int | None, typer.Option(min=0, help="Instead of the study's seed.")] = None,
+    skip_missing: Annotated[bool, typer.Option(help="Run what can run when a source is missing.")] = False,
+    checkpoint_seconds: Annotated[float, typer.Option(min=0.0, help="Seconds between checkpoints.")] = 60.0,
+) -> None:
+    """Train and evaluate what is missing, then write the report."""
+    from regimen import api
+    from regimen.cli.progress import Progress
+
+    plan = api.load_and_compile(
+        study,
+        profile=profile,
+        track=track,
+        seed=seed,
+        only=only or (),
+        tasks=[task for task in (tasks or "").split(",") if task],
+        eval_items=eval_items,
+        sharing=sharing,
+        cohort_width=cohort_width,
+    )
+    if data is not None and not data.is_dir():
+        from regimen.errors import UsageError
+
+        raise UsageError(f"--data {str(data)!r} is not a folder; make one with `regimen mirror`")
+    path = Path(study)
+    with Progress(plan) as progress:
+        summary = api.run(
+            plan,
+            out=out,
+            data=data,
+            pool=pool,
+            ray_address=ray_address,
+            workers=workers,
+            skip_missing=skip_missing,
+            here=path.parent if path.is_file() else None,
+            checkpoint_seconds=checkpoint_seconds,
+            observe=progress,
+        )
+    progress.conclude(summary)
+    if not summary.interrupted:
+        from regimen.report.pages import write_report
+
+        opened = api.open_run(out)
+        typer.echo(f"report: {write_report(opened.folder, opened.plan)}")
+    sys.exit(summary.exit_code)

@@ -1,0 +1,42 @@
+"""`regimen status`: where a run stands, from disk and ledger."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Annotated
+
+import typer
+
+from regimen.cli.options import JsonOption, OutArgument
+
+
+def status(
+    out: OutArgument,
+    json_output: JsonOption = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Refresh until nothing runs.")] = False,
+) -> None:
+    """Show what is done, running, failed and pending; hours; the first failure and its log."""
+    from regimen.api import open_run
+    from regimen.results.status import run_status
+
+    if json_output:
+        run = open_run(out)
+        typer.echo(json.dumps(run_status(run.folder, run.plan), indent=2))
+        return
+    from rich.console import Console
+    from rich.live import Live
+
+    from regimen.cli.status_view import status_view
+
+    run = open_run(out)
+    if not watch:
+        Console().print(status_view(run_status(run.folder, run.plan), run.plan, out))
+        return
+    with Live(refresh_per_second=2) as live:
+        while True:
+            current = run_status(run.folder, run.plan)
+            live.update(status_view(current, run.plan, out), refresh=True)
+            if not current["stages"]["running"] and not current["stages"]["pending"]:
+                return
+            time.sleep(1.0)

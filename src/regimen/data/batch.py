@@ -1,0 +1,46 @@
+"""The one value that data hands to the engine.
+
+Owns the shape of a training batch. Does not know where its tokens come from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One optimiser step's blocks: arrays of shape (sequences, block).
+
+    `positions` restart at 0 where a segment begins; attention never crosses such a start. `loss` marks the tokens
+    that are predicted (from the token before them in their segment). `lengths` counts the real tokens of each block,
+    padding stands after them. `sources` names the source of each block.
+    """
+
+    tokens: NDArray[np.int32]
+    positions: NDArray[np.int32]
+    loss: NDArray[np.bool_]
+    lengths: NDArray[np.int32]
+    sources: tuple[str, ...]
+
+    @property
+    def loss_tokens(self) -> int:
+        """How many tokens are predicted: the denominator of the mean loss."""
+        return int(self.loss.sum())
+
+    @property
+    def tokens_used(self) -> int:
+        """How many tokens are not padding."""
+        return int(self.lengths.sum())
+
+
+class BatchStream(Protocol):
+    """Batches by step: a pure function of the step, the same in any process and any order."""
+
+    def batch(self, step: int) -> Batch:
+        """The batch of optimiser step `step`, counted from 0."""
+        ...

@@ -1,0 +1,129 @@
+"""Rows to text: prompt and answer, choices, groups.
+
+Owns the rendering of one row by a form, for training and for evaluation alike, so that both see the same bytes.
+Does not know where rows come from, tokens, or scores.
+"""
+
+from __future__ import annotations
+
+import bisect
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import TemplateError
+
+from regimen.study.schema import Form, Label
+from regimen.study.templates import columns_of, compiled, evaluate
+
+Row = dict[str, Any]
+MAX_CHARACTERS = 1_000_000  # a longer value is no document but a fault of the file
+
+
+class RowFault(ValueError):
+    """A row that a form cannot render: `column`, `value` and `why`.
+
+    `drop` names the stated rule by which such a row is dropped and counted; without one the row is an error, since
+    it says that the form does not fit the data.
+    """
+
+    def __init__(self, column: str, value: object, why: str, *, drop: str | None = None):
+        self.column = column
+        self.value = value
+        self.why = why
+        self.drop = drop
+        super().__init__(f"column {column!r}: {str(value)[:80]!r} {why}")
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A row as text. `answer` is what follows `prompt` (with the join); `choices` is empty for open answers."""
+
+    prompt: str
+    answer: str
+    choices: tuple[str, ...] = ()
+    target: int = -1
+
+
+def render(form: Form, row: Row) -> Rendered:
+    """The row's prompt and answer; raises RowFault for what cannot be rendered, ValueError for a form without prompt."""
+    if form.prompt is None:
+        raise ValueError("this form has no prompt")
+    prompt = _fill(form.prompt, row, form)
+    if form.label is not None:
+        target = class_of(form.label, row)
+        choices = tuple(form.join + name for name in form.label.choices)
+        return Rendered(prompt, choices[target], choices, target)
+    assert form.answer is not None
+    bare = _fill(form.answer, row, form)
+    answer = form.join + (bare.strip() if form.join else bare)
+    if not bare.strip():
+        raise RowFault(_first_column(form.answer), bare, "renders to an empty answer", drop="empty")
+    if form.options is None:
+        return Rendered(prompt, answer)
+    options = evaluate(form.options, row)
+    names = [str(option) for option in options] if isinstance(options, list | tuple) else []
+    if bare.strip() not in names:
+        raise RowFault(_first_column(form.answer), bare, f"is none of the options {', '.join(names)}")
+    return Rendered(prompt, answer, tuple(form.join + name for name in names), names.index(bare.strip()))
+
+
+def render_text(form: Form, row: Row) -> str:
+    """The row's pretraining text: its `text`, or prompt and answer joined; raises RowFault."""
+    if form.text is not None:
+        return _fill(form.text, row, form)
+    rendered = render(form, row)
+    return rendered.prompt + rendered.answer
+
+
+def group_of(form: Form, row: Row, template: str | None = None) -> str:
+    """The text that names the row's group: rows of one group never stand on both sides of a split."""
+    source = template or form.group or form.text or form.prompt
+    assert source is not None
+    return _fill(source, row, form)
+
+
+def class_of(label: Label, row: Row) -> int:
+    """The index of the row's class among `label.choices`; raises RowFault for a value out of range."""
+    if label.column not in row:
+        raise RowFault(label.column, sorted(row), "is what the row has; the label's column is missing")
+    value = row[label.column]
+    if label.bins:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise RowFault(label.column, value, "is not a number to put into bins")
+        name = _names(label)[bisect.bisect_right(label.bins, value)]
+    elif isinstance(label.names, dict):
+        key = str(value).strip()
+        if key not in label.names:
+            raise RowFault(label.column, value, f"is none of {', '.join(label.names)}")
+        name = label.names[key]
+    else:
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < len(label.names):
+            raise RowFault(label.column, value, f"is not a class id from 0 to {len(label.names) - 1}")
+        name = label.names[value]
+    return label.choices.index(name)
+
+
+def _names(label: Label) -> tuple[str, ...]:
+    return label.names if isinstance(label.names, tuple) else tuple(label.names.values())
+
+
+def _first_column(template: str) -> str:
+    return min(columns_of(template), default="")
+
+
+def _fill(template: str, row: Row, form: Form) -> str:
+    for column in columns_of(template):
+        if column not in row:
+            raise RowFault(column, ", ".join(sorted(row)), "are the row's columns; this one is missing")
+        value = row[column]
+        if isinstance(value, str) and "\x00" in value:
+            raise RowFault(column, value.replace("\x00", "\\0"), "holds a NUL character", drop="NUL character")
+        if isinstance(value, str) and len(value) > MAX_CHARACTERS:
+            why = f"has {len(value):,} characters, the limit is {MAX_CHARACTERS:,}"
+            raise RowFault(column, value, why, drop="too long")
+    try:
+        text = compiled(template).render(row)
+    except (TemplateError, TypeError, AttributeError, ValueError) as fault:
+        column = _first_column(template)
+        raise RowFault(column, row.get(column), f"does not fit the template ({fault})") from None
+    return text.rstrip(" ") if template is form.prompt else text

@@ -1,0 +1,163 @@
+"""The test items of a task: rendered once, the same for every adapter.
+
+Owns which held-out rows are tested on, in which order, and what an item holds. Does not know models or scores.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from regimen.data.cleaning import Ledger, Seen, digest, normalised
+from regimen.data.forms import group_of, render
+from regimen.data.rows import Side, UsableRow, usable_rows
+from regimen.data.sources import Where
+from regimen.study.schema import Source, Task
+
+NEAR_DUPLICATES = "near-duplicates"
+
+
+@dataclass(frozen=True)
+class Item:
+    """One test item.
+
+    `prompt` ends without a trailing blank; `choices` begin with the joining blank, `target` is the index of the right
+    one (-1 for open answers); `answer` is the right answer's text; `cluster` names what the bootstrap draws whole;
+    `body` is the row's own text, for overlap checks; `extra` holds the tests of a program.
+    """
+
+    id: str
+    prompt: str
+    answer: str
+    choices: tuple[str, ...] = ()
+    target: int = -1
+    cluster: str = ""
+    body: str = ""
+    extra: dict[str, str] = field(default_factory=dict)
+
+
+def build_items(
+    task: Task, sources: dict[str, Source], cap: int | None, seed: int, where: Where, ledger: Ledger, shots: int = 0
+) -> list[Item]:
+    """The items of a task, at most `cap`: stratified by class where there are classes, in order of their hash.
+
+    `sources` holds the task's sources and those that their held-out rows must not stand in.
+    """
+    items: list[Item] = []
+    share = None if cap is None else -(-cap // len(task.source))
+    for name in task.source:
+        source = sources[name]
+        elsewhere = _texts_of(source, sources, where)
+        found = []
+        for row in usable_rows(name, source, "test", where, ledger):
+            body = group_of(source.form, row.values)
+            if elsewhere and normalised(body) in elsewhere:
+                ledger.drop(row.part, row.number, "stands in another source", body)
+                continue
+            found.append(_item(task, name, source, row, body))
+        items += _choose(found, share, seed)
+    if cap is not None:
+        items = items[:cap]
+    if shots:
+        prefix = _shots(task, sources, shots, where)
+        items = [Item(**{**asdict(item), "prompt": prefix + item.prompt}) for item in items]
+    return items
+
+
+def _item(task: Task, name: str, source: Source, row: UsableRow, body: str) -> Item:
+    ident = f"{name}:{row.part.rsplit('/', 1)[-1]}:{row.number}"
+    if task.scoring == "text":
+        return Item(ident, prompt="", answer=row.text, cluster=ident, body=body)
+    rendered = render(source.form, row.values)
+    if task.resample == NEAR_DUPLICATES:
+        cluster = normalised(body)
+    else:
+        cluster = group_of(source.form, row.values, task.resample) if task.resample else ident
+    extra = {}
+    if task.scoring == "execution":
+        extra = {key: str(row.values[key]) for key in ("test", "entry_point", "prompt")}
+    return Item(
+        ident,
+        prompt=rendered.prompt,
+        answer=rendered.answer,
+        choices=rendered.choices,
+        target=rendered.target,
+        cluster=digest(cluster).hex(),
+        body=body,
+        extra=extra,
+    )
+
+
+def _choose(items: list[Item], cap: int | None, seed: int) -> list[Item]:
+    """At most `cap` items: each class its share (largest remainder), within a class in order of the hash of its id."""
+    order = {item.id: digest(f"{seed}/{item.id}") for item in items}
+    ordered = sorted(items, key=lambda item: order[item.id])
+    if cap is None or cap >= len(items):
+        return ordered
+    strata: dict[int, list[Item]] = defaultdict(list)
+    for item in ordered:
+        strata[item.target].append(item)
+    exact = {key: cap * len(members) / len(items) for key, members in strata.items()}
+    counts = {key: int(value) for key, value in exact.items()}
+    for key in sorted(exact, key=lambda key: (counts[key] - exact[key], key))[: cap - sum(counts.values())]:
+        counts[key] += 1
+    chosen = {item.id for key, members in strata.items() for item in members[: counts[key]]}
+    return [item for item in ordered if item.id in chosen]
+
+
+def _texts_of(source: Source, sources: dict[str, Source], where: Where) -> set[str]:
+    """The normalised texts of the sources that this one's test rows must not stand in."""
+    texts: set[str] = set()
+    for name in source.held_out.not_in if source.held_out else ():
+        other = sources[name]
+        sides: tuple[Side, ...] = ("train", "test") if other.held_out else ("train",)
+        for side in sides:
+            rows = usable_rows(name, other, side, where, Ledger())
+            texts |= {normalised(group_of(other.form, row.values)) for row in rows}
+    return texts
+
+
+def _shots(task: Task, sources: dict[str, Source], shots: int, where: Where) -> str:
+    """`shots` solved examples from the training rows: the first by hash, classes in turn where there are classes."""
+    name = task.source[0]
+    source = sources[name]
+    rendered = []
+    seen = Seen()
+    for row in usable_rows(name, source, "train", where, Ledger()):
+        if seen.add(row.text):
+            rendered.append(render(source.form, row.values))
+        if len(rendered) >= 2000:
+            break
+    rendered.sort(key=lambda r: digest(r.prompt))
+    classes = sorted({r.target for r in rendered})
+    by_class = {key: [r for r in rendered if r.target == key] for key in classes}
+    chosen = []
+    for number in range(shots):
+        members = by_class[classes[number % len(classes)]]
+        chosen.append(members[(number // len(classes)) % len(members)])
+    return "".join(f"{r.prompt}{r.answer}\n\n" for r in chosen)
+
+
+def write_items(items: Iterable[Item], path: Path) -> None:
+    """One JSON object a line."""
+    lines = (json.dumps(asdict(item), ensure_ascii=False) + "\n" for item in items)
+    path.write_text("".join(lines), encoding="utf-8")
+
+
+def read_items(path: Path) -> list[Item]:
+    """The items of a file that `write_items` wrote."""
+    items = []
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            values: dict[str, Any] = json.loads(line)
+            items.append(Item(**{**values, "choices": tuple(values["choices"])}))
+    return items
+
+
+def texts_to_avoid(paths: Sequence[tuple[str, Path]]) -> list[tuple[str, str]]:
+    """(task, text) of all items in the given files: what training must not hold."""
+    return [(task, item.body) for task, path in paths for item in read_items(path)]

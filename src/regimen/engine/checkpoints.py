@@ -1,0 +1,108 @@
+"""Adapters and training states on disk: written whole or not at all, read strictly.
+
+Owns the file formats - PEFT's adapter folder, and a safetensors file of one member's state. Does not know stages or when to write.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from regimen.engine.adapter_bank import layout, named_factors, row_of
+from regimen.engine.base_model import BaseModel
+from regimen.engine.lockstep import MemberState
+from regimen.errors import RunFolderError
+from regimen.files import write_atomically, write_json
+from regimen.study.schema import Adapter, Base
+
+ADAPTER = "adapter_model.safetensors"
+ADAPTER_CONFIG = "adapter_config.json"
+STATE = "state.safetensors"
+_CHECKPOINT = re.compile(r"checkpoint-(\d{8})\.safetensors")
+
+
+def save_adapter(folder: Path, base: BaseModel, model: Base, adapter: Adapter, row: Tensor) -> None:
+    """Writes an adapter folder that PEFT loads, every setting explicit."""
+    tensors = named_factors(layout(base, adapter), row)
+    write_atomically(folder / ADAPTER, lambda scratch: save_file(tensors, scratch, metadata={"format": "pt"}))
+    write_json(folder / ADAPTER_CONFIG, adapter_config(base, model, adapter))
+
+
+def adapter_config(base: BaseModel, model: Base, adapter: Adapter) -> dict[str, Any]:
+    """PEFT's configuration of this adapter; `alpha` and `revision` are explicit, since PEFT's defaults differ."""
+    return {
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": model.id,
+        "revision": model.revision,
+        "r": adapter.rank,
+        "lora_alpha": adapter.alpha,
+        "lora_dropout": 0.0,
+        "target_modules": sorted({name.rsplit(".", 1)[-1] for name in base.targets(adapter)}),
+        "bias": "none",
+        "fan_in_fan_out": False,
+        "use_rslora": False,
+        "use_dora": False,
+        "init_lora_weights": True,
+        "inference_mode": True,
+        "modules_to_save": None,
+    }
+
+
+def load_adapter(folder: Path, base: BaseModel, adapter: Adapter) -> Tensor:
+    """The row (P,) of an adapter folder; raises RunFolderError if it is damaged or of another shape."""
+    try:
+        return row_of(layout(base, adapter), load_file(folder / ADAPTER))
+    except (OSError, SafetensorError, KeyError, ValueError) as fault:
+        raise RunFolderError(
+            f"the adapter in {folder} is damaged or of another shape ({fault}); delete that folder and run again"
+        ) from None
+
+
+def save_state(path: Path, state: MemberState) -> None:
+    """Writes one member's weights, moments and update count."""
+    tensors = {"row": state.row, "mean": state.mean, "square": state.square}
+    metadata = {"updates": str(state.updates)}
+    write_atomically(path, lambda scratch: save_file(tensors, scratch, metadata=metadata))
+
+
+def load_state(path: Path) -> MemberState:
+    """Reads what `save_state` wrote; raises RunFolderError if it is damaged."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            values = [file.get_tensor(name) for name in ("row", "mean", "square")]
+            updates = int(file.metadata()["updates"])
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError) as fault:
+        raise RunFolderError(f"the training state {path} is damaged ({fault})") from None
+    return MemberState(*values, updates)
+
+
+def checkpoint_path(folder: Path, step: int) -> Path:
+    """The checkpoint file of a stage after `step` steps of its leg."""
+    return folder / f"checkpoint-{step:08d}.safetensors"
+
+
+def checkpoint_steps(folder: Path) -> list[int]:
+    """The steps that a stage folder holds checkpoints of, ascending."""
+    if not folder.is_dir():
+        return []
+    return sorted(int(match[1]) for path in folder.iterdir() if (match := _CHECKPOINT.fullmatch(path.name)))
+
+
+def drop_checkpoints(folder: Path, keep: int = 0) -> None:
+    """Deletes all but the newest `keep` checkpoints."""
+    steps = checkpoint_steps(folder)
+    for step in steps[: len(steps) - keep]:
+        checkpoint_path(folder, step).unlink(missing_ok=True)
+
+
+def same_state(one: MemberState, other: MemberState) -> bool:
+    """Whether two states are equal bit for bit."""
+    pairs = ((one.row, other.row), (one.mean, other.mean), (one.square, other.square))
+    return one.updates == other.updates and all(torch.equal(a, b) for a, b in pairs)

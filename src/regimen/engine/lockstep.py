@@ -1,0 +1,197 @@
+"""Lockstep training: K adapters step together over one frozen base. A lone run is a cohort of one.
+
+Owns one optimiser step of all running members: their batches in one pass (or several micro-batches), their losses,
+clipping and updates, each its own. Does not know sources, files, stages or when to stop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from regimen.data.batch import Batch, BatchStream
+from regimen.engine.adapter_bank import AdapterBank
+from regimen.engine.base_model import BaseModel, segment_mask
+from regimen.engine.objective import token_losses
+from regimen.engine.optimiser import AdamState, adamw_update, clip_rows, learning_rate
+from regimen.study.schema import Adapter, Schedule
+
+PASS_TOKENS = {"cpu": 8192, "cuda": 65536}  # tokens in one pass through the base, all members together
+
+
+@dataclass
+class MemberState:
+    """All that a member carries from step to step: its row of weights and AdamW's moments, (P,) fp32, on the CPU."""
+
+    row: Tensor
+    mean: Tensor
+    square: Tensor
+    updates: int
+
+    @classmethod
+    def fresh(cls, row: Tensor) -> MemberState:
+        """A state with these weights and an optimiser that has seen nothing."""
+        return cls(row, torch.zeros_like(row), torch.zeros_like(row), 0)
+
+
+@dataclass
+class Member:
+    """One run of a cohort: its data, its learning rate, the steps it has to go, the state it begins with.
+
+    `step` is the next step of its leg, `last` one past its last; `stable` is where its cooldown begins (None: it is a
+    piece of trunk), `horizon` where that cooldown ends.
+    """
+
+    name: str
+    stream: BatchStream
+    step: int
+    last: int
+    peak: float
+    stable: int | None
+    horizon: int
+    state: MemberState
+    failure: str | None = None
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """What one member's step came to: mean loss over its supervised tokens (nats), learning rate, gradient norm."""
+
+    member: str
+    step: int
+    loss: float
+    learning_rate: float
+    grad_norm: float
+    tokens: int
+    loss_tokens: int
+
+
+@dataclass
+class Lockstep:
+    """A cohort under way. `step()` until `running` is empty; a member's `state` is current after `settle()`."""
+
+    base: BaseModel
+    adapter: Adapter
+    schedule: Schedule
+    members: Sequence[Member]
+    pass_tokens: int | None = None
+    running: list[Member] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.running = [member for member in self.members if member.step < member.last]
+        self._budget = self.pass_tokens or PASS_TOKENS.get(self.base.device.type, PASS_TOKENS["cpu"])
+        self._load()
+
+    def _load(self) -> None:
+        """Builds the bank and the optimiser state of the members that still run."""
+        if not self.running:
+            return
+        device = self.base.device
+        states = [member.state for member in self.running]
+        self._bank = AdapterBank(self.base, self.adapter, [state.row for state in states])
+        self._adam = AdamState(
+            mean=torch.stack([state.mean for state in states]).to(device),
+            square=torch.stack([state.square for state in states]).to(device),
+            updates=torch.tensor([state.updates for state in states], device=device),
+        )
+
+    def settle(self) -> None:
+        """Writes the running members' weights and moments back into their states."""
+        for index, member in enumerate(self.running):
+            member.state = MemberState(
+                row=self._bank.row(index),
+                mean=self._adam.mean[index].cpu().clone(),
+                square=self._adam.square[index].cpu().clone(),
+                updates=int(self._adam.updates[index]),
+            )
+
+    def step(self) -> list[StepRecord]:
+        """One optimiser step of every running member; those at their end, or failed, leave the cohort settled."""
+        batches = [member.stream.batch(member.step) for member in self.running]
+        losses = self._gradients(batches)
+        norms = clip_rows(self._bank.grads, self.schedule.clip_norm)
+        rates = [self._rate(member) for member in self.running]
+        finite = torch.isfinite(losses) & torch.isfinite(norms)
+        self._bank.grads[~finite] = 0.0
+        adamw_update(
+            self._bank.weights,
+            self._bank.grads,
+            self._adam,
+            torch.tensor(rates, dtype=torch.float64, device=self.base.device) * finite,
+            self.schedule,
+        )
+        records = [
+            StepRecord(member.name, member.step, loss, rate, norm, batch.tokens_used, batch.loss_tokens)
+            for member, batch, loss, rate, norm in zip(
+                self.running, batches, losses.tolist(), rates, norms.tolist(), strict=True
+            )
+        ]
+        self._advance(finite.tolist(), records)
+        return records
+
+    def _rate(self, member: Member) -> float:
+        return learning_rate(member.step, member.peak, self.schedule.warmup_steps, member.stable, member.horizon)
+
+    def _advance(self, finite: list[bool], records: list[StepRecord]) -> None:
+        for member, is_finite, record in zip(self.running, finite, records, strict=True):
+            if is_finite:
+                member.step += 1
+            else:
+                member.failure = (
+                    f"the loss of step {record.step} is {record.loss} (gradient norm {record.grad_norm}); "
+                    "lower the learning rate"
+                )
+        if any(member.step >= member.last or member.failure for member in self.running):
+            self.settle()
+            self.running = [m for m in self.running if m.step < m.last and not m.failure]
+            self._load()
+
+    def _gradients(self, batches: Sequence[Batch]) -> Tensor:
+        """Fills the bank's gradients; returns each member's mean loss (K,), fp32."""
+        rows, block = batches[0].tokens.shape
+        micro = max(1, min(rows, self._budget // (block * len(batches))))
+        while True:
+            try:
+                return self._accumulate(batches, micro)
+            except torch.cuda.OutOfMemoryError:
+                if micro == 1:
+                    raise
+                micro = max(1, micro // 2)
+                self._budget = micro * block * len(batches)
+                torch.cuda.empty_cache()
+
+    def _accumulate(self, batches: Sequence[Batch], micro: int) -> Tensor:
+        device = self.base.device
+        self._bank.grads.zero_()
+        counts = torch.tensor([max(1, batch.loss_tokens) for batch in batches], dtype=torch.float32)
+        weights = (1.0 / counts).to(device)
+        totals = torch.zeros(len(batches), device=device)
+        with self._bank.attached():
+            for start in range(0, len(batches[0].tokens), micro):
+                totals += self._one_pass(batches, slice(start, start + micro), weights)
+        return totals
+
+    def _one_pass(self, batches: Sequence[Batch], rows: slice, weights: Tensor) -> Tensor:
+        """Forward and backward of some rows of every member; returns their share of each member's loss."""
+        width = max(1, int(max(batch.lengths[rows].max() for batch in batches)))
+        tokens = self._stacked([batch.tokens[rows, :width] for batch in batches])
+        positions = self._stacked([batch.positions[rows, :width] for batch in batches])
+        predicted = self._stacked([batch.loss[rows, :width] for batch in batches])
+        count = tokens.shape[0] // len(batches)
+        hidden = self.base.body(tokens, positions, segment_mask(positions))
+        by_row = weights.repeat_interleave(count)
+        loss, losses = token_losses(hidden, self.base.head, tokens, predicted, by_row)
+        loss.backward()
+        member = torch.arange(len(batches), device=weights.device).repeat_interleave(count)
+        member = member[predicted.nonzero(as_tuple=True)[0]]
+        return torch.zeros_like(weights).index_add_(0, member, losses * weights[member])
+
+    def _stacked(self, arrays: Sequence[np.ndarray]) -> Tensor:
+        stacked = torch.from_numpy(np.concatenate(arrays))
+        if stacked.dtype == torch.int32:
+            stacked = stacked.long()
+        return stacked.to(self.base.device)

@@ -1,0 +1,71 @@
+"""The loss: next-token cross-entropy at the supervised positions only, in chunks, never all logits at once.
+
+Owns the selection of positions and the chunked product with the frozen head. Each token comes with its weight (one
+over its adapter's count of supervised tokens in the whole step), so denominators are exact across micro-batches and
+members. Does not know adapters or optimisers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+CHUNK_LOGITS = 1 << 24  # at most this many logits exist at once (64 MiB in fp32)
+
+
+class _ChunkedCrossEntropy(torch.autograd.Function):
+    """sum_i weight_i * -log softmax(head h_i)[target_i], with the gradient of `hidden` computed chunk by chunk.
+
+    The head is frozen, so its gradient is not computed (as Liger's fused loss does). Logits are formed in the dtype
+    of the weights and reduced in fp32.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, head: Tensor, targets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+        needs_grad = ctx.needs_input_grad[0]
+        losses = torch.empty(len(targets), dtype=torch.float32, device=hidden.device)
+        grad = torch.empty_like(hidden) if needs_grad else None
+        step = max(1, CHUNK_LOGITS // head.shape[0])
+        for start in range(0, len(targets), step):
+            part = slice(start, start + step)
+            logits = functional.linear(hidden[part], head).float()
+            top = logits.logsumexp(dim=1)
+            wanted = targets[part, None]
+            losses[part] = top - logits.gather(1, wanted).squeeze(1)
+            if grad is not None:
+                logits.sub_(top[:, None]).exp_()
+                logits.scatter_add_(1, wanted, torch.full_like(wanted, -1, dtype=torch.float32))
+                logits.mul_(weights[part, None])
+                grad[part] = logits.to(head.dtype) @ head
+        ctx.save_for_backward(grad if grad is not None else losses)
+        ctx.mark_non_differentiable(losses)
+        return (losses * weights).sum(), losses
+
+    @staticmethod
+    def backward(ctx: Any, *outputs: Any) -> Any:  # the second output is marked non-differentiable
+        (grad,) = ctx.saved_tensors
+        return grad * outputs[0].to(grad.dtype), None, None, None
+
+
+def token_losses(
+    hidden: Tensor, head: Tensor, tokens: Tensor, predicted: Tensor, weights: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The weighted sum of the losses (a scalar to call backward on), and each predicted token's loss (n,), fp32.
+
+    `hidden` (N, L, d); `tokens` (N, L); `predicted` (N, L) marks tokens that are predicted from the position before
+    them (never the first of a row); `weights` (N,) weighs each row's tokens. Losses come in row-major order.
+    """
+    rows, columns = predicted.nonzero(as_tuple=True)
+    chosen = hidden[rows, columns - 1]
+    return _ChunkedCrossEntropy.apply(chosen, head, tokens[rows, columns], weights[rows].float())  # type: ignore[return-value]
+
+
+def log_probabilities(hidden: Tensor, head: Tensor, targets: Tensor) -> Tensor:
+    """log softmax(head h)[target] for rows of `hidden` (n, d) and `targets` (n,): (n,) in fp32, in chunks."""
+    zero = torch.zeros(len(targets), device=hidden.device)
+    with torch.inference_mode():
+        _, losses = _ChunkedCrossEntropy.apply(hidden, head, targets, zero)  # type: ignore[misc]
+    return -losses

@@ -1,0 +1,1 @@
+"""Tasks, prompts, scoring, the code sandbox: per-item results. Import from the modules."""

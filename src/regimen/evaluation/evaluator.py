@@ -1,0 +1,277 @@
+"""One task, K adapters: every item scored, nothing averaged.
+
+Owns the ways of scoring - choices by log-likelihood, open answers by generation, programs by execution, texts by
+bits - and what is noted of each item. Does not know experiments, files or statistics.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from regimen.data.items import Item
+from regimen.engine.adapter_bank import AdapterBank
+from regimen.engine.base_model import BaseModel
+from regimen.engine.generation import generate
+from regimen.engine.scoring import Scored, score
+from regimen.evaluation import answers
+from regimen.evaluation.prompts import EncodedItem, Encoder, encode_items
+from regimen.evaluation.sandbox import Case, judge_many, why_not
+from regimen.study.schema import Task
+
+
+@dataclass
+class ItemResult:
+    """What is known of one item for one adapter; a row of items.parquet.
+
+    `score` is the item's own headline score (nan if it could not be scored), `values` its other per-item metrics,
+    `counts` what corpus metrics sum over items, `nats` and `bytes` the negative log-likelihood and size of the right
+    answer or text.
+    """
+
+    item_id: str
+    cluster: str
+    prompt_hash: str
+    target: str
+    prediction: str | None = None
+    score: float = math.nan
+    logprobs: list[float] = field(default_factory=list)
+    text: str | None = None
+    truncated: bool = False
+    failed: bool = False
+    detail: str = ""
+    nats: float = math.nan
+    bytes: int = 0
+    tokens: int = 0
+    values: dict[str, float] = field(default_factory=dict)
+    counts: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The results of one task: per adapter, a row per item; or why the task was skipped."""
+
+    results: list[list[ItemResult]]
+    skipped: str | None = None
+
+
+@dataclass(frozen=True)
+class Model:
+    """What is evaluated: a base, the adapters on it (None: the base as it is), its tokenizer."""
+
+    base: BaseModel
+    bank: AdapterBank | None
+    tokenizer: Encoder
+
+    @property
+    def members(self) -> int:
+        """How many adapters are scored at once."""
+        return len(self.bank) if self.bank else 1
+
+
+def evaluate(model: Model, task: Task, items: Sequence[Item], context: int, cap: int | None) -> Evaluation:
+    """Scores every item of a task for every adapter of the model; `cap` limits the new tokens."""
+    if task.scoring == "execution" and (reason := why_not()) is not None:
+        return Evaluation([], skipped=f"generated code is not run here: {reason}")
+    context = min(context, model.base.context)
+    return Evaluation(_SCORERS[task.scoring](model, task, items, context, cap))
+
+
+def _blank(item: Item, encoded: EncodedItem) -> ItemResult:
+    return ItemResult(item.id, item.cluster, encoded.prompt_hash, item.answer.strip(), truncated=encoded.truncated)
+
+
+def _by_choice(
+    model: Model, task: Task, items: Sequence[Item], context: int, cap: int | None
+) -> list[list[ItemResult]]:
+    encoded = encode_items(items, model.tokenizer, context, 1, task.truncate)
+    scored = score(model.base, model.bank, [Scored(e.prompt, e.choices) for e in encoded])
+    results: list[list[ItemResult]] = [[] for _ in range(model.members)]
+    for item, e, values in zip(items, encoded, scored, strict=True):
+        for member in range(model.members):
+            result = _blank(item, e)
+            result.logprobs = [float(v) for v in values[member]]
+            if np.isfinite(values[member]).all():
+                best = int(np.argmax(values[member]))
+                result.prediction = item.choices[best].strip()
+                result.score = float(best == item.target)
+            else:
+                result.failed, result.detail = True, "a log-likelihood is not finite"
+            results[member].append(result)
+    return results
+
+
+def _generated(
+    model: Model, task: Task, items: Sequence[Item], context: int, cap: int | None
+) -> tuple[list[EncodedItem], list[list[str]]]:
+    """The encoded items and, per item, each adapter's text, cut at the stops."""
+    assert task.generation is not None
+    tokens = min(task.generation.tokens, cap or task.generation.tokens)
+    encoded = encode_items(items, model.tokenizer, context, tokens, task.truncate)
+    stops = task.generation.stop
+
+    def stopped(ids: Sequence[int]) -> bool:
+        text = model.tokenizer.decode(ids[-STOP_WINDOW:])
+        if "\n" in stops:  # blanks before the answer end nothing; a line's end further back was seen before
+            text = text.lstrip()
+        return any(stop in text for stop in stops)
+
+    raw = generate(model.base, model.bank, [e.prompt for e in encoded], tokens, stopped)
+    texts = [
+        [answers.cut_at_stops(model.tokenizer.decode(ids), stops) for ids in continuations] for continuations in raw
+    ]
+    return encoded, texts
+
+
+STOP_WINDOW = 16  # tokens looked at for a stop string; every stop of a study is shorter
+
+
+def _by_generation(
+    model: Model, task: Task, items: Sequence[Item], context: int, cap: int | None
+) -> list[list[ItemResult]]:
+    encoded, texts = _generated(model, task, items, context, cap)
+    nats = score(model.base, model.bank, [Scored(e.prompt, [e.answer]) for e in encoded])
+    results: list[list[ItemResult]] = [[] for _ in range(model.members)]
+    for item, e, said, values in zip(items, encoded, texts, nats, strict=True):
+        for member in range(model.members):
+            result = _blank(item, e)
+            result.text = said[member]
+            result.nats = -float(values[member][0])
+            result.bytes = len(item.answer.encode("utf-8"))
+            result.tokens = len(e.answer)
+            for metric in task.metrics:
+                if metric in _READERS:
+                    _READERS[metric](result, said[member], item.answer.strip())
+            result.score = result.values.get(task.headline, math.nan)
+            results[member].append(result)
+    return results
+
+
+def _exact(result: ItemResult, said: str, answer: str) -> None:
+    result.prediction = result.prediction or said.strip()
+    result.values["exact-match"] = answers.exact_match(said, answer)
+
+
+def _numeric(result: ItemResult, said: str, answer: str) -> None:
+    match = answers.numeric_match(said, answer)
+    number = answers.read_number(said)
+    result.prediction = str(number[0]) if number else None
+    result.failed = match is None
+    result.values["numeric-match"] = match or 0.0
+
+
+def _strict(result: ItemResult, said: str, answer: str) -> None:
+    number = answers.strict_number(said)
+    result.values["strict-match"] = answers.same_number(number, answers.strict_number(answer))
+
+
+def _flexible(result: ItemResult, said: str, answer: str) -> None:
+    number = answers.flexible_number(said)
+    result.prediction = number
+    result.target = answers.strict_number(answer) or answer
+    result.failed = number is None
+    result.values["flexible-match"] = answers.same_number(number, result.target)
+
+
+def _rouge(result: ItemResult, said: str, answer: str) -> None:
+    result.prediction = said.strip()
+    result.failed = not said.strip()
+    result.values["rouge-l"] = answers.rouge_l(said, answer)
+
+
+def _bleu(result: ItemResult, said: str, answer: str) -> None:
+    result.counts = answers.bleu_counts(said.strip(), answer)
+
+
+def _entities(result: ItemResult, said: str, answer: str) -> None:
+    right, predicted, wanted = answers.entity_counts(said, answer)
+    result.prediction = said.strip()
+    result.failed = predicted == 0 and wanted > 0
+    result.counts = [float(right), float(predicted), float(wanted)]
+    result.values["entity-f1"] = 2 * right / (predicted + wanted) if predicted + wanted else 1.0
+
+
+def _bits(result: ItemResult, said: str, answer: str) -> None:
+    result.prediction = result.prediction or said.strip()
+    result.values["answer-bits-per-byte"] = result.nats / math.log(2) / max(1, result.bytes)
+
+
+_READERS: dict[str, Callable[[ItemResult, str, str], None]] = {
+    "rouge-l": _rouge,
+    "bleu": _bleu,
+    "numeric-match": _numeric,
+    "exact-match": _exact,
+    "flexible-match": _flexible,
+    "strict-match": _strict,
+    "entity-f1": _entities,
+    "answer-bits-per-byte": _bits,
+}
+
+
+def _by_execution(
+    model: Model, task: Task, items: Sequence[Item], context: int, cap: int | None
+) -> list[list[ItemResult]]:
+    encoded, texts = _generated(model, task, items, context, cap)
+    programs = [
+        Case(
+            program=item.extra["prompt"] + said[member],
+            entry_point=item.extra["entry_point"],
+            test=item.extra["test"],
+            prompt=item.extra["prompt"],
+        )
+        for item, said in zip(items, texts, strict=True)
+        for member in range(model.members)
+    ]
+    verdicts = iter(judge_many(programs))
+    results: list[list[ItemResult]] = [[] for _ in range(model.members)]
+    for item, e, said in zip(items, encoded, texts, strict=True):
+        for member in range(model.members):
+            verdict = next(verdicts)
+            result = _blank(item, e)
+            result.text = result.prediction = said[member]
+            result.score = result.values["pass@1"] = float(verdict.passed)
+            result.failed, result.detail = not verdict.passed, verdict.reason
+            results[member].append(result)
+    return results
+
+
+def _by_text(model: Model, task: Task, items: Sequence[Item], context: int, cap: int | None) -> list[list[ItemResult]]:
+    """Bits of a text, from its first token on; a longer text counts up to the context."""
+    ids = [tokens[: context - 1] for tokens in model.tokenizer.encode_many([item.answer for item in items])]
+    full = [len(tokens) for tokens in model.tokenizer.encode_many([item.answer for item in items])]
+    scored = score(model.base, model.bank, [Scored([model.tokenizer.end], [tokens]) for tokens in ids])
+    results: list[list[ItemResult]] = [[] for _ in range(model.members)]
+    for item, tokens, length, values in zip(items, ids, full, scored, strict=True):
+        cut = len(tokens) < length
+        covered = model.tokenizer.decode(tokens) if cut else item.answer
+        for member in range(model.members):
+            result = ItemResult(item.id, item.cluster, "", "", truncated=cut)
+            result.nats = -float(values[member][0])
+            result.bytes = len(covered.encode("utf-8"))
+            result.tokens = len(tokens)
+            result.score = result.nats / math.log(2) / max(1, result.bytes)
+            results[member].append(result)
+    return results
+
+
+_SCORERS: dict[str, Callable[[Model, Task, Sequence[Item], int, int | None], list[list[ItemResult]]]] = {
+    "choice": _by_choice,
+    "generation": _by_generation,
+    "execution": _by_execution,
+    "text": _by_text,
+}
+
+
+def result_columns(task: str, results: Sequence[ItemResult]) -> dict[str, list[Any]]:
+    """Results as columns, for items.parquet."""
+    columns: dict[str, list[Any]] = {"task": [task] * len(results)}
+    for name in ItemResult.__dataclass_fields__:
+        values = [getattr(result, name) for result in results]
+        if name == "values":
+            values = [list(value.items()) for value in values]
+        columns[name] = values
+    return columns

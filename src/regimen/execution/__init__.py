@@ -1,0 +1,1 @@
+"""The one scheduler, and pools that only submit and wait."""

@@ -1,0 +1,234 @@
+"""The one scheduler: what is ready runs, what failed blocks only what needs it, what is done is never done again.
+
+Owns ready, skip, retry, fail and block, over the cohorts of a plan. Pools run jobs; markers on disk say what is
+done; the ledger is told. Does not know what a job does or where a pool runs it.
+"""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from regimen.execution.pool import Event, Job, Pool
+from regimen.plan import Cohort, Plan, PrepareSpec, Stage, TrainSpec
+from regimen.results import Ledger, Outcome, RunFolder
+
+MAX_DEATHS = 3  # times that a job's worker may die before its stages fail
+POLL_SECONDS = 0.5
+
+Observer = Callable[[str, dict[str, Any]], None]
+
+
+@dataclass
+class _Task:
+    """A cohort's stages that are not done: what it waits for, how often its worker died."""
+
+    cohort: Cohort
+    left: list[str]
+    waits: set[str]
+    priority: float
+    deaths: int = 0
+    running: bool = False
+
+
+@dataclass
+class Scheduler:
+    """Carries out a plan in a run folder on a pool. `stopping` is asked between events; `observe` is told of changes."""
+
+    plan: Plan
+    folder: RunFolder
+    pool: Pool
+    ledger: Ledger
+    cache: Path
+    stopping: Callable[[], bool]
+    observe: Observer
+    refused: dict[str, str] = field(default_factory=dict)
+    states: dict[str, str] = field(init=False, default_factory=dict)
+    errors: dict[str, str] = field(init=False, default_factory=dict)
+    _tasks: dict[str, _Task] = field(init=False, default_factory=dict)
+    _needed_by: dict[str, list[str]] = field(init=False, default_factory=dict)
+    _ready: list[tuple[float, int, str]] = field(init=False, default_factory=list)
+    _counter: int = field(init=False, default=0)
+
+    def run(self) -> None:
+        """Runs until everything is done, failed or blocked, or until asked to stop."""
+        self._survey()
+        stopped_at: float | None = None
+        while True:
+            running = sum(task.running for task in self._tasks.values())
+            if stopped_at is None and self.stopping():
+                stopped_at = time.monotonic()
+                self.pool.interrupt()
+            if stopped_at is None:
+                self._submit()
+                running = sum(task.running for task in self._tasks.values())
+            if not running:
+                return
+            for event in self.pool.wait(POLL_SECONDS):
+                self._handle(event)
+
+    def _survey(self) -> None:
+        """Reads the markers and builds the tasks of what is not done."""
+        self.ledger.enter(
+            (name, stage.label, stage.kind, self.plan.cohort_of.get(name)) for name, stage in self.plan.stages.items()
+        )
+        for name, stage in self.plan.stages.items():
+            outcome = self._usable(stage)
+            self.states[name] = "done" if outcome else "pending"
+            if outcome:
+                self.ledger.ended(outcome)
+        weights = _critical_path(self.plan)
+        for cohort in self.plan.cohorts:
+            left = [name for name in cohort.stages if self.states[name] != "done"]
+            if not left:
+                continue
+            waits = {
+                given for name in left for given in self.plan.stages[name].inputs if self.states.get(given) != "done"
+            }
+            self._tasks[cohort.id] = _Task(cohort, left, waits, -max(weights[name] for name in left))
+            for given in waits:
+                self._needed_by.setdefault(given, []).append(cohort.id)
+        for name, why in self.refused.items():
+            self._fail(name, why)
+        for task in list(self._tasks.values()):
+            self._enqueue(task)
+
+    def _usable(self, stage: Stage) -> Outcome | None:
+        outcome = self.folder.outcome(stage)
+        if outcome and isinstance(stage, PrepareSpec) and not self._has_blocks(outcome):
+            (self.folder.folder(stage).path / "DONE").unlink()
+            return None
+        return outcome
+
+    def _has_blocks(self, outcome: Outcome) -> bool:
+        return (self.cache / "blocks" / outcome.facts["folder"] / "blocks.json").is_file()
+
+    def _enqueue(self, task: _Task) -> None:
+        if not task.waits and task.left and not task.running:
+            self._counter += 1
+            heapq.heappush(self._ready, (task.priority, self._counter, task.cohort.id))
+
+    def _submit(self) -> None:
+        while self._ready and self.pool.free():
+            task = self._tasks[heapq.heappop(self._ready)[2]]
+            if task.running or not task.left:
+                continue
+            task.running = True
+            worker = self.pool.submit(task.cohort.id, self._job(task))
+            self.ledger.started(task.left, worker)
+            for name in task.left:
+                self._set(name, "running")
+
+    def _job(self, task: _Task) -> Job:
+        stages = [self.plan.stages[name] for name in task.left]
+        inputs = {given for stage in stages for given in stage.inputs}
+        return {
+            "kind": task.cohort.kind,
+            "stages": [stage.model_dump(mode="json") for stage in stages],
+            "names": {stage.fingerprint: stage.folder for stage in stages},
+            "folders": {given: self.plan.stages[given].folder for given in inputs},
+        }
+
+    def _handle(self, event: Event) -> None:
+        task = self._tasks[event["job"]]
+        kind = event["event"]
+        if kind == "progress":
+            self.observe("progress", event["steps"])
+        elif kind == "ended":
+            self._done(task, Outcome(**event["outcome"]))
+        elif kind == "failed":
+            self._fail(event["stage"], event["error"])
+        else:
+            task.running = False
+            self._job_ended(task, kind, event)
+
+    def _job_ended(self, task: _Task, kind: str, event: Event) -> None:
+        if kind == "done" and not task.left:
+            return
+        if kind == "interrupted":
+            self.ledger.set_state(task.left, "pending")
+            for name in task.left:
+                self._set(name, "pending")
+            return
+        error = event.get("error", "its worker ended without a result")
+        if kind == "died" or event.get("retry"):
+            task.deaths += 1
+            self.ledger.note("retry" if task.deaths < MAX_DEATHS else "gave up", task.cohort.id, error)
+            if task.deaths < MAX_DEATHS:
+                for name in task.left:
+                    self._set(name, "pending")
+                self._enqueue(task)
+                return
+            error = f"{error} ({MAX_DEATHS} times)"
+        for name in list(task.left):
+            self._fail(name, error)
+
+    def _done(self, task: _Task, outcome: Outcome) -> None:
+        name = outcome.fingerprint
+        task.left.remove(name)
+        self.ledger.ended(outcome)
+        self._set(name, "done", outcome)
+        for waiting in self._needed_by.pop(name, ()):
+            other = self._tasks[waiting]
+            other.waits.discard(name)
+            self._enqueue(other)
+
+    def _fail(self, name: str, error: str) -> None:
+        """Fails a stage and blocks what needs it, directly or not; a cohort goes on without its blocked members."""
+        self.errors[name] = error
+        self._leave(name, "failed", error)
+        waiting = [name]
+        while waiting:
+            given = waiting.pop()
+            for cohort in self._needed_by.pop(given, ()):
+                task = self._tasks[cohort]
+                for stage in [s for s in task.left if given in self.plan.stages[s].inputs]:
+                    self._leave(stage, "blocked", f"needs {self.plan.stages[given].label}, which failed")
+                    waiting.append(stage)
+                task.waits = {
+                    g
+                    for s in task.left
+                    for g in self.plan.stages[s].inputs
+                    if self.states[g] not in ("done", "failed", "blocked")
+                }
+                self._enqueue(task)
+
+    def _leave(self, name: str, state: str, error: str) -> None:
+        task = self._tasks.get(self.plan.cohort_of[name])
+        if task and name in task.left:
+            task.left.remove(name)
+        self.ledger.set_state([name], state, error)
+        self._set(name, state)
+
+    def _set(self, name: str, state: str, outcome: Outcome | None = None) -> None:
+        self.states[name] = state
+        self.observe("state", {"stage": name, "state": state, "outcome": outcome, "error": self.errors.get(name)})
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Stages by state."""
+        return Counter(self.states.values())
+
+
+def _critical_path(plan: Plan) -> dict[str, float]:
+    """For each stage the length of the longest way from its start to the plan's end, in steps (an evaluation: 10)."""
+    followers: dict[str, list[str]] = {}
+    for name, stage in plan.stages.items():
+        for given in stage.inputs:
+            followers.setdefault(given, []).append(name)
+    length: dict[str, float] = {}
+    for name in reversed(list(_in_order(plan.stages.values()))):
+        stage = plan.stages[name]
+        own = stage.steps if isinstance(stage, TrainSpec) else 10.0
+        length[name] = own + max((length[follower] for follower in followers.get(name, ())), default=0.0)
+    return length
+
+
+def _in_order(stages: Iterable[Stage]) -> Iterable[str]:
+    """Fingerprints so that inputs come before what needs them; plans are built in that order."""
+    return (stage.fingerprint for stage in stages)

@@ -1,0 +1,1 @@
+"""Findings -> figures, HTML, tables, model cards. Only reads."""

@@ -1,0 +1,116 @@
+"""The ledger: what happened to each stage, in SQLite, with one writer.
+
+Owns the record of states, attempts and times that `status` reads. Markers on disk are the truth: the ledger can be
+deleted and is rebuilt from them. Does not know scheduling.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from regimen.results.outcomes import Outcome
+
+FILE = "ledger.sqlite"
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS stages (
+    fingerprint TEXT PRIMARY KEY,
+    label TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    cohort TEXT,
+    state TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    worker TEXT,
+    started REAL,
+    ended REAL,
+    error TEXT
+);
+CREATE TABLE IF NOT EXISTS events (time REAL NOT NULL, what TEXT NOT NULL, stage TEXT, detail TEXT);
+"""
+
+
+class Ledger:
+    """The writer's side; there is one a run folder, held by the driver."""
+
+    def __init__(self, out: Path):
+        self._path = out / FILE
+        self._db = self._connect()
+
+    def _connect(self) -> sqlite3.Connection:
+        try:
+            return _opened(self._path)
+        except sqlite3.DatabaseError:  # damaged: the markers know all that matters
+            self._path.rename(self._path.with_suffix(f".damaged-{int(time.time())}"))
+            return _opened(self._path)
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._db.close()
+
+    def enter(self, rows: Iterable[tuple[str, str, str, str | None]]) -> None:
+        """Registers stages (fingerprint, label, kind, cohort) as pending; known ones keep their state."""
+        with self._db:
+            self._db.executemany(
+                "INSERT INTO stages (fingerprint, label, kind, cohort, state) VALUES (?, ?, ?, ?, 'pending') "
+                "ON CONFLICT (fingerprint) DO UPDATE SET cohort = excluded.cohort, "
+                "state = CASE WHEN state = 'done' THEN 'done' ELSE 'pending' END",
+                rows,
+            )
+
+    def started(self, stages: Iterable[str], worker: str) -> None:
+        """The stages are being worked on."""
+        now = time.time()
+        with self._db:
+            self._db.executemany(
+                "UPDATE stages SET state = 'running', attempts = attempts + 1, worker = ?, started = ?, error = NULL "
+                "WHERE fingerprint = ?",
+                [(worker, now, stage) for stage in stages],
+            )
+
+    def ended(self, outcome: Outcome) -> None:
+        """A stage ended, one way or another."""
+        state = "done" if outcome.status in ("done", "skipped") else "failed"
+        with self._db:
+            self._db.execute(
+                "UPDATE stages SET state = ?, started = ?, ended = ?, error = ? WHERE fingerprint = ?",
+                (state, outcome.started, outcome.ended, outcome.error, outcome.fingerprint),
+            )
+
+    def set_state(self, stages: Iterable[str], state: str, error: str | None = None) -> None:
+        """Sets the state of stages ("pending", "failed", "blocked")."""
+        with self._db:
+            self._db.executemany(
+                "UPDATE stages SET state = ?, error = ? WHERE fingerprint = ?",
+                [(state, error, stage) for stage in stages],
+            )
+
+    def note(self, what: str, stage: str | None = None, detail: str = "") -> None:
+        """Records an event: a retry, a worker's death, a gate overridden."""
+        with self._db:
+            self._db.execute("INSERT INTO events VALUES (?, ?, ?, ?)", (time.time(), what, stage, detail))
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    # DELETE journal: run folders may lie on shared filesystems, where WAL is not safe
+    db = sqlite3.connect(path, timeout=30)
+    db.execute("PRAGMA journal_mode=DELETE")
+    db.execute("PRAGMA synchronous=NORMAL")
+    db.executescript(_SCHEMA)
+    return db
+
+
+def read_ledger(out: Path) -> dict[str, dict[str, Any]]:
+    """Fingerprint -> row, for readers; empty where there is no ledger or it cannot be read."""
+    path = out / FILE
+    if not path.is_file():
+        return {}
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)) as db:
+            db.row_factory = sqlite3.Row
+            return {row["fingerprint"]: dict(row) for row in db.execute("SELECT * FROM stages")}
+    except sqlite3.DatabaseError:
+        return {}

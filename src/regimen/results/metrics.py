@@ -1,0 +1,161 @@
+"""From items to a task's metrics, by the standard libraries.
+
+Owns the aggregation of item rows (the columns of items.parquet) into metric values, and which way each metric is
+better. Does not know models, experiments or resampling.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+Columns = Mapping[str, Sequence[Any]]
+
+LOWER_IS_BETTER = frozenset({"bits-per-byte", "answer-bits-per-byte", "perplexity"})
+
+
+def aggregate(metrics: Sequence[str], columns: Columns) -> dict[str, float]:
+    """Each metric over all items; nan where there is nothing to compute it from."""
+    return {name: float(_METRICS[name](columns)) for name in metrics}
+
+
+def is_known(metric: str) -> bool:
+    """Whether `aggregate` can compute the metric."""
+    return metric in _METRICS
+
+
+def better_sign(metric: str) -> int:
+    """+1 where more is better, -1 where less is."""
+    return -1 if metric in LOWER_IS_BETTER else 1
+
+
+def _labels(columns: Columns) -> tuple[list[str], list[str], list[str]]:
+    """Targets, predictions ("" where there is none, which is always wrong), and the classes of the targets."""
+    targets = [str(value) for value in columns["target"]]
+    predictions = [str(value) if value is not None else "" for value in columns["prediction"]]
+    return targets, predictions, sorted(set(targets))
+
+
+def _accuracy(columns: Columns) -> float:
+    targets, predictions, _ = _labels(columns)
+    return float(np.mean([t == p for t, p in zip(targets, predictions, strict=True)])) if targets else math.nan
+
+
+def _macro(which: int) -> Callable[[Columns], float]:
+    def metric(columns: Columns) -> float:
+        from sklearn.metrics import precision_recall_fscore_support
+
+        targets, predictions, classes = _labels(columns)
+        if not targets:
+            return math.nan
+        values = precision_recall_fscore_support(
+            targets, predictions, labels=classes, average="macro", zero_division=0.0
+        )
+        return float(values[which])
+
+    return metric
+
+
+def _binary_f1(columns: Columns) -> float:
+    """F1 of the class whose name sorts last ("positive", "yes"), as GLUE scores MRPC."""
+    from sklearn.metrics import f1_score
+
+    targets, predictions, classes = _labels(columns)
+    if not targets:
+        return math.nan
+    values = f1_score(targets, predictions, labels=[classes[-1]], average=None, zero_division=0.0)
+    return float(np.asarray(values)[0])
+
+
+def _mcc(columns: Columns) -> float:
+    from sklearn.metrics import matthews_corrcoef
+
+    targets, predictions, _ = _labels(columns)
+    if not targets:
+        return math.nan
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # scikit-learn warns where only one class was predicted; the value is 0
+        return float(matthews_corrcoef(targets, predictions))
+
+
+def _mean_of(name: str) -> Callable[[Columns], float]:
+    def metric(columns: Columns) -> float:
+        found = [dict(values).get(name, math.nan) for values in columns["values"]]
+        return float(np.mean(found)) if found else math.nan
+
+    return metric
+
+
+def _summed(columns: Columns) -> np.ndarray:
+    rows = [row for row in columns["counts"] if len(row)]
+    return np.sum(np.asarray(rows, dtype=float), axis=0) if rows else np.zeros(0)
+
+
+def _bleu(columns: Columns) -> float:
+    """Corpus BLEU on a scale of 0 to 1, by sacrebleu, from the items' summed counts."""
+    from sacrebleu.metrics.bleu import BLEU
+
+    sums = _summed(columns)
+    if not len(sums):
+        return math.nan
+    counts, totals = [int(v) for v in sums[2:6]], [int(v) for v in sums[6:10]]
+    scored = BLEU.compute_bleu(counts, totals, int(sums[0]), int(sums[1]), smooth_method="exp")
+    return scored.score / 100
+
+
+def _entities(which: str) -> Callable[[Columns], float]:
+    """Micro-averaged over entities, by seqeval, each entity as one tag: right, only predicted, or only wanted."""
+
+    def metric(columns: Columns) -> float:
+        from seqeval.metrics import f1_score, precision_score, recall_score
+
+        rows = [row for row in columns["counts"] if len(row)]
+        if not rows:
+            return math.nan
+        wanted_tags, predicted_tags = [], []
+        for right, predicted, wanted in ((int(v) for v in row) for row in rows):
+            wanted_tags.append(["B-E"] * right + ["O"] * (predicted - right) + ["B-E"] * (wanted - right))
+            predicted_tags.append(["B-E"] * right + ["B-E"] * (predicted - right) + ["O"] * (wanted - right))
+        score = {"precision": precision_score, "recall": recall_score, "f1": f1_score}[which]
+        return float(score(wanted_tags, predicted_tags, zero_division=0))
+
+    return metric
+
+
+def _bits(columns: Columns) -> float:
+    """Bits of all texts over all bytes of them."""
+    size = float(np.sum(columns["bytes"]))
+    return float(np.sum(columns["nats"])) / math.log(2) / size if size else math.nan
+
+
+def _perplexity(columns: Columns) -> float:
+    """exp of the mean negative log-likelihood of a token."""
+    tokens = float(np.sum(columns["tokens"]))
+    return math.exp(float(np.sum(columns["nats"])) / tokens) if tokens else math.nan
+
+
+_METRICS: dict[str, Callable[[Columns], float]] = {
+    "accuracy": _accuracy,
+    "macro-f1": _macro(2),
+    "precision": _macro(0),
+    "recall": _macro(1),
+    "f1": _binary_f1,
+    "mcc": _mcc,
+    "exact-match": _mean_of("exact-match"),
+    "numeric-match": _mean_of("numeric-match"),
+    "strict-match": _mean_of("strict-match"),
+    "flexible-match": _mean_of("flexible-match"),
+    "rouge-l": _mean_of("rouge-l"),
+    "pass@1": _mean_of("pass@1"),
+    "bleu": _bleu,
+    "entity-f1": _entities("f1"),
+    "entity-precision": _entities("precision"),
+    "entity-recall": _entities("recall"),
+    "answer-bits-per-byte": _bits,
+    "bits-per-byte": _bits,
+    "perplexity": _perplexity,
+}

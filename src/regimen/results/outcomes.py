@@ -1,0 +1,106 @@
+"""What a stage leaves behind: a folder with its spec, its outcome, and a marker that is written last.
+
+Owns the folder's files and the order in which they appear. A stage is done if and only if its marker says so. Does
+not know what the stage did.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from regimen.errors import RunFolderError
+from regimen.files import write_json, write_text
+from regimen.plan import Stage
+
+MARKER = "DONE"
+Status = Literal["done", "failed", "skipped"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a stage ended: seconds and wall clock, what ran it, and its facts (metrics, counts, digests)."""
+
+    fingerprint: str
+    kind: str
+    label: str
+    status: Status
+    started: float
+    ended: float
+    where: dict[str, Any] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+    error: str | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock time."""
+        return self.ended - self.started
+
+
+class StageFolder:
+    """One stage's folder inside a run folder."""
+
+    def __init__(self, stages: Path, stage: Stage):
+        self.stage = stage
+        self.path = stages / stage.folder
+
+    @property
+    def done(self) -> bool:
+        """Whether the stage's result is complete."""
+        return (self.path / MARKER).is_file()
+
+    def open(self) -> Path:
+        """Creates the folder with its spec, or checks the spec of one that is there; raises RunFolderError."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        spec = self.path / "spec.json"
+        payload = {"identity": self.stage.identity, "spec": self.stage.model_dump(mode="json")}
+        if spec.is_file():
+            _check_same(spec, payload["identity"])
+        else:
+            write_json(spec, payload)
+        return self.path
+
+    def commit(self, outcome: Outcome) -> None:
+        """Writes the outcome, then the marker."""
+        write_json(self.path / "outcome.json", asdict(outcome))
+        write_text(self.path / MARKER, f"{outcome.status}\n")
+
+    def outcome(self) -> Outcome | None:
+        """The outcome of a done stage, else None; raises RunFolderError if a done stage's outcome is damaged."""
+        if not self.done:
+            return None
+        return read_outcome(self.path)
+
+
+def read_outcome(folder: Path) -> Outcome:
+    """The outcome in a stage folder; raises RunFolderError if it is missing or damaged."""
+    try:
+        return Outcome(**json.loads((folder / "outcome.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as fault:
+        raise RunFolderError(
+            f"the outcome in {folder} is damaged ({fault}); delete that folder and run again"
+        ) from None
+
+
+def _check_same(spec: Path, identity: Mapping[str, Any]) -> None:
+    try:
+        found = json.loads(spec.read_text(encoding="utf-8"))["identity"]
+    except (OSError, ValueError, KeyError) as fault:
+        raise RunFolderError(f"{spec} is damaged ({fault}); delete its folder and run again") from None
+    wanted = json.loads(json.dumps(identity))
+    if found != wanted:
+        fields = ", ".join(f"{name}: {old!r} there, {new!r} here" for name, old, new in differences(found, wanted))
+        raise RunFolderError(f"{spec.parent} holds another stage ({fields}); use another --out")
+
+
+def differences(one: Any, other: Any, path: str = "") -> list[tuple[str, Any, Any]]:
+    """The leaves in which two plain values differ: (path, value in one, value in the other)."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        found = []
+        for key in sorted(one.keys() | other.keys()):
+            found += differences(one.get(key), other.get(key), f"{path}.{key}" if path else key)
+        return found
+    return [] if one == other else [(path, one, other)]

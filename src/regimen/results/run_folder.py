@@ -1,0 +1,107 @@
+"""A run folder: its study, its stages, its lock.
+
+Owns the layout of the folder and who may write to it. Does not know scheduling or reports.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from regimen.errors import RunFolderError
+from regimen.files import write_json, write_text
+from regimen.plan import Plan, Stage
+from regimen.results.outcomes import Outcome, StageFolder, differences
+from regimen.study import Study, dump_study, load_study
+
+FORMAT = 1
+
+
+class RunFolder:
+    """`OUT` of the contract. Creating one touches nothing on disk; `create` does."""
+
+    def __init__(self, out: Path):
+        self.path = out
+        self.stages = out / "stages"
+        self.report = out / "report"
+
+    def create(self, study: Study, plan: Plan, settings: dict[str, Any]) -> None:
+        """Makes the folder for this study, or checks that it is this study's; raises RunFolderError if not."""
+        before = self.study() if (self.path / "study.yaml").is_file() else None
+        if before is not None:
+            _check_same_study(before, study, self.path)
+        elif self.path.exists() and any(p for p in self.path.iterdir() if p.name != ".lock"):
+            raise RunFolderError(f"{self.path} is not empty and not a run folder; choose another --out")
+        self.stages.mkdir(parents=True, exist_ok=True)
+        (self.path / "experiments").mkdir(exist_ok=True)
+        write_text(self.path / "study.yaml", dump_study(study))
+        write_json(self.path / "run.json", {"format": FORMAT, "track": plan.track, **settings})
+
+    def study(self) -> Study:
+        """The study as resolved; raises RunFolderError where there is none."""
+        path = self.path / "study.yaml"
+        if not path.is_file():
+            raise RunFolderError(f"{self.path} is no run folder: it has no study.yaml")
+        return load_study(path)
+
+    def settings(self) -> dict[str, Any]:
+        """What the run was started with: track, tasks, cohort width and so on."""
+        try:
+            return json.loads((self.path / "run.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError) as fault:
+            raise RunFolderError(f"{self.path}/run.json cannot be read ({fault})") from None
+
+    def folder(self, stage: Stage) -> StageFolder:
+        """The folder of a stage."""
+        return StageFolder(self.stages, stage)
+
+    def outcome(self, stage: Stage) -> Outcome | None:
+        """The outcome of a stage if it is done."""
+        return self.folder(stage).outcome()
+
+    def is_locked(self) -> bool:
+        """Whether a driver holds the folder now."""
+        path = self.path / ".lock"
+        if not path.is_file():
+            return False
+        with path.open("a+", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError:
+                return True
+        return False
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Holds the folder for one driver; raises RunFolderError naming the holder."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / ".lock").open("a+", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                file.seek(0)
+                holder = file.read().strip() or "another process"
+                raise RunFolderError(f"{self.path} is in use by {holder}; wait for it or stop it") from None
+            file.seek(0)
+            file.truncate()
+            started = time.strftime("%Y-%m-%d %H:%M:%S")
+            file.write(f"process {os.getpid()} on {socket.gethostname()} since {started}")
+            file.flush()
+            yield
+
+
+def _check_same_study(before: Study, study: Study, path: Path) -> None:
+    """A run folder belongs to one study, profile, seed and base; tasks and experiments may be added."""
+    fixed = ("study", "profile", "seed", "data", "base", "adapter", "batch", "schedule")
+    one, other = (s.model_dump(mode="json", include=set(fixed)) for s in (before, study))
+    found = differences(one, other)
+    if found:
+        fields = "; ".join(f"{name} is {old!r} there and {new!r} here" for name, old, new in found[:4])
+        raise RunFolderError(f"{path} belongs to another study: {fields}; choose another --out")

@@ -1,0 +1,165 @@
+"""Tidy tables of a run: one row for each experiment, task and metric that has a value; and what is missing.
+
+Owns the reading of outcomes into rows. Reads what is there; a missing cell is left out here and named by
+`missing_cells`. Does not know statistics.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from regimen.plan import Plan, PlannedExperiment, TrainSpec
+from regimen.results.outcomes import Outcome
+from regimen.results.run_folder import RunFolder
+
+COLUMNS = (
+    "experiment",
+    "phase",
+    "task",
+    "group",
+    "metric",
+    "value",
+    "ci_low",
+    "ci_high",
+    "n",
+    "baseline",
+    "delta",
+    "delta_ci_low",
+    "delta_ci_high",
+    "p_value",
+    "p_adjusted",
+    "primary",
+    "adapter",
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One evaluation of one experiment: its task, metrics, items, and the folder of its item rows."""
+
+    experiment: str
+    phase: str
+    key: str
+    task: str
+    panel: str
+    group: str
+    headline: str
+    metrics: dict[str, float]
+    items: int
+    folder: Path
+    adapter: str
+    skipped: str | None = None
+
+
+class RunTables:
+    """What a run folder holds, read once."""
+
+    def __init__(self, folder: RunFolder, plan: Plan):
+        self.folder = folder
+        self.plan = plan
+        self.outcomes: dict[str, Outcome] = {}
+        for name, stage in plan.stages.items():
+            outcome = folder.outcome(stage)
+            if outcome is not None:
+                self.outcomes[name] = outcome
+        self.cells = {(cell.experiment, cell.key): cell for cell in self._cells()}
+
+    def _cells(self) -> Iterator[Cell]:
+        for planned in self.plan.experiments:
+            adapter = self.plan.stages[planned.ends[-1]].folder if planned.ends else ""
+            for key, stage in {**planned.evaluations, **planned.extra_evaluations}.items():
+                if stage in self.outcomes:
+                    yield self._cell(planned.experiment.id, planned.experiment.phase, key, stage, adapter)
+        for key, stage in self.plan.reference.items():
+            if stage in self.outcomes:
+                yield self._cell("zero-shot", "1", key, stage, "")
+
+    def _cell(self, experiment: str, phase: str, key: str, stage: str, adapter: str) -> Cell:
+        name = key.split("@")[0].split(":")[0]
+        task = self.plan.study.tasks[name]
+        facts = self.outcomes[stage].facts
+        metrics = {metric: value for metric, value in facts.get("metrics", {}).items() if value is not None}
+        return Cell(
+            experiment=experiment,
+            phase=phase,
+            key=key,
+            task=name,
+            panel=task.panel,
+            group=task.group,
+            headline=task.headline,
+            metrics=metrics,
+            items=facts.get("items", 0),
+            folder=self.folder.stages / self.plan.stages[stage].folder,
+            adapter=adapter,
+            skipped=facts.get("skipped"),
+        )
+
+    def zero_shot(self, task: str) -> Cell | None:
+        """The base's own cell on a task, if it is there."""
+        if ("zero-shot", task) in self.cells:
+            return self.cells["zero-shot", task]
+        for planned in self.plan.experiments:
+            if planned.experiment.task == task:
+                return self.cells.get((planned.experiment.id, task))
+        return None
+
+    def missing_cells(self) -> list[tuple[str, str]]:
+        """(experiment, task) of the main evaluations that are planned and not there."""
+        return [
+            (planned.experiment.id, task)
+            for planned in self.plan.experiments
+            for task in planned.evaluations
+            if (planned.experiment.id, task) not in self.cells
+        ]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows of results.csv, without statistics: empty cells are None."""
+        rows = []
+        for cell in self.cells.values():
+            if cell.skipped is not None or "@" in cell.key:
+                continue
+            zero = self.zero_shot(cell.task)
+            for metric, value in cell.metrics.items():
+                baseline = zero.metrics.get(metric) if zero else None
+                row = dict.fromkeys(COLUMNS)
+                row |= {
+                    "experiment": cell.experiment + (f":{cell.key.split(':')[1]}" if ":" in cell.key else ""),
+                    "phase": cell.phase,
+                    "task": cell.task,
+                    "group": cell.group,
+                    "metric": metric,
+                    "value": value,
+                    "n": cell.items,
+                    "baseline": baseline,
+                    "delta": None if baseline is None else value - baseline,
+                    "primary": metric == cell.headline,
+                    "adapter": cell.adapter,
+                }
+                rows.append(row)
+        return rows
+
+    def curves(self) -> dict[str, list[dict[str, Any]]]:
+        """Per experiment the trace of its training: dicts with leg, step, loss, lr, tokens."""
+        return {
+            planned.experiment.id: trace
+            for planned in self.plan.experiments
+            if planned.trainings and (trace := self._trace(planned))
+        }
+
+    def _trace(self, planned: PlannedExperiment) -> list[dict[str, Any]]:
+        trace: list[dict[str, Any]] = []
+        leg = 0
+        for name in planned.trainings:
+            stage = self.plan.stages[name]
+            assert isinstance(stage, TrainSpec)
+            if stage.parent is None:
+                leg += 1
+            path = self.folder.stages / stage.folder / "metrics.jsonl"
+            if path.is_file():
+                lines = path.read_text(encoding="utf-8").splitlines()
+                trace += [{"leg": leg, "part": stage.part, **json.loads(line)} for line in lines]
+        return trace

@@ -1,0 +1,47 @@
+"""What a plan needs from outside, and whether it is there: sources and the base model.
+
+Owns the check before anything trains. Reads no rows, loads no torch. Does not know scheduling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from regimen.data.sources import Where, parts_of
+from regimen.engine.locate import is_present
+from regimen.errors import SourceMissing
+from regimen.plan import ItemsSpec, Plan, PrepareSpec, Stage
+from regimen.study.schema import Source
+
+
+def missing_inputs(plan: Plan, data: Path | None, here: Path | None) -> dict[str, list[str]]:
+    """What is missing -> the fingerprints of the stages that need it. A Hub source is looked for only when it is read."""
+    where = Where(plan.study.data, data, here)
+    missing: dict[str, list[str]] = {}
+    for stage in plan.stages.values():
+        for name, source, split in _needs(stage):
+            try:
+                parts_of(name, source, split, where)
+            except SourceMissing as fault:
+                missing.setdefault(str(fault), []).append(stage.fingerprint)
+    return missing
+
+
+def missing_base(plan: Plan, data: Path | None) -> str | None:
+    """Why the base cannot be had, or None; a Hub base may still be fetched unless `data` forbids the network."""
+    base = plan.study.base
+    if base.origin == "hub" and data is None:
+        return None
+    return is_present(base, data)
+
+
+def _needs(stage: Stage) -> Iterable[tuple[str, Source, str]]:
+    if isinstance(stage, PrepareSpec) and stage.source.split:
+        yield stage.source_name, stage.source, stage.source.split
+    elif isinstance(stage, ItemsSpec):
+        for name in stage.task.source:
+            source = stage.sources[name]
+            split = (source.held_out.split if source.held_out else None) or source.split
+            if split:
+                yield name, source, split

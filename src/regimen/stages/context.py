@@ -1,0 +1,121 @@
+"""Where a stage runs: folders, device, what the process keeps between stages. Never part of a result's identity.
+
+Owns the context and the caches of a worker process (the base, loaded once; tokenizers; stores of blocks). Does not
+know scheduling.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import socket
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from regimen.data.blocks import BlockStore
+from regimen.data.sources import Where
+from regimen.data.tokenizer import TextTokenizer
+from regimen.engine.base_model import BaseModel, load_base
+from regimen.engine.checkpoints import load_adapter
+from regimen.engine.locate import locate_base
+from regimen.engine.merging import merge_row
+from regimen.errors import RunFolderError
+from regimen.results import Outcome, StageFolder, read_outcome
+from regimen.stages.place import Place
+from regimen.study.schema import Adapter, Base
+
+LOG = "log.jsonl"
+Report = Callable[[dict[str, Any]], None]
+
+
+@dataclass
+class Context:
+    """A place, with what this process has loaded there."""
+
+    place: Place
+    report: Report
+    stopping: Callable[[], bool]
+    folders: Mapping[str, str] = field(default_factory=dict)
+    _bases: dict[tuple[str, ...], BaseModel] = field(default_factory=dict)
+    _tokenizers: dict[str, TextTokenizer] = field(default_factory=dict)
+    _stores: dict[str, BlockStore] = field(default_factory=dict)
+
+    @property
+    def cache(self) -> Path:
+        """The cache folder."""
+        return Path(self.place.cache)
+
+    def where(self, origin: str) -> Where:
+        """Where rows are looked for."""
+        place = self.place
+        return Where(origin, Path(place.data) if place.data else None, Path(place.here) if place.here else None)
+
+    def input(self, fingerprint: str) -> Path:
+        """The folder of a stage that this one builds on; raises RunFolderError if it is not done."""
+        name = self.folders.get(fingerprint)
+        path = Path(self.place.stages) / (name or f"?-{fingerprint}")
+        if name is None or not (path / "DONE").is_file():
+            raise RunFolderError(f"the stage {name or fingerprint} is not done; run the same command again")
+        return path
+
+    def base_folder(self, base: Base) -> Path:
+        """The folder of a base model."""
+        return locate_base(base, Path(self.place.data) if self.place.data else None)
+
+    def base(self, base: Base, adapter: Adapter | None = None, merged: tuple[str, ...] = ()) -> BaseModel:
+        """The loaded base, with the adapters of `merged` (stage fingerprints) merged into it; kept while it is used."""
+        key = (base.id, base.revision, base.precision, *merged)
+        if key not in self._bases:
+            self._bases.clear()  # one base at a time: it is what fills the memory
+            loaded = load_base(self.base_folder(base), base.precision, self.place.device)
+            for fingerprint in merged:
+                assert adapter is not None
+                merge_row(loaded, adapter, load_adapter(self.input(fingerprint), loaded, adapter))
+            self._bases[key] = loaded
+        return self._bases[key]
+
+    def tokenizer(self, base: Base) -> TextTokenizer:
+        """The base's tokenizer."""
+        folder = str(self.base_folder(base))
+        if folder not in self._tokenizers:
+            self._tokenizers[folder] = TextTokenizer(Path(folder))
+        return self._tokenizers[folder]
+
+    def store(self, prepared: str) -> BlockStore:
+        """The blocks of a prepare stage, memory-mapped."""
+        if prepared not in self._stores:
+            facts = read_outcome(self.input(prepared)).facts
+            self._stores[prepared] = BlockStore(self.cache / "blocks" / facts["folder"])
+        return self._stores[prepared]
+
+    def machine(self) -> dict[str, Any]:
+        """What ran a stage: recorded with its outcome, never part of its identity."""
+        import torch
+
+        device = self.place.device
+        name = torch.cuda.get_device_name(device) if device.startswith("cuda") else platform.machine()
+        return {
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "device": device,
+            "device_name": name,
+            "threads": torch.get_num_threads(),
+            "versions": {package: version(package) for package in ("regimen-lm", "torch", "transformers")},
+        }
+
+    def log(self, folder: Path, event: str, **facts: Any) -> None:
+        """Appends a line to a stage's log."""
+        line = json.dumps({"time": round(time.time(), 3), "event": event, **facts}, ensure_ascii=False)
+        with (folder / LOG).open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+    def finish(self, folder: StageFolder, outcome: Outcome) -> None:
+        """Commits an outcome and reports it."""
+        self.log(folder.path, outcome.status, seconds=round(outcome.seconds, 3))
+        folder.commit(outcome)
+        self.report({"event": "ended", "outcome": asdict(outcome)})

@@ -1,0 +1,96 @@
+"""The evaluate stage: one task, as many adapters as the cohort holds, a folder of item rows each.
+
+Owns the way from specs to the evaluator and the writing of items.parquet. Does not know what scores mean.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from regimen.data.items import read_items
+from regimen.engine.adapter_bank import AdapterBank
+from regimen.engine.checkpoints import load_adapter
+from regimen.evaluation.evaluator import ItemResult, Model, evaluate, result_columns
+from regimen.files import write_atomically
+from regimen.plan import EvaluateSpec
+from regimen.results import Outcome, StageFolder, aggregate
+from regimen.stages.context import Context
+from regimen.stages.prepare import ITEMS
+
+ITEM_ROWS = "items.parquet"
+_SCHEMA = pa.schema(
+    [
+        ("task", pa.string()),
+        ("item_id", pa.string()),
+        ("cluster", pa.string()),
+        ("prompt_hash", pa.string()),
+        ("target", pa.string()),
+        ("prediction", pa.string()),
+        ("score", pa.float64()),
+        ("logprobs", pa.list_(pa.float64())),
+        ("text", pa.string()),
+        ("truncated", pa.bool_()),
+        ("failed", pa.bool_()),
+        ("detail", pa.string()),
+        ("nats", pa.float64()),
+        ("bytes", pa.int64()),
+        ("tokens", pa.int64()),
+        ("values", pa.map_(pa.string(), pa.float64())),
+        ("counts", pa.list_(pa.float64())),
+    ]
+)
+
+
+def run_evaluate(specs: Sequence[EvaluateSpec], folders: Sequence[StageFolder], context: Context) -> None:
+    """Evaluates the cohort's adapters on their task."""
+    started = time.time()
+    first = specs[0]
+    paths = [folder.open() for folder in folders]
+    base = context.base(first.base, first.adapter, first.merged)
+    bank = None
+    if first.adapter is not None:
+        rows = [load_adapter(context.input(spec.trained or ""), base, first.adapter) for spec in specs]
+        bank = AdapterBank(base, first.adapter, rows)
+    items = read_items(context.input(first.items) / ITEMS)
+    model = Model(base, bank, context.tokenizer(first.base))
+    evaluation = evaluate(model, first.task, items, first.context, first.generate)
+    for index, (spec, folder, path) in enumerate(zip(specs, folders, paths, strict=True)):
+        facts: dict[str, Any] = {"task": spec.task_name, "trained": spec.trained, "shots": spec.shots}
+        if evaluation.skipped is None:
+            facts |= _write_results(spec, evaluation.results[index], path)
+        else:
+            facts["skipped"] = evaluation.skipped
+        context.finish(
+            folder,
+            Outcome(
+                fingerprint=spec.fingerprint,
+                kind="evaluate",
+                label=spec.label,
+                status="skipped" if evaluation.skipped else "done",
+                started=started,
+                ended=time.time(),
+                where=context.machine() | {"cohort": len(specs)},
+                facts=facts,
+            ),
+        )
+
+
+def _write_results(spec: EvaluateSpec, results: Sequence[ItemResult], path: Path) -> dict[str, Any]:
+    columns = result_columns(spec.task_name, results)
+    table = pa.table(columns, schema=_SCHEMA)
+    write_atomically(path / ITEM_ROWS, lambda scratch: pq.write_table(table, scratch))
+    metrics = aggregate(spec.task.metrics, columns)
+    return {
+        "metrics": {name: None if math.isnan(value) else value for name, value in metrics.items()},
+        "headline": spec.task.headline,
+        "items": len(results),
+        "truncated": sum(result.truncated for result in results),
+        "failed": sum(result.failed for result in results),
+    }

@@ -1,0 +1,262 @@
+"""The train stage: a cohort of trunks and cooldowns in lockstep, resumable at any step.
+
+Owns where members begin (a parent's end, a chain's, the base), when they are checkpointed, and what each leaves
+behind. Checkpoints of a cohort are taken at common steps, so that a resumed cohort is the undisturbed one bit for
+bit. Does not know other cohorts.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from regimen.data.mixture import Mixture
+from regimen.engine.adapter_bank import initial_row
+from regimen.engine.base_model import BaseModel
+from regimen.engine.checkpoints import (
+    STATE,
+    checkpoint_path,
+    checkpoint_steps,
+    drop_checkpoints,
+    load_adapter,
+    load_state,
+    save_adapter,
+    save_state,
+)
+from regimen.engine.lockstep import Lockstep, Member, MemberState, StepRecord
+from regimen.errors import Interrupted, RunFolderError
+from regimen.files import write_text
+from regimen.plan import TrainSpec
+from regimen.results import Outcome, StageFolder
+from regimen.stages.context import Context
+
+METRICS = "metrics.jsonl"
+KEPT_CHECKPOINTS = 2
+
+
+@dataclass
+class _Run:
+    """One member under way: its stage, its trace so far, when it began."""
+
+    spec: TrainSpec
+    folder: StageFolder
+    path: Path
+    stream: Mixture
+    member: Member
+    trace: list[str] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+    tokens: int = 0
+    loss_tokens: int = 0
+
+
+def run_train(specs: Sequence[TrainSpec], folders: Sequence[StageFolder], context: Context) -> None:
+    """Trains the cohort to the end of every member; raises Interrupted, state saved, when asked to stop."""
+    started = time.time()
+    leg = specs[0].leg
+    base = context.base(leg.base, leg.adapter, leg.merged)
+    paths = [folder.open() for folder in folders]
+    resumed = _common_step(specs, paths)
+    runs = [
+        _begin(spec, folder, path, base, context, resumed)
+        for spec, folder, path in zip(specs, folders, paths, strict=True)
+    ]
+    by_name = {run.spec.fingerprint: run for run in runs}
+    lockstep = Lockstep(base, leg.adapter, leg.schedule, [run.member for run in runs])
+    cohort = _Cohort(runs, lockstep, base, context, started)
+    for run in runs:
+        context.log(run.path, "training", step=run.member.step, of=run.spec.last_step, cohort=len(runs))
+    cohort.finish_ended()
+    saved = time.monotonic()
+    while lockstep.running:
+        for record in lockstep.step():
+            _note(by_name[record.member], record)
+        cohort.announce()
+        ended = cohort.any_ended()
+        stop = context.stopping()
+        if ended or stop or time.monotonic() - saved > context.place.checkpoint_seconds:
+            cohort.checkpoint()
+            saved = time.monotonic()
+        if ended:
+            cohort.finish_ended()
+        if stop and lockstep.running:
+            raise Interrupted("training stopped; its state is saved")
+
+
+def _begin(
+    spec: TrainSpec, folder: StageFolder, path: Path, base: BaseModel, context: Context, resumed: int | None
+) -> _Run:
+    leg = spec.leg
+    stores = {name: context.store(prepared) for name, prepared in leg.sources.items()}
+    stream = Mixture(stores, leg.mixture, leg.batch.sequences, leg.seed)
+    trace: list[str] = []
+    step = spec.first_step
+    if resumed is not None:
+        step = spec.first_step + resumed
+        state = load_state(checkpoint_path(path, step))
+        trace = _trace_until(path / METRICS, step)
+    else:
+        drop_checkpoints(path)
+        state = _initial_state(spec, base, context)
+    member = Member(
+        name=spec.fingerprint,
+        stream=stream,
+        step=step,
+        last=spec.last_step,
+        peak=leg.learning_rate,
+        stable=spec.first_step if spec.part == "cooldown" else None,
+        horizon=spec.last_step,
+        state=state,
+    )
+    run = _Run(spec, folder, path, stream, member, trace)
+    for line in trace:
+        values = json.loads(line)
+        run.losses.append(values["loss"])
+        run.tokens += values["tokens"]
+        run.loss_tokens += values["loss_tokens"]
+    return run
+
+
+def _initial_state(spec: TrainSpec, base: BaseModel, context: Context) -> MemberState:
+    leg = spec.leg
+    if spec.parent is not None:
+        parent = context.input(spec.parent)
+        state = load_state(parent / STATE)
+        state.row = load_adapter(parent, base, leg.adapter)
+        return state
+    if leg.start is not None and not leg.merged:
+        return MemberState.fresh(load_adapter(context.input(leg.start), base, leg.adapter))
+    return MemberState.fresh(initial_row(base, leg.adapter, leg.seed))
+
+
+def _common_step(specs: Sequence[TrainSpec], paths: Sequence[Path]) -> int | None:
+    """How many steps into their stages all members have a readable checkpoint: the most; None if there is no such step."""
+    common: set[int] | None = None
+    for spec, path in zip(specs, paths, strict=True):
+        done = {step - spec.first_step for step in checkpoint_steps(path)}
+        longest = spec.steps
+        common = done if common is None else {step for step in common & done if step <= longest}
+    for step in sorted(common or (), reverse=True):
+        if all(
+            _is_readable(checkpoint_path(path, spec.first_step + step)) and (path / METRICS).is_file()
+            for spec, path in zip(specs, paths, strict=True)
+        ):
+            return step
+    return None
+
+
+def _is_readable(path: Path) -> bool:
+    try:
+        load_state(path)
+    except RunFolderError:
+        return False
+    return True
+
+
+def _trace_until(path: Path, step: int) -> list[str]:
+    return [line for line in path.read_text(encoding="utf-8").splitlines() if json.loads(line)["step"] < step]
+
+
+def _note(run: _Run, record: StepRecord) -> None:
+    values = {
+        "step": record.step,
+        "loss": record.loss,
+        "lr": record.learning_rate,
+        "grad_norm": record.grad_norm,
+        "tokens": record.tokens,
+        "loss_tokens": record.loss_tokens,
+    }
+    run.trace.append(json.dumps(values))
+    run.losses.append(record.loss)
+    run.tokens += record.tokens
+    run.loss_tokens += record.loss_tokens
+
+
+@dataclass
+class _Cohort:
+    """The runs of one lockstep, and their saving."""
+
+    runs: list[_Run]
+    lockstep: Lockstep
+    base: BaseModel
+    context: Context
+    started: float
+    announced: float = 0.0
+
+    def announce(self) -> None:
+        """Reports progress, at most five times a second."""
+        now = time.monotonic()
+        if now - self.announced < 0.2:
+            return
+        self.announced = now
+        progress = {
+            run.spec.fingerprint: [run.member.step - run.spec.first_step, run.spec.steps, run.losses[-1]]
+            for run in self.runs
+            if run.losses
+        }
+        self.context.report({"event": "progress", "steps": progress})
+
+    def any_ended(self) -> bool:
+        """Whether a member reached its end, or failed, since the last call of `finish_ended`."""
+        return any(_has_ended(run.member) for run in self.runs)
+
+    def checkpoint(self) -> None:
+        """Saves every running member at this step, then forgets older checkpoints."""
+        self.lockstep.settle()
+        for run in self.runs:
+            if not _has_ended(run.member):
+                write_text(run.path / METRICS, "".join(line + "\n" for line in run.trace))
+                save_state(checkpoint_path(run.path, run.member.step), run.member.state)
+        for run in self.runs:
+            drop_checkpoints(run.path, keep=KEPT_CHECKPOINTS)
+
+    def finish_ended(self) -> None:
+        """Writes and commits the members that are at their end; reports those that failed."""
+        for run in [run for run in self.runs if _has_ended(run.member)]:
+            self.runs.remove(run)
+            write_text(run.path / METRICS, "".join(line + "\n" for line in run.trace))
+            if run.member.failure:
+                self.context.report(
+                    {"event": "failed", "stage": run.spec.fingerprint, "error": run.member.failure, "retry": False}
+                )
+                continue
+            leg = run.spec.leg
+            save_adapter(run.path, self.base, leg.base, leg.adapter, run.member.state.row)
+            if run.spec.part == "trunk":
+                save_state(run.path / STATE, run.member.state)
+            self.context.finish(run.folder, self._outcome(run))
+            drop_checkpoints(run.path)
+
+    def _outcome(self, run: _Run) -> Outcome:
+        spec = run.spec
+        return Outcome(
+            fingerprint=spec.fingerprint,
+            kind="train",
+            label=spec.label,
+            status="done",
+            started=self.started,
+            ended=time.time(),
+            where=self.context.machine() | {"cohort": len(self.lockstep.members)},
+            facts=self._facts(run),
+        )
+
+    @staticmethod
+    def _facts(run: _Run) -> dict[str, Any]:
+        tail = run.losses[-max(1, len(run.losses) // 10) :]
+        return {
+            "steps": run.spec.steps,
+            "first_step": run.spec.first_step,
+            "last_step": run.spec.last_step,
+            "tokens": run.tokens,
+            "loss_tokens": run.loss_tokens,
+            "first_loss": run.losses[0] if run.losses else None,
+            "last_loss": sum(tail) / len(tail) if tail else None,
+            "epochs": run.stream.epochs(run.spec.last_step),
+        }
+
+
+def _has_ended(member: Member) -> bool:
+    return member.step >= member.last or member.failure is not None

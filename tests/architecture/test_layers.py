@@ -1,0 +1,109 @@
+"""The layering of the package is law: this test holds the table of who may import whom."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[2] / "src" / "regimen"
+
+# Every floor may import itself and the leaves besides.
+LEAVES = {"errors", "files"}
+FLOORS = {"study", "studies", "plan", "data", "engine", "evaluation", "results", "stages", "execution", "analysis"}
+FLOORS |= {"report", "cli", "api"}
+MAY_IMPORT = {
+    "cli": FLOORS,
+    "api": FLOORS - {"cli"},
+    "execution": {"plan", "stages", "results"},
+    "report": {"study", "plan", "results", "analysis"},
+    "analysis": {"study", "plan", "results"},
+    "stages": {"study", "plan", "data", "engine", "evaluation", "results"},
+    "evaluation": {"study", "data", "engine"},
+    "engine": {"study", "data"},
+    "data": {"study"},
+    "results": {"study", "plan"},
+    "plan": {"study"},
+    "study": set(),
+    "errors": set(),
+    "files": set(),
+}
+# Each heavy dependency has its home: the only files that may import it.
+HOMES = {
+    "ray": ("execution/ray_pool.py",),
+    "peft": ("engine/",),
+    "lm_eval": ("evaluation/",),
+    "plotly": ("report/",),
+    "datasets": ("data/", "evaluation/"),
+    "torch": ("engine/", "stages/", "execution/worker.py"),
+    "transformers": ("engine/",),
+}
+
+
+def modules() -> list[Path]:
+    return sorted(path for path in SOURCE.rglob("*.py"))
+
+
+def imports(path: Path) -> list[tuple[int, str]]:
+    """(line, dotted name) of every import, those inside functions and under TYPE_CHECKING counted."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [(node.lineno, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: a relative import"
+            found += [(node.lineno, f"{node.module}.{alias.name}") for alias in node.names]
+    return found
+
+
+def floor_of(path: Path) -> str:
+    first = path.relative_to(SOURCE).parts[0]
+    return first.removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(SOURCE)))
+def test_a_module_imports_only_what_its_floor_may(path: Path) -> None:
+    floor = floor_of(path)
+    if floor == "__init__":
+        return
+    allowed = MAY_IMPORT[floor] | LEAVES | {floor, "__version__"}
+    wrong = [
+        f"line {line}: {name}"
+        for line, name in imports(path)
+        if name.startswith("regimen.") and name.split(".")[1] not in allowed
+    ]
+    assert not wrong
+
+
+def test_the_engine_knows_nothing_of_data_but_the_batch() -> None:
+    wrong = [
+        f"{path.name}:{line}: {name}"
+        for path in (SOURCE / "engine").rglob("*.py")
+        for line, name in imports(path)
+        if name.startswith("regimen.data") and not name.startswith("regimen.data.batch")
+    ]
+    assert not wrong
+
+
+def test_every_heavy_dependency_stays_at_home() -> None:
+    wrong = []
+    for path in modules():
+        inside = str(path.relative_to(SOURCE))
+        for line, name in imports(path):
+            homes = HOMES.get(name.split(".")[0])
+            if homes and not inside.startswith(homes):
+                wrong.append(f"{inside}:{line}: {name}")
+    assert not wrong
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(SOURCE)))
+def test_a_module_opens_with_what_it_owns(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert ast.get_docstring(ast.parse(text)), "no module docstring"
+    assert text.count("\n") <= 330, f"{text.count(chr(10))} lines: does it hold two ideas?"
+
+
+def test_the_table_names_every_floor() -> None:
+    floors = {floor_of(path) for path in modules()} - {"__init__", "assets"}
+    assert floors == set(MAY_IMPORT)
