@@ -83,10 +83,17 @@ class AdapterBank:
         return self.weights.shape[0]
 
     def _factor(self, slot: Slot) -> Tensor:
-        """A leaf tensor (K, *shape) whose values and gradient are views into the rows."""
+        """A leaf tensor (K, *shape): a view of the rows, whose gradient is added to the rows of `grads`."""
         shape = (len(self), *slot.shape)
         factor = self.weights[:, slot.start : slot.end].view(shape).detach().requires_grad_()
-        factor.grad = self.grads[:, slot.start : slot.end].view(shape)
+        grads = self.grads[:, slot.start : slot.end].view(shape)
+
+        def collect(leaf: Tensor) -> None:
+            assert leaf.grad is not None
+            grads.add_(leaf.grad)
+            leaf.grad = None
+
+        factor.register_post_accumulate_grad_hook(collect)
         return factor
 
     @contextmanager

@@ -21,9 +21,9 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 def table_rows(text: str) -> str:
     """Turns HTML tables inside `text` into lines of cells parted by " | " (the form of FinGPT's ConvFinQA)."""
-    text = re.sub(r"</tr>\s*", "\n", re.sub(r"<table[^>]*>|</table>|<tr[^>]*>", "\n", text))
     text = re.sub(r"</t[dh]>\s*<t[dh][^>]*>", " | ", text)
-    return re.sub(r"\n{2,}", "\n", re.sub(r"</?t[dh][^>]*>", "", text))
+    text = re.sub(r"</tr>|<tr[^>]*>|</?table[^>]*>", "\n", text)
+    return re.sub(r"\n[ \n]*\n", "\n", re.sub(r"</?t[dh][^>]*>", "", text))
 
 
 def drop_calculations(text: str) -> str:

@@ -1,0 +1,5 @@
+"""`python -m regimen` is the command `regimen`."""
+
+from regimen.cli.app import main
+
+main()

@@ -1,0 +1,119 @@
+"""Log-likelihoods and generation against transformers, one item at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from regimen.engine import generation, scoring
+from regimen.engine.adapter_bank import AdapterBank, initial_row
+from regimen.engine.base_model import BaseModel
+from regimen.engine.generation import generate
+from regimen.engine.scoring import Scored, score
+from regimen.study.schema import Adapter
+
+TOKENS = st.lists(st.integers(1, 96), min_size=1, max_size=12)
+ITEMS = st.lists(st.builds(Scored, TOKENS, st.lists(TOKENS, min_size=1, max_size=5)), min_size=1, max_size=12)
+
+
+def rows(base: BaseModel, count: int) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(2)
+    fresh = [initial_row(base, Adapter(), seed) for seed in range(count)]
+    return [row + 0.1 * torch.randn(row.shape, generator=generator) for row in fresh]
+
+
+def alone(base: BaseModel, row: torch.Tensor | None, prompt: Sequence[int], ids: Sequence[int]) -> float:
+    tokens = torch.tensor([[*prompt, *ids]])
+    with torch.inference_mode():
+        if row is None:
+            logits = base.model(input_ids=tokens, use_cache=False).logits[0]
+        else:
+            with AdapterBank(base, Adapter(), [row]).attached():
+                logits = base.model(input_ids=tokens, use_cache=False).logits[0]
+    logs = logits.double().log_softmax(-1)
+    return sum(float(logs[len(prompt) - 1 + i, token]) for i, token in enumerate(ids))
+
+
+@given(ITEMS, st.integers(0, 3), st.sampled_from([16, 60, 768]))
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_company_changes_no_score(base: BaseModel, items: list[Scored], members: int, width: int) -> None:
+    adapters = rows(base, members)
+    bank = AdapterBank(base, Adapter(), adapters) if members else None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scoring, "ROW_TOKENS", width)
+        scores = score(base, bank, items)
+    for item, values in zip(items, scores, strict=True):
+        assert values.shape == (max(1, members), len(item.continuations))
+        for k in range(max(1, members)):
+            for value, ids in zip(values[k], item.continuations, strict=True):
+                assert value == pytest.approx(alone(base, adapters[k] if members else None, item.prompt, ids), abs=1e-4)
+
+
+def test_many_choices_cost_one_pass(base: BaseModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    passes = 0
+    body = BaseModel.body
+
+    def counted(self: BaseModel, *args: object) -> torch.Tensor:
+        nonlocal passes
+        passes += 1
+        return body(self, *args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(BaseModel, "body", counted)
+    items = [Scored([1, 2, 3, n + 4], [[n + 5, 6], [7, n + 8, 9], [10]] * 7) for n in range(10)]
+    score(base, None, items)
+    assert passes == 1
+
+
+PROMPTS = st.lists(TOKENS, min_size=1, max_size=9)
+
+
+@given(PROMPTS, st.integers(0, 3), st.integers(1, 10), st.sampled_from([1, 5, 512]))
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_generation_is_greedy_decoding_of_each_prompt_alone(
+    base: BaseModel, prompts: list[list[int]], members: int, new: int, max_rows: int
+) -> None:
+    adapters = rows(base, members)
+    bank = AdapterBank(base, Adapter(), adapters) if members else None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(generation.MAX_ROWS, "cpu", max_rows)
+        found = generate(base, bank, prompts, new, stops=lambda ids: ids[-1] % 11 == 0)
+    for prompt, continuations in zip(prompts, found, strict=True):
+        assert len(continuations) == max(1, members)
+        for k, continuation in enumerate(continuations):
+            assert continuation == decode_alone(base, adapters[k] if members else None, prompt, new)
+
+
+def decode_alone(base: BaseModel, row: torch.Tensor | None, prompt: list[int], new: int) -> list[int]:
+    out: list[int] = []
+    for _ in range(new):
+        tokens = torch.tensor([[*prompt, *out]])
+        with torch.inference_mode():
+            if row is None:
+                logits = base.model(input_ids=tokens, use_cache=False).logits[0, -1]
+            else:
+                with AdapterBank(base, Adapter(), [row]).attached():
+                    logits = base.model(input_ids=tokens, use_cache=False).logits[0, -1]
+        token = int(logits.argmax())
+        if token == base.end:
+            break
+        out.append(token)
+        if token % 11 == 0:
+            break
+    return out
+
+
+def test_generation_agrees_with_transformers_generate(base: BaseModel) -> None:
+    rng = np.random.default_rng(4)
+    prompts = [[int(t) for t in rng.integers(1, 97, n)] for n in (3, 9, 17)]
+    ours = generate(base, None, prompts, 12, stops=lambda ids: False)
+    for prompt, mine in zip(prompts, ours, strict=True):
+        tokens = torch.tensor([prompt])
+        theirs = base.model.generate(
+            tokens, attention_mask=torch.ones_like(tokens), max_new_tokens=12, do_sample=False, pad_token_id=0
+        )[0, len(prompt) :].tolist()
+        assert mine[0] == [token for token in theirs if token != base.end]

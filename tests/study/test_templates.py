@@ -1,0 +1,74 @@
+"""The templates of rows: filters of the trade, and nothing that a stranger's study could misuse."""
+
+from __future__ import annotations
+
+import pytest
+from jinja2 import TemplateError
+
+from regimen.study.templates import (
+    bytes_literal,
+    check_template,
+    columns_of,
+    compiled,
+    drop_calculations,
+    entities,
+    evaluate,
+    table_rows,
+)
+
+
+def test_a_table_becomes_lines_of_cells() -> None:
+    html = "text <table class='wikitable'><tr><td>1</td><td>2017</td></tr><tr><td>debt</td><td>84.0</td></tr></table> more"
+    assert table_rows(html) == "text \n1 | 2017\ndebt | 84.0\n more"
+
+
+def test_calculator_marks_go() -> None:
+    assert drop_calculations("She eats <<3+4=7>>7 eggs.\n#### 7") == "She eats 7 eggs.\n#### 7"
+
+
+def test_tags_become_entities() -> None:
+    # tner/fin's label ids
+    names = ["O", "B-PER", "B-LOC", "B-ORG", "B-MISC", "I-PER", "I-LOC", "I-ORG", "I-MISC"]
+    tokens = "Jane Doe of Acme Corp moved to Acme".split()
+    assert entities([1, 5, 0, 3, 7, 0, 0, 2], tokens, names) == [
+        ("Jane Doe", "PER"),
+        ("Acme Corp", "ORG"),
+        ("Acme", "LOC"),
+    ]
+    assert entities(["I-PER", "I-PER", "I-ORG"], ["a", "b", "c"]) == [("a b", "PER"), ("c", "ORG")]
+
+
+@pytest.mark.parametrize(
+    ("text", "read"), [("b'3*x\\n'", "3*x\n"), ('b"it\'s"', "it's"), ("plain", "plain"), ("b'open", "b'open")]
+)
+def test_printed_bytes_are_read(text: str, read: str) -> None:
+    assert bytes_literal(text) == read
+
+
+def test_columns_are_found_and_local_names_are_not() -> None:
+    assert columns_of("{% for o in options %}{{ o }}{% endfor %}{{ q | trim }}{% set x = 1 %}{{ x }}") == {"options", "q"}
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ ''.__class__.__mro__[1].__subclasses__() }}",
+        "{{ x.__init__.__globals__ }}",
+        "{{ cycler.__init__.__globals__.os }}",
+        "{{ x.append(1) }}",
+        "{% for i in range(10**9) %}{% endfor %}",
+    ],
+)
+def test_a_template_cannot_reach_out(template: str) -> None:
+    check_template(template)
+    with pytest.raises((TemplateError, OverflowError)):
+        compiled(template).render(x=[1])
+
+
+def test_a_missing_column_is_an_error_not_a_blank() -> None:
+    with pytest.raises(TemplateError):
+        compiled("{{ missing }}").render(x=1)
+
+
+def test_an_expression_keeps_its_type() -> None:
+    assert evaluate("{{ options | letters }}", {"options": ["x", "y", "z"]}) == ["A", "B", "C"]
