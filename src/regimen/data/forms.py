@@ -122,7 +122,8 @@ def _fill(template: str, row: Row, form: Form) -> str:
             why = f"has {len(value):,} characters, the limit is {MAX_CHARACTERS:,}"
             raise RowFault(column, value, why, drop="too long")
     try:
-        text = compiled(template).render(row)
+        # a missing value is empty text: Jinja's filters would print the word "None"
+        text = compiled(template).render({name: "" if value is None else value for name, value in row.items()})
     except (TemplateError, TypeError, AttributeError, ValueError) as fault:
         column = _first_column(template)
         raise RowFault(column, row.get(column), f"does not fit the template ({fault})") from None

@@ -43,6 +43,7 @@ def usable_rows(name: str, source: Source, side: Side, where: Where, ledger: Led
         split = held_out.split or source.split
     if split is None:
         raise DataError(f"source {name!r} has no training split")
+    deduplicate = side == "train" or held_out is None or held_out.split is None  # a test split stays as published
     seen = Seen()
     used = 0
     for row in _documents(source.documents, rows_of(parts_of(name, source, split, where))):
@@ -52,7 +53,7 @@ def usable_rows(name: str, source: Source, side: Side, where: Where, ledger: Led
         ledger.rows += 1
         try:
             text = _text(source, values)
-            if not seen.add(text):
+            if deduplicate and not seen.add(text):
                 ledger.drop(part, number, "duplicate", text)
                 continue
             if held_out and held_out.share is not None:

@@ -65,9 +65,18 @@ def letters(options: Sequence[object]) -> list[str]:
     return list(LETTERS[: len(options)])
 
 
+def _as_text(value: object) -> object:
+    """What a template puts out: never a structure printed as if it were text."""
+    if isinstance(value, dict | list | tuple | set):
+        raise TypeError(f"a {type(value).__name__} is not text")
+    return value
+
+
 @cache
 def _environment() -> ImmutableSandboxedEnvironment:
-    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
+    environment = ImmutableSandboxedEnvironment(
+        undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True, finalize=_as_text
+    )
     environment.filters |= {
         "table_rows": table_rows,
         "drop_calculations": drop_calculations,

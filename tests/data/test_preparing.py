@@ -1,0 +1,231 @@
+"""Rows on their right side: no row twice, no test row trained on, groups never torn, every drop in the ledger."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from regimen.data.blocks import BlockStore
+from regimen.data.cleaning import Ledger, TestTexts, is_held_out, normalised
+from regimen.data.items import build_items, read_items, write_items
+from regimen.data.prepare import Preparation, prepare
+from regimen.data.rows import usable_rows
+from regimen.data.sources import Where
+from regimen.data.tokenizer import TextTokenizer
+from regimen.errors import DataError, ModelError
+from regimen.study.schema import Batch, Source, Task
+from tests.data.test_sources import write
+from tests.data.tiny_tokenizer import save_byte_tokenizer
+
+QA = {
+    "files": ["qa.jsonl"],
+    "form": {"prompt": "{{ context }} {{ question }}", "answer": "{{ answer }}", "group": "{{ context }}"},
+    "held_out": {"share": 0.3},
+}
+
+
+def qa_rows(groups: int, each: int) -> list[dict[str, Any]]:
+    return [
+        {"context": f"context {g}", "question": f"question {q}?", "answer": f"answer {g}-{q}"}
+        for g in range(groups)
+        for q in range(each)
+    ]
+
+
+def sides(source: Source, where: Where) -> tuple[list[str], list[str], Ledger]:
+    ledger = Ledger()
+    train = [row.text for row in usable_rows("qa", source, "train", where, ledger)]
+    test = [row.text for row in usable_rows("qa", source, "test", where, Ledger())]
+    return train, test, ledger
+
+
+def test_groups_stay_on_one_side_and_never_move(tmp_path: Path) -> None:
+    write(tmp_path / "qa.jsonl", qa_rows(60, 3))
+    source = Source.model_validate(QA)
+    train, test, ledger = sides(source, Where(here=tmp_path))
+    assert sorted(train + test) == sorted(f"context {g} question {q}? answer {g}-{q}" for g in range(60) for q in range(3))
+    groups = [{text.split(" question")[0] for text in side} for side in (train, test)]
+    assert not groups[0] & groups[1]
+    assert 0.15 < len(test) / 180 < 0.45
+    assert ledger.counts == {"held out": len(test)}
+    write(tmp_path / "qa.jsonl", qa_rows(90, 3)[::-1])
+    later_train, later_test, _ = sides(source, Where(here=tmp_path))
+    assert set(train) <= set(later_train)
+    assert set(test) <= set(later_test)
+
+
+def test_copies_are_dropped_before_the_split(tmp_path: Path) -> None:
+    rows = qa_rows(30, 1)
+    write(tmp_path / "qa.jsonl", rows + [{**row, "context": row["context"].upper() + " "} for row in rows] + rows)
+    train, test, ledger = sides(Source.model_validate(QA), Where(here=tmp_path))
+    assert len(train) + len(test) == 30
+    assert ledger.counts["duplicate"] == 60
+    assert ledger.rows == 90
+
+
+@given(st.text(max_size=30))
+@settings(max_examples=80, deadline=None)
+def test_normalising_is_idempotent_and_sees_through_disguises(text: str) -> None:
+    once = normalised(text)
+    assert normalised(once) == once
+    disguised = f"  {text.upper()}\t https://t.co/AbC123"
+    assert normalised(disguised) == normalised(text.upper())
+
+
+def test_normalising_by_hand() -> None:
+    assert normalised("$BYND -  JPMorgan REELS in\nhttps://t.co/bd0xbFGjkT") == "- jpmorgan reels in"
+    assert normalised("costs $5 and $AAPL rises") == "costs $5 and rises"
+
+
+def test_the_held_out_share_is_a_share() -> None:
+    count = sum(is_held_out(f"text {i}", 0.1) for i in range(20_000))
+    assert count == pytest.approx(2000, abs=150)
+
+
+def test_running_rows_join_into_documents(tmp_path: Path) -> None:
+    lines = ["", " = One = ", "", " first . ", " = = Part = = ", " more . ", " = Two = ", " second . "]
+    write(tmp_path / "wiki.jsonl", [{"text": line} for line in lines])
+    wiki = Source.model_validate(
+        {"files": ["wiki.jsonl"], "form": {"text": "{{ text | trim }}"}, "documents": {"starts": "^ = [^=].*= *$"}}
+    )
+    rows = list(usable_rows("wiki", wiki, "train", Where(here=tmp_path), Ledger()))
+    assert [row.text for row in rows] == ["= One =  first .  = = Part = =  more .", "= Two =  second ."]
+    assert [row.number for row in rows] == [1, 6]
+    threes = wiki.model_copy(update={"documents": wiki.documents.model_copy(update={"starts": None, "rows": 3})})  # type: ignore[union-attr]
+    assert len(list(usable_rows("wiki", threes, "train", Where(here=tmp_path), Ledger()))) == 3
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> TextTokenizer:
+    return TextTokenizer(save_byte_tokenizer(tmp_path_factory.mktemp("tokenizer")))
+
+
+def preparation(source: Source, form: str = "finetune", tests: TestTexts | None = None, block: int = 64) -> Preparation:
+    return Preparation("qa", source, form, Batch(sequences=2, block=block), 3, tests or TestTexts())  # type: ignore[arg-type]
+
+
+def contents(store: BlockStore, tokenizer: TextTokenizer) -> list[str]:
+    """The texts of all segments."""
+    texts = []
+    for index in range(len(store)):
+        block = store.block(index)
+        starts = [i for i in range(block.length) if block.positions[i] == 0]
+        for a, b in zip(starts, [*starts[1:], block.length], strict=True):
+            texts.append(tokenizer.decode(block.tokens[a:b].tolist()))
+    return texts
+
+
+def test_prepared_blocks_hold_every_row_and_cost_every_answer(tmp_path: Path, tokenizer: TextTokenizer) -> None:
+    write(tmp_path / "qa.jsonl", qa_rows(40, 2))
+    source = Source.model_validate(QA)
+    ledger = Ledger()
+    home, facts = prepare(preparation(source), tokenizer, Where(here=tmp_path), tmp_path / "cache", ledger)
+    train, _, _ = sides(source, Where(here=tmp_path))
+    assert sorted(contents(BlockStore(home), tokenizer)) == sorted(train)
+    assert facts["documents"] == len(train)
+    answers = sum(len(text.split("? ")[1]) + 2 for text in train)  # its bytes, the joining blank, the end token
+    assert facts["loss_tokens"] == answers
+    assert facts["cut_examples"] == 0
+    again, more = prepare(preparation(source), tokenizer, Where(here=tmp_path), tmp_path / "cache", Ledger())
+    assert (again, more["digest"]) == (home, facts["digest"])
+    assert [p.name for p in (tmp_path / "cache").iterdir()] == [home.name], "no scratch folder is left"
+
+
+def test_pretraining_reads_the_rows_as_text_with_loss_on_every_token(tmp_path: Path, tokenizer: TextTokenizer) -> None:
+    write(tmp_path / "qa.jsonl", qa_rows(10, 1))
+    source = Source.model_validate(QA)
+    home, facts = prepare(preparation(source, "pretrain"), tokenizer, Where(here=tmp_path), tmp_path / "c", Ledger())
+    train, _, _ = sides(source, Where(here=tmp_path))
+    store = BlockStore(home)
+    assert facts["tokens"] == sum(len(text) + 1 for text in train)
+    starts = sum(int((store.block(i).positions[: store.block(i).length] == 0).sum()) for i in range(len(store)))
+    assert facts["loss_tokens"] == facts["tokens"] - starts
+
+
+def test_test_rows_are_kept_out_and_counted(tmp_path: Path, tokenizer: TextTokenizer) -> None:
+    write(tmp_path / "qa.jsonl", qa_rows(20, 1))
+    source = Source.model_validate({**QA, "held_out": None})
+    tests = TestTexts([("exam", "CONTEXT 3"), ("exam", "context  7 https://t.co/x"), ("other", "not there")])
+    ledger = Ledger()
+    home, _ = prepare(preparation(source, tests=tests), tokenizer, Where(here=tmp_path), tmp_path / "c", ledger)
+    texts = contents(BlockStore(home), tokenizer)
+    assert len(texts) == 18
+    assert not any(text.startswith(("context 3 ", "context 7 ")) for text in texts)
+    assert [(e["row"], e["reason"]) for e in ledger.entries] == [(3, "test item of exam"), (7, "test item of exam")]
+    ledger.write(tmp_path / "drops.jsonl")
+    assert json.loads((tmp_path / "drops.jsonl").read_text().splitlines()[0])["file"] == "qa.jsonl"
+
+
+def test_a_row_that_does_not_fit_names_file_row_column_and_value(tmp_path: Path) -> None:
+    rows = [{"text": "fine", "label": 1}, {"text": "odd", "label": 7}]
+    write(tmp_path / "x.jsonl", rows)
+    form = {"prompt": "{{ text }}", "label": {"column": "label", "names": ["a", "b"]}}
+    source = Source.model_validate({"files": ["x.jsonl"], "form": form})
+    with pytest.raises(DataError, match=r"source 'x', x.jsonl, row 1, column 'label': '7' is not a class id from 0 to 1"):
+        list(usable_rows("x", source, "train", Where(here=tmp_path), Ledger()))
+
+
+def test_no_row_left_is_an_error_with_its_counts(tmp_path: Path) -> None:
+    write(tmp_path / "qa.jsonl", [{"context": "c", "question": "q", "answer": " "}] * 3)
+    with pytest.raises(DataError, match=r"none of its 3 rows is left for train \(\{'empty': 3\}\)"):
+        sides(Source.model_validate(QA), Where(here=tmp_path))
+
+
+MOOD = {
+    "files": ["mood.jsonl"],
+    "form": {"prompt": "{{ text }}\nMood:", "label": {"column": "label", "names": ["bad", "good", "mixed"]}},
+    "held_out": {"share": 0.5},
+}
+TASK = Task.model_validate({"title": "Mood", "group": "g", "source": ["mood"], "scoring": "choice", "metrics": ["accuracy"]})
+
+
+def test_items_are_stratified_stable_and_survive_the_file(tmp_path: Path) -> None:
+    rows = [{"text": f"t{i}", "label": 0 if i % 10 < 6 else 1 if i % 10 < 9 else 2} for i in range(400)]
+    write(tmp_path / "mood.jsonl", rows)
+    sources = {"mood": Source.model_validate(MOOD)}
+    where = Where(here=tmp_path)
+    whole = build_items(TASK, sources, None, 1, where, Ledger())
+    some = build_items(TASK, sources, 40, 1, where, Ledger())
+    assert {item.id for item in some} < {item.id for item in whole}
+    for target in range(3):
+        share = sum(i.target == target for i in whole) / len(whole)
+        assert abs(sum(i.target == target for i in some) - 40 * share) <= 1
+    write_items(some, tmp_path / "items.jsonl")
+    assert read_items(tmp_path / "items.jsonl") == some
+    assert build_items(TASK, sources, 40, 2, where, Ledger()) != some
+    assert all(item.prompt.endswith("Mood:") and item.answer == item.choices[item.target] for item in some)
+
+
+def test_shots_come_from_training_rows_and_take_classes_in_turn(tmp_path: Path) -> None:
+    write(tmp_path / "mood.jsonl", [{"text": f"t{i}", "label": i % 3} for i in range(300)])
+    sources = {"mood": Source.model_validate(MOOD)}
+    items = build_items(TASK, sources, 10, 1, Where(here=tmp_path), Ledger(), shots=4)
+    prefixes = {item.prompt.rsplit("\n\n", 1)[0] for item in items}
+    assert len(prefixes) == 1, "one prefix for all items"
+    shots = prefixes.pop().split("\n\n")
+    assert [shot.split(" ")[-1] for shot in shots] == ["bad", "good", "mixed", "bad"]
+    train = {row.text for row in usable_rows("mood", sources["mood"], "train", Where(here=tmp_path), Ledger())}
+    assert set(shots) <= train
+
+
+def test_rows_of_another_source_are_not_tested_on(tmp_path: Path) -> None:
+    write(tmp_path / "mood.jsonl", [{"text": f"t{i}", "label": i % 3} for i in range(100)])
+    write(tmp_path / "other.jsonl", [{"text": f"T{i} https://t.co/x", "label": 0} for i in range(0, 100, 2)])
+    mood = Source.model_validate({**MOOD, "held_out": {"share": 0.5, "not_in": ["other"]}})
+    other = Source.model_validate({**MOOD, "files": ["other.jsonl"], "form": {**MOOD["form"], "group": "{{ text }}"}})  # type: ignore[dict-item]
+    ledger = Ledger()
+    mood = mood.model_copy(update={"form": mood.form.model_copy(update={"group": "{{ text }}"})})
+    items = build_items(TASK, {"mood": mood, "other": other}, None, 1, Where(here=tmp_path), ledger)
+    assert items
+    assert all(int(item.body[1:]) % 2 == 1 for item in items)
+    assert ledger.counts["stands in another source"] > 10
+
+
+def test_a_folder_without_tokenizer_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no tokenizer.json"):
+        TextTokenizer(tmp_path)
