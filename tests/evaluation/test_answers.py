@@ -1,0 +1,125 @@
+"""Reading answers out of generated text: strict rules, checked by hand and against the libraries."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rouge_score.rouge_scorer import RougeScorer
+from sacrebleu import corpus_bleu
+
+from regimen.evaluation import answers
+
+
+@pytest.mark.parametrize(
+    ("text", "stops", "kept"),
+    [
+        (" positive\nQuestion:", ("\n",), "positive"),
+        ("\n\n positive\nmore", ("\n",), "positive"),
+        (" a\nb\nQuestion: c", ("Question:",), " a\nb\n"),
+        ("    return x\n\ndef g():", ("\ndef", "\nclass"), "    return x\n"),
+        ("nothing stops", ("\n",), "nothing stops"),
+    ],
+)
+def test_text_is_cut_at_the_first_stop(text: str, stops: tuple[str, ...], kept: str) -> None:
+    assert answers.cut_at_stops(text, stops) == kept
+
+
+@pytest.mark.parametrize(
+    ("said", "right", "score"),
+    [
+        ("637.0", "637.0", 1.0),
+        ("637", "637.0", 1.0),
+        ("about 1,234.5 dollars", "1234.5", 1.0),
+        ("-0.21", "-0.21053", 1.0),  # the answer, rounded
+        ("-21.1%", "-0.21053", 1.0),
+        ("21.053 %", "0.21053", 1.0),
+        ("0.2", "0.21053", 0.0),  # rounded too far: 5% off
+        ("0", "0.375", 0.0),
+        ("2017", "2018", 0.0),  # a year is not a rounded year
+        ("0.21053", "-0.21053", 0.0),
+        ("(26.0)", "-26.0", 1.0),
+        ("$ 15 million", "15", 1.0),
+        ("+3.5", "3.5", 1.0),
+        (".88", "0.88", 1.0),
+        ("no number", "4", None),
+        ("", "4", None),
+        ("yes", "yes", None),
+    ],
+)
+def test_numbers_match_exactly_or_rounded(said: str, right: str, score: float | None) -> None:
+    assert answers.numeric_match(said, right) == score
+
+
+def test_an_answer_without_number_is_compared_as_text() -> None:
+    assert answers.numeric_match("yes 1", "yes") == 0.0
+
+
+@given(st.floats(-1e9, 1e9, allow_nan=False).map(lambda v: round(v, 5)))
+@settings(max_examples=100, deadline=None)
+def test_every_number_matches_itself(value: float) -> None:
+    assert answers.numeric_match(f"{value:.5f}", f"{value:.5f}") == 1.0
+    assert answers.numeric_match(f"{value:,.5f}", f"{value:.5f}") == 1.0
+
+
+@pytest.mark.parametrize(
+    ("text", "strict", "flexible"),
+    [
+        ("so 3+4 = 7.\n#### 7", "7", "7"),
+        ("#### 1,000", "1000", "1000"),
+        ("#### -12", "-12", "-12"),
+        ("the answer is $42.", None, "42"),
+        ("5 then 6", None, "6"),
+        ("none", None, None),
+    ],
+)
+def test_gsm8k_answers_are_read_as_lm_eval_reads_them(text: str, strict: str | None, flexible: str | None) -> None:
+    assert answers.strict_number(text) == strict
+    assert answers.flexible_number(text) == flexible
+
+
+def test_same_number() -> None:
+    assert answers.same_number("7", "7.0") == 1.0
+    assert answers.same_number("7", "8") == 0.0
+    assert answers.same_number(None, "7") == 0.0
+    assert answers.same_number("1.2.3", "1.2.3") == 1.0
+    assert answers.same_number("1.2.3", "1") == 0.0
+
+
+def test_entities_are_read_from_the_hubs_wording() -> None:
+    text = "Silicium de Provence SAS is an organization, Evergreen Solar Inc is an organization, Smith is a person."
+    assert answers.entities_of(text) == [
+        ("Silicium de Provence SAS", "organization"),
+        ("Evergreen Solar Inc", "organization"),
+        ("Smith", "person"),
+    ]
+    assert answers.entity_counts("Smith is a person, Paris is a person.", "Smith is a person, Paris is a location.") == (
+        1, 2, 2
+    )  # fmt: skip
+    assert answers.entity_counts("nobody", "Smith is a person.") == (0, 0, 1)
+    assert answers.entity_counts("A is a person, A is a person.", "A is a person.") == (1, 1, 1)
+
+
+def test_exact_match_sees_through_case_articles_and_points() -> None:
+    assert answers.exact_match("The  main risk.", "main risk") == 1.0
+    assert answers.exact_match("main risks", "main risk") == 0.0
+
+
+WORDS = st.lists(st.sampled_from("the cat sat on a mat with dogs running home".split()), max_size=12).map(" ".join)
+
+
+@given(WORDS, WORDS)
+@settings(max_examples=60, deadline=None)
+def test_rouge_is_rouge_scores(said: str, right: str) -> None:
+    expected = RougeScorer(["rougeL"], use_stemmer=True).score(right, said)["rougeL"].fmeasure
+    assert answers.rouge_l(said, right) == pytest.approx(expected)
+
+
+@given(st.lists(st.tuples(WORDS, WORDS.filter(bool)), min_size=1, max_size=8))
+@settings(max_examples=40, deadline=None)
+def test_summed_counts_give_sacrebleus_corpus_score(pairs: list[tuple[str, str]]) -> None:
+    from regimen.results import aggregate
+
+    counts = [answers.bleu_counts(said, right) for said, right in pairs]
+    expected = corpus_bleu([said for said, _ in pairs], [[right for _, right in pairs]]).score / 100
+    assert aggregate(["bleu"], {"counts": counts})["bleu"] == pytest.approx(expected, abs=1e-9)
