@@ -36,7 +36,7 @@ def test_sst2_reads_as_in_lm_evaluation_harness() -> None:
             "Profit rose.\nQuestion: Is the sentiment of this financial news negative, neutral or positive?\nAnswer:",
             " positive",
         ),
-        ("twitter-topic", {"text": "$X up", "label": 19}, "What is the topic of this tweet?\nAnswer:", " Stock Movement"),
+        ("twitter-topic", {"text": "$X", "label": 19}, "What is the topic of this tweet?\nAnswer:", " Stock Movement"),
         ("gsm8k", {"question": "2+2?", "answer": "2+2 = <<2+2=4>>4\n#### 4"}, "2+2?\nAnswer:", " 2+2 = 4\n#### 4"),
         ("convfinqa", {"input": "Debt.\nQuestion: how much?\nAnswer:", "output": "3.0"}, "how much?\nAnswer:", " 3.0"),
         ("imdb", {"text": "Bad.<br /><br />Very bad.", "label": 0}, "Bad.  Very bad.\nQuestion: Is this review "
@@ -73,8 +73,10 @@ def test_pretraining_reads_the_same_row_as_plain_text() -> None:
     row = {"text": "$BYND falls", "label": 0}
     form = SOURCES["twitter-sentiment"].form
     result = render(form, row)
-    assert render_text(form, row) == result.prompt + result.answer == (
-        "$BYND falls\nQuestion: Is this tweet bearish, bullish or neutral?\nAnswer: bearish"
+    assert (
+        render_text(form, row)
+        == result.prompt + result.answer
+        == ("$BYND falls\nQuestion: Is this tweet bearish, bullish or neutral?\nAnswer: bearish")
     )
 
 

@@ -48,7 +48,9 @@ def test_groups_stay_on_one_side_and_never_move(tmp_path: Path) -> None:
     write(tmp_path / "qa.jsonl", qa_rows(60, 3))
     source = Source.model_validate(QA)
     train, test, ledger = sides(source, Where(here=tmp_path))
-    assert sorted(train + test) == sorted(f"context {g} question {q}? answer {g}-{q}" for g in range(60) for q in range(3))
+    assert sorted(train + test) == sorted(
+        f"context {g} question {q}? answer {g}-{q}" for g in range(60) for q in range(3)
+    )
     groups = [{text.split(" question")[0] for text in side} for side in (train, test)]
     assert not groups[0] & groups[1]
     assert 0.15 < len(test) / 180 < 0.45
@@ -166,7 +168,9 @@ def test_a_row_that_does_not_fit_names_file_row_column_and_value(tmp_path: Path)
     write(tmp_path / "x.jsonl", rows)
     form = {"prompt": "{{ text }}", "label": {"column": "label", "names": ["a", "b"]}}
     source = Source.model_validate({"files": ["x.jsonl"], "form": form})
-    with pytest.raises(DataError, match=r"source 'x', x.jsonl, row 1, column 'label': '7' is not a class id from 0 to 1"):
+    with pytest.raises(
+        DataError, match=r"source 'x', x.jsonl, row 1, column 'label': '7' is not a class id from 0 to 1"
+    ):
         list(usable_rows("x", source, "train", Where(here=tmp_path), Ledger()))
 
 
@@ -181,7 +185,9 @@ MOOD = {
     "form": {"prompt": "{{ text }}\nMood:", "label": {"column": "label", "names": ["bad", "good", "mixed"]}},
     "held_out": {"share": 0.5},
 }
-TASK = Task.model_validate({"title": "Mood", "group": "g", "source": ["mood"], "scoring": "choice", "metrics": ["accuracy"]})
+TASK = Task.model_validate(
+    {"title": "Mood", "group": "g", "source": ["mood"], "scoring": "choice", "metrics": ["accuracy"]}
+)
 
 
 def test_items_are_stratified_stable_and_survive_the_file(tmp_path: Path) -> None:

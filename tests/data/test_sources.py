@@ -41,7 +41,9 @@ def test_a_mirror_is_read_whatever_its_format(tmp_path: Path) -> None:
     pq.write_table(pa.Table.from_pylist(ROWS), tmp_path / "org/other/cfg/train.parquet")
     assert read(source(hub="org/name"), Where(data=tmp_path)) == ROWS
     assert read(source(hub="org/other", config="cfg"), Where(data=tmp_path)) == ROWS
-    assert read(source(hub="org/name", config="default"), Where(data=tmp_path)) == ROWS, "a config folder may be left out"
+    assert read(source(hub="org/name", config="default"), Where(data=tmp_path)) == ROWS, (
+        "a config folder may be left out"
+    )
 
 
 def test_several_configs_are_read_one_after_another(tmp_path: Path) -> None:
@@ -56,7 +58,7 @@ def test_several_configs_are_read_one_after_another(tmp_path: Path) -> None:
 
 def test_own_files_are_found_beside_the_study(tmp_path: Path) -> None:
     write(tmp_path / "mine.jsonl", ROWS)
-    (tmp_path / "mine.csv").write_text("text,label\nhello,1\n\"with, comma\",0\n")
+    (tmp_path / "mine.csv").write_text('text,label\nhello,1\n"with, comma",0\n')
     assert read(source(files=["mine.jsonl"]), Where(here=tmp_path)) == ROWS
     assert read(source(files=["mine.csv"]), Where(here=tmp_path)) == [
         {"text": "hello", "label": 1},
@@ -67,7 +69,9 @@ def test_own_files_are_found_beside_the_study(tmp_path: Path) -> None:
 
 
 def test_a_missing_source_names_what_was_looked_for(tmp_path: Path) -> None:
-    with pytest.raises(SourceMissing, match=r"'it' is not in the mirror: no .*org/name/cfg/train.jsonl .*regimen mirror"):
+    with pytest.raises(
+        SourceMissing, match=r"'it' is not in the mirror: no .*org/name/cfg/train.jsonl .*regimen mirror"
+    ):
         read(source(hub="org/name", config="cfg"), Where(data=tmp_path))
 
 

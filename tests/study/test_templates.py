@@ -18,7 +18,9 @@ from regimen.study.templates import (
 
 
 def test_a_table_becomes_lines_of_cells() -> None:
-    html = "text <table class='wikitable'><tr><td>1</td><td>2017</td></tr><tr><td>debt</td><td>84.0</td></tr></table> more"
+    html = (
+        "text <table class='wikitable'><tr><td>1</td><td>2017</td></tr><tr><td>debt</td><td>84.0</td></tr></table> more"
+    )
     assert table_rows(html) == "text \n1 | 2017\ndebt | 84.0\n more"
 
 
@@ -29,7 +31,7 @@ def test_calculator_marks_go() -> None:
 def test_tags_become_entities() -> None:
     # tner/fin's label ids
     names = ["O", "B-PER", "B-LOC", "B-ORG", "B-MISC", "I-PER", "I-LOC", "I-ORG", "I-MISC"]
-    tokens = "Jane Doe of Acme Corp moved to Acme".split()
+    tokens = ["Jane", "Doe", "of", "Acme", "Corp", "moved", "to", "Acme"]
     assert entities([1, 5, 0, 3, 7, 0, 0, 2], tokens, names) == [
         ("Jane Doe", "PER"),
         ("Acme Corp", "ORG"),
@@ -46,7 +48,10 @@ def test_printed_bytes_are_read(text: str, read: str) -> None:
 
 
 def test_columns_are_found_and_local_names_are_not() -> None:
-    assert columns_of("{% for o in options %}{{ o }}{% endfor %}{{ q | trim }}{% set x = 1 %}{{ x }}") == {"options", "q"}
+    assert columns_of("{% for o in options %}{{ o }}{% endfor %}{{ q | trim }}{% set x = 1 %}{{ x }}") == {
+        "options",
+        "q",
+    }
 
 
 @pytest.mark.parametrize(

@@ -21,9 +21,10 @@ def plan_view(plan: Plan, gpus: int) -> Group:
 
 def _head(plan: Plan) -> Text:
     study = plan.study
+    base = f"base {study.base.id} ({study.base.precision})"
     return Text.assemble(
         (f"{study.title or study.study}\n", "bold"),
-        f"study {study.study}, profile {study.profile}, track {plan.track}, base {study.base.id} ({study.base.precision})",
+        f"study {study.study}, profile {study.profile}, track {plan.track}, {base}",
     )
 
 

@@ -45,7 +45,7 @@ class Rendered:
 
 
 def render(form: Form, row: Row) -> Rendered:
-    """The row's prompt and answer; raises RowFault for what cannot be rendered, ValueError for a form without prompt."""
+    """The row's prompt and answer; raises RowFault for what does not fit, ValueError for a form without prompt."""
     if form.prompt is None:
         raise ValueError("this form has no prompt")
     prompt = _fill(form.prompt, row, form)

@@ -100,10 +100,10 @@ def _documents(
         line = str(values["text"] or "")
         full = rule.rows is not None and len(lines) >= rule.rows
         if lines and (full or part != first[0] or (pattern and pattern.match(line.rstrip("\n")))):
-            yield (*first, {"text": rule.separator.join(lines)})
+            yield first[0], first[1], {"text": rule.separator.join(lines)}
             lines = []
         if not lines:
             first = (part, number)
         lines.append(line)
     if lines:
-        yield (*first, {"text": rule.separator.join(lines)})
+        yield first[0], first[1], {"text": rule.separator.join(lines)}

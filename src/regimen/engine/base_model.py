@@ -8,7 +8,6 @@ values, losses or data.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,6 +69,11 @@ class BaseModel:
         return self.head.dtype
 
     @property
+    def threads(self) -> int:
+        """How many threads this process computes with on the CPU."""
+        return torch.get_num_threads()
+
+    @property
     def context(self) -> int:
         """The longest input that the model's positions allow, in tokens."""
         return int(getattr(self.model.config, "max_position_embeddings", 2048))
@@ -119,7 +123,7 @@ def load_base(folder: Path, precision: str, device: str = "cpu") -> BaseModel:
     except (OSError, ValueError, KeyError) as fault:
         raise ModelError(f"the base model in {folder} cannot be loaded: {str(fault).splitlines()[0]}") from None
     model.eval().requires_grad_(False)
-    model.to(device)
+    model.to(torch.device(device))  # type: ignore[arg-type]
     base = BaseModel(model, folder, torch.device(device), _end_token(folder, model), wrap_linears(model))
     _check_head(base)
     return base
@@ -167,9 +171,3 @@ def _check_head(base: BaseModel) -> None:
     if not torch.allclose(theirs.float(), ours.float(), rtol=1e-3, atol=1e-3):
         name = type(base.model).__name__
         raise ModelError(f"{name} does more than one matrix product after its last norm; it is not supported")
-
-
-def linear_weights(base: BaseModel) -> Iterator[tuple[str, nn.Parameter]]:
-    """The names and weights of the wrapped projections."""
-    for name, linear in base.linears.items():
-        yield name, linear.weight

@@ -1,6 +1,7 @@
 """Adapters and training states on disk: written whole or not at all, read strictly.
 
-Owns the file formats - PEFT's adapter folder, and a safetensors file of one member's state. Does not know stages or when to write.
+Owns the file formats: PEFT's adapter folder, and a safetensors file of one member's state. Does not know stages or
+when to write.
 """
 
 from __future__ import annotations
@@ -80,7 +81,8 @@ def load_state(path: Path) -> MemberState:
             updates = int(file.metadata()["updates"])
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as fault:
         raise RunFolderError(f"the training state {path} is damaged ({fault})") from None
-    return MemberState(*values, updates)
+    row, mean, square = values
+    return MemberState(row, mean, square, updates)
 
 
 def checkpoint_path(folder: Path, step: int) -> Path:

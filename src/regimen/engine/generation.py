@@ -25,7 +25,7 @@ Stops = Callable[[Sequence[int]], bool]
 
 
 class GrowingLayer(CacheLayerMixin):
-    """One layer's keys and values, (rows, heads, capacity, width), filled from the left; a view of what is filled is read."""
+    """One layer's keys and values, (rows, heads, capacity, width), filled from the left; what is filled is read."""
 
     is_sliding = False
 
@@ -129,8 +129,9 @@ class _Decoder:
         with torch.inference_mode(), self._bank.attached() if self._bank else nullcontext():
             tokens, lengths, visible = self._prefill_inputs()
             width = tokens.shape[1]
-            layers = [GrowingLayer(width + self._new_tokens) for _ in range(self._base.model.config.num_hidden_layers)]
-            cache = Cache(layers=layers)
+            depth = self._base.model.config.num_hidden_layers
+            layers = [GrowingLayer(width + self._new_tokens) for _ in range(depth)]
+            cache = Cache(layers=[*layers])
             positions = (visible.cumsum(dim=1) - 1).clamp(min=0)
             mask = visible[:, None, :] & torch.ones(width, width, dtype=torch.bool, device=visible.device).tril()
             mask |= torch.eye(width, dtype=torch.bool, device=visible.device)  # padding sees itself, so no row is empty

@@ -120,7 +120,7 @@ def _convert(file: Path, folder: Path) -> None:
     )
     config = read.config
     if hasattr(config, "quantization_config"):  # save_pretrained refuses while it is set
-        del config.quantization_config
+        delattr(config, "quantization_config")
     fresh = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     fresh.load_state_dict(read.state_dict())
     fresh.to(torch.bfloat16).save_pretrained(folder, safe_serialization=True)

@@ -226,7 +226,7 @@ def _by_execution(
         for item, said in zip(items, texts, strict=True)
         for member in range(model.members)
     ]
-    verdicts = iter(judge_many(programs))
+    verdicts = iter(judge_many(programs, parallel=model.base.threads))
     results: list[list[ItemResult]] = [[] for _ in range(model.members)]
     for item, e, said in zip(items, encoded, texts, strict=True):
         for member in range(model.members):
@@ -234,9 +234,13 @@ def _by_execution(
             result = _blank(item, e)
             result.text = result.prediction = said[member]
             result.score = result.values["pass@1"] = float(verdict.passed)
-            result.failed, result.detail = not verdict.passed, verdict.reason
+            result.failed, result.detail = verdict.kind in UNREADABLE, verdict.reason
             results[member].append(result)
     return results
+
+
+# what a sandbox says of a program that is no answer at all, rather than a wrong one
+UNREADABLE = frozenset({"syntax error", "no such function"})
 
 
 def _by_text(model: Model, task: Task, items: Sequence[Item], context: int, cap: int | None) -> list[list[ItemResult]]:

@@ -12,12 +12,15 @@ import selectors
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from regimen.execution.pool import Event, Job
+
+CLOSE_SECONDS = 3.0
 
 
 @dataclass
@@ -128,13 +131,18 @@ class LocalPool:
                 self._send(worker, {"stop": True})
 
     def close(self) -> None:
-        """Ends every worker, at once."""
+        """Ends every worker: idle ones by closing their input, then whatever is left, by force."""
         for worker in self._workers.values():
+            assert worker.process.stdin is not None
+            _close_quietly(worker.process.stdin)
+        deadline = time.monotonic() + CLOSE_SECONDS
+        for worker in self._workers.values():
+            if worker.job is None:
+                _wait_until(worker.process, deadline)
             _end_group(worker.process)
             worker.process.wait()
-            for pipe in (worker.process.stdin, worker.process.stdout):
-                if pipe is not None:
-                    _close_quietly(pipe)
+            assert worker.process.stdout is not None
+            _close_quietly(worker.process.stdout)
         self._workers.clear()
         self._selector.close()
 
@@ -144,6 +152,13 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
+        return
+
+
+def _wait_until(process: subprocess.Popen[bytes], deadline: float) -> None:
+    try:
+        process.wait(max(0.0, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
         return
 
 

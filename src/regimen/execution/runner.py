@@ -10,7 +10,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,10 +69,10 @@ def run_plan(plan: Plan, settings: Settings, observe: Observer, recorded: dict[s
     folder = RunFolder(settings.out)
     todo = _is_anything_left(plan, folder)
     refused, skipped = _check_inputs(plan, settings) if todo else ({}, {})
+    pool = _make_pool(settings, plan)
     with folder.locked():
         folder.create(plan.study, plan, recorded)
         ledger = Ledger(settings.out)
-        pool = _make_pool(settings, plan)
         try:
             with _signals() as stopping:
                 worked = _Counting(observe)
@@ -157,12 +157,8 @@ def _make_pool(settings: Settings, plan: Plan) -> Pool:
         "here": str(settings.here.resolve()) if settings.here else None,
         "checkpoint_seconds": settings.checkpoint_seconds,
     }
-    if settings.pool == "ray":
-        from regimen.execution.ray_pool import RayPool
-
-        return RayPool(place, settings.ray_address, settings.workers)
     if settings.pool != "local":
-        raise UsageError(f"no pool {settings.pool!r}; there is local, ray")
+        raise UsageError(f"no pool {settings.pool!r}; there is local")
     gpus = visible_gpus() if settings.gpus is None else settings.gpus
     if gpus:
         count = settings.workers or gpus
@@ -238,8 +234,8 @@ def _write_experiment(folder: RunFolder, plan: Plan, planned: PlannedExperiment,
     )
 
 
-def _counted(states: Iterator[str] | Sequence[str] | Any) -> dict[str, int]:
-    counts = dict.fromkeys(("done", "running", "failed", "pending"), 0)
+def _counted(states: Iterable[str]) -> dict[str, int]:
+    counts: dict[str, int] = dict.fromkeys(("done", "running", "failed", "pending"), 0)
     for state in states:
         counts[state] += 1
     return counts

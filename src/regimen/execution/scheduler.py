@@ -38,7 +38,7 @@ class _Task:
 
 @dataclass
 class Scheduler:
-    """Carries out a plan in a run folder on a pool. `stopping` is asked between events; `observe` is told of changes."""
+    """Carries out a plan in a run folder on a pool; asks `stopping` between events, tells `observe` of changes."""
 
     plan: Plan
     folder: RunFolder

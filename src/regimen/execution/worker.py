@@ -21,6 +21,8 @@ from typing import Any, TextIO
 
 from regimen.errors import Interrupted, RegimenError
 
+GRACE_SECONDS = 5.0
+
 
 class _Driver:
     """The other end: reads jobs in a thread, writes events under a lock."""
@@ -28,7 +30,7 @@ class _Driver:
     def __init__(self, out: TextIO):
         self._out = out
         self._lock = threading.Lock()
-        self.jobs: queue.Queue[dict[str, Any]] = queue.Queue()
+        self.jobs: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self.stop = threading.Event()
         threading.Thread(target=self._read, daemon=True).start()
 
@@ -39,16 +41,23 @@ class _Driver:
                 self.stop.set()
             else:
                 self.jobs.put(message)
-        os._exit(0)  # the driver is gone; what is on disk is safe
+        self.stop.set()
+        self.jobs.put(None)
+        last = threading.Timer(GRACE_SECONDS, os._exit, (0,))  # what is on disk is safe
+        last.daemon = True
+        last.start()
 
     def send(self, event: dict[str, Any]) -> None:
         with self._lock:
-            self._out.write(json.dumps(event) + "\n")
-            self._out.flush()
+            try:
+                self._out.write(json.dumps(event) + "\n")
+                self._out.flush()
+            except BrokenPipeError:
+                self.stop.set()  # nobody listens any more
 
 
 def main() -> None:
-    """Runs jobs until the driver closes the input."""
+    """Runs jobs until the driver closes the input; a job under way has a few seconds to save its state."""
     _die_with_parent()
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what libraries print goes to the log, never between events
@@ -57,10 +66,11 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
     driver = _Driver(out)
     hello = driver.jobs.get()
+    if hello is None:
+        return
     context = _context(hello["place"], driver)
     driver.send({"event": "ready", "pid": os.getpid()})
-    while True:
-        job = driver.jobs.get()
+    while (job := driver.jobs.get()) is not None:
         driver.send(run_one(job, context) | {"job": job["name"]})
 
 

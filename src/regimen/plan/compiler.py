@@ -69,10 +69,7 @@ def compile_plan(
     compiler = _Compiler(study, sharing)
     evaluations = Evaluations(study, tasks, eval_items)
     planned = [compiler.plan(experiment, evaluations) for experiment in chosen]
-    if any(p.experiment.legs for p in planned):
-        reference = evaluations.references(p.experiment for p in planned)
-    else:
-        reference = {}
+    reference = evaluations.references([p.experiment for p in planned])
     stages: dict[str, Stage] = {**evaluations.items}
     tests = tuple(evaluations.test_items())
     for spec in compiler.prepares.values():

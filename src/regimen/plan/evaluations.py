@@ -7,7 +7,7 @@ trained; the base as it is wherever a trained experiment is compared with it. Do
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from regimen.plan.stages import EvaluateSpec, ItemsSpec, LegSpec
 from regimen.study import Study, unknown_name
@@ -46,8 +46,10 @@ class Evaluations:
                 extra[f"{name}@{number}"] = self._add(label, name, end, leg)
         return main, extra
 
-    def references(self, experiments: Iterable[Experiment]) -> dict[str, str]:
-        """The base on every own and text task that one of the experiments is evaluated on: {task: stage}."""
+    def references(self, experiments: Sequence[Experiment]) -> dict[str, str]:
+        """The base on every own and text task that a trained experiment is evaluated on: {task: stage}."""
+        if not any(experiment.legs for experiment in experiments):
+            return {}
         trained = {source for experiment in experiments for leg in experiment.legs for source in leg.mixture}
         wanted = self._wanted(trained)
         return {

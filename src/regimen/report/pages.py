@@ -42,10 +42,11 @@ def write_report(folder: RunFolder, plan: Plan) -> Path:
 def results_csv(tables: RunTables) -> str:
     """The rows of results.csv; floats with ten significant digits, missing values empty."""
     out = io.StringIO()
-    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
-    writer.writeheader()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
     for row in tables.rows():
-        writer.writerow({key: f"{value:.10g}" if isinstance(value, float) else value for key, value in row.items()})
+        values = [row[column] for column in COLUMNS]
+        writer.writerow([f"{value:.10g}" if isinstance(value, float) else value for value in values])
     return out.getvalue()
 
 

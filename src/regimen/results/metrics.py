@@ -52,9 +52,8 @@ def _macro(which: int) -> Callable[[Columns], float]:
         targets, predictions, classes = _labels(columns)
         if not targets:
             return math.nan
-        values = precision_recall_fscore_support(
-            targets, predictions, labels=classes, average="macro", zero_division=0.0
-        )
+        options: Any = {"labels": classes, "average": "macro", "zero_division": 0.0}
+        values: Any = precision_recall_fscore_support(targets, predictions, **options)
         return float(values[which])
 
     return metric
@@ -67,7 +66,8 @@ def _binary_f1(columns: Columns) -> float:
     targets, predictions, classes = _labels(columns)
     if not targets:
         return math.nan
-    values = f1_score(targets, predictions, labels=[classes[-1]], average=None, zero_division=0.0)
+    options: Any = {"labels": [classes[-1]], "average": None, "zero_division": 0.0}
+    values: Any = f1_score(targets, predictions, **options)
     return float(np.asarray(values)[0])
 
 
@@ -120,7 +120,7 @@ def _entities(which: str) -> Callable[[Columns], float]:
         for right, predicted, wanted in ((int(v) for v in row) for row in rows):
             wanted_tags.append(["B-E"] * right + ["O"] * (predicted - right) + ["B-E"] * (wanted - right))
             predicted_tags.append(["B-E"] * right + ["B-E"] * (predicted - right) + ["O"] * (wanted - right))
-        score = {"precision": precision_score, "recall": recall_score, "f1": f1_score}[which]
+        score: Any = {"precision": precision_score, "recall": recall_score, "f1": f1_score}[which]
         return float(score(wanted_tags, predicted_tags, zero_division=0))
 
     return metric

@@ -16,7 +16,7 @@ from regimen.study.schema import Source
 
 
 def missing_inputs(plan: Plan, data: Path | None, here: Path | None) -> dict[str, list[str]]:
-    """What is missing -> the fingerprints of the stages that need it. A Hub source is looked for only when it is read."""
+    """What is missing -> the stages that need it. A Hub source is looked for only when it is read."""
     where = Where(plan.study.data, data, here)
     missing: dict[str, list[str]] = {}
     for stage in plan.stages.values():

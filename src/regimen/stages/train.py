@@ -133,7 +133,7 @@ def _initial_state(spec: TrainSpec, base: BaseModel, context: Context) -> Member
 
 
 def _common_step(specs: Sequence[TrainSpec], paths: Sequence[Path]) -> int | None:
-    """How many steps into their stages all members have a readable checkpoint: the most; None if there is no such step."""
+    """The most steps into their stages of which all members have a readable checkpoint; None if there are none."""
     common: set[int] | None = None
     for spec, path in zip(specs, paths, strict=True):
         done = {step - spec.first_step for step in checkpoint_steps(path)}

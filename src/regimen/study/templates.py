@@ -49,7 +49,7 @@ def entities(tags: Sequence[str | int], tokens: Sequence[str], names: Sequence[s
 
 
 def bytes_literal(text: str) -> str:
-    """The text of a printed bytes value ("b'3*x\\n'"), as the Hub stores DeepMind's mathematics; other text unchanged."""
+    """The text of a printed bytes value ("b'3*x\\n'", the Hub's form of DeepMind's mathematics), else the text."""
     if re.fullmatch(r"b(['\"]).*\1", text, re.DOTALL):
         return ast.literal_eval(text).decode("utf-8", errors="replace")
     return text

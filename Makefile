@@ -1,0 +1,36 @@
+# `make demo` and `make test` do all their own set-up in .venv, from the package registries alone.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+OUT ?= runs/demo
+
+.PHONY: demo test lint format clean
+
+demo: $(VENV)/.package
+	$(BIN)/regimen run qwen2-finance --profile demo --out $(OUT)
+
+test: lint
+	rm -f .coverage .coverage.*
+	$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=85
+
+lint: $(VENV)/.tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+format: $(VENV)/.tests
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+$(VENV)/.package: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/.tests: $(VENV)/.package
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[pilot]' --group dev
+	touch $@
+
+clean:
+	rm -rf $(VENV) runs .coverage .coverage.* .pytest_cache .ruff_cache .hypothesis

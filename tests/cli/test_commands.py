@@ -1,0 +1,104 @@
+"""The commands as a user meets them: exit codes, one clear sentence, nothing written on bad input."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.study.minimal import MINIMAL
+
+
+def regimen(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "regimen", *arguments], capture_output=True, text=True, cwd=cwd, timeout=120, check=False
+    )
+
+
+def refused(*arguments: str, cwd: Path | None = None) -> str:
+    done = regimen(*arguments, cwd=cwd)
+    assert done.returncode == 2, (done.stdout, done.stderr)
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    return done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["run", "qwen2-finanse"], "no packaged study 'qwen2-finanse'; there is qwen2-finance"),
+        (["run", "no/such.yaml"], "no study file 'no/such.yaml'"),
+        (["run", "qwen2-finance", "--profile", "dmeo"], "no profile 'dmeo'; there is demo"),
+        (
+            ["run", "qwen2-finance", "--profile", "demo", "--only", "3a-sst3"],
+            "no experiment '3a-sst3'; there is 3a-sst2",
+        ),
+        (["run", "qwen2-finance", "--profile", "demo", "--track", "quick"], "no track 'quick'; there is full, fast"),
+        (["run", "qwen2-finance", "--profile", "demo", "--tasks", "sst"], "no task 'sst'; there is sst2"),
+        (["run", "qwen2-finance", "--profile", "demo", "--eval-items", "0"], "--eval-items is 0"),
+        (["run", "qwen2-finance", "--profile", "demo", "--pool", "slurm"], "no pool 'slurm'; there is local"),
+        (["run", "qwen2-finance", "--profile", "demo", "--data", "nowhere"], "--data 'nowhere' is not a folder"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value[-2:]),
+)
+def test_a_wrong_name_is_one_sentence_and_nothing_is_written(arguments: list[str], says: str, tmp_path: Path) -> None:
+    message = refused(*arguments, "--out", "run", cwd=tmp_path)
+    assert says in message
+    assert message.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_source_is_named_before_anything_trains(tmp_path: Path) -> None:
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    message = refused(
+        "run", "qwen2-finance", "--profile", "demo", "--out", "run", "--data", str(mirror), "--only", "3a-sst2",
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert "is not in the mirror: no " in message
+    assert "--skip-missing runs the rest" in message
+    assert not (tmp_path / "run").exists()
+
+
+def test_every_fault_of_a_study_is_told(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(MINIMAL.replace("share: 0.2", "share: 2").replace("steps: 10}", "steps: 0}"))
+    message = refused("plan", "study.yaml", cwd=tmp_path)
+    assert message.splitlines() == [
+        "regimen: study.yaml: 2 faults",
+        "  line 11, sources.mood.held_out.share: input should be less than 1 (not 2)",
+        "  line 21, experiments[2].stages[0].steps: input should be greater than or equal to 1 (not 0)",
+    ]
+
+
+def test_no_run_folder_is_said(tmp_path: Path) -> None:
+    for name in ("status", "report"):
+        assert "is no run folder: it has no study.yaml" in refused(name, str(tmp_path))
+
+
+def test_plan_answers_in_two_seconds_on_stdout_alone() -> None:
+    started = time.monotonic()
+    done = regimen("plan", "qwen2-finance", "--json")
+    assert time.monotonic() - started < 6, "2 s on a quiet machine; tests run on busy ones"
+    assert done.stderr == ""
+    document: dict[str, Any] = json.loads(done.stdout)
+    assert document["study"] == "qwen2-finance"
+
+
+def test_plan_draws_for_people() -> None:
+    done = regimen("plan", "qwen2-finance", "--gpus", "4")
+    assert done.returncode == 0
+    for text in ("3c-6-glue", "341.7", "Gantt on 4 GPUs", "520,600 to run"):
+        assert text in done.stdout
+
+
+def test_help_lists_the_commands() -> None:
+    done = regimen("--help")
+    assert done.returncode == 0
+    for name in ("plan", "run", "status", "report"):
+        assert name in done.stdout
+    assert regimen("--version").stdout.strip()

@@ -1,0 +1,82 @@
+"""A pool that carries jobs out in this process, for tests of the scheduler alone.
+
+Each stage is "done" by committing an empty outcome; `script` may say otherwise for a stage.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from regimen.execution.pool import Event, Job
+from regimen.plan import parse_spec
+from regimen.results import Outcome, StageFolder
+
+Script = Callable[[str, int], str]  # (stage label, attempt) -> "done", "fail", "die", "error", "retry"
+
+
+@dataclass
+class FakePool:
+    """Runs at most `size` jobs "at once"; notes every job and stage it was given."""
+
+    stages: Path
+    size: int = 2
+    script: Script = lambda label, attempt: "done"
+    jobs: list[list[str]] = field(default_factory=list)
+    attempts: dict[str, int] = field(default_factory=dict)
+    closed: bool = False
+    interrupted: bool = False
+    most_at_once: int = 0
+    _running: deque[tuple[str, Job]] = field(default_factory=deque)
+
+    def free(self) -> int:
+        return self.size - len(self._running)
+
+    def submit(self, name: str, job: Job) -> str:
+        assert self.free() > 0
+        self._running.append((name, job))
+        self.most_at_once = max(self.most_at_once, len(self._running))
+        self.jobs.append([stage["label"] for stage in job["stages"]])
+        return "fake"
+
+    def wait(self, seconds: float) -> list[Event]:
+        if not self._running:
+            return []
+        name, job = self._running.popleft()
+        if self.interrupted:
+            return [{"job": name, "event": "interrupted"}]
+        events: list[Event] = []
+        for value in job["stages"]:
+            spec = parse_spec(value)
+            self.attempts[spec.label] = self.attempts.get(spec.label, 0) + 1
+            for given in spec.inputs:
+                assert (self.stages / job["folders"][given] / "DONE").is_file(), "an input is not done"
+            what = self.script(spec.label, self.attempts[spec.label])
+            if what == "die":
+                return [*events, {"job": name, "event": "died", "error": "worker-0 was killed by SIGKILL"}]
+            if what in ("error", "retry"):
+                return [*events, {"job": name, "event": "error", "error": "broken", "retry": what == "retry"}]
+            if what == "fail":
+                events.append({"job": name, "event": "failed", "stage": spec.fingerprint, "error": "loss is nan"})
+                continue
+            events.append({"job": name, "event": "ended", "outcome": self._commit(spec)})
+        return [*events, {"job": name, "event": "done"}]
+
+    def _commit(self, spec: Any) -> dict[str, Any]:
+        folder = StageFolder(self.stages, spec)
+        folder.open()
+        now = time.time()
+        facts = {"metrics": {}, "folder": "none"}
+        outcome = Outcome(spec.fingerprint, spec.kind, spec.label, "done", now, now, facts=facts)
+        folder.commit(outcome)
+        return asdict(outcome)
+
+    def interrupt(self) -> None:
+        self.interrupted = True
+
+    def close(self) -> None:
+        self.closed = True
