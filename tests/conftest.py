@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,9 +23,10 @@ def real_rows() -> Path:
     return folder
 
 
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Tests never touch the user's cache; they share one of their own."""
-    root = tmp_path_factory.getbasetemp().parent / "regimen-test-cache"
-    monkeypatch.setenv("REGIMEN_CACHE", str(root))
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REGIMEN_CACHE", str(tmp_path_factory.getbasetemp() / "regimen-cache"))
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        yield

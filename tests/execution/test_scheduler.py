@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from regimen.execution.runner import experiment_state
 from regimen.execution.scheduler import MAX_DEATHS, Scheduler
 from regimen.plan import Plan, compile_plan
-from regimen.results import Ledger, RunFolder, read_ledger
+from regimen.results import Ledger, RunFolder, StageFolder, read_ledger
 from regimen.study import load_study
 from tests.execution.fake_pool import FakePool, Script
 
@@ -25,7 +24,7 @@ def plan() -> Plan:
 class Trial(Scheduler):
     """A scheduler whose blocks are always there."""
 
-    def _has_blocks(self, outcome: Any) -> bool:
+    def _has_blocks(self, folder: StageFolder) -> bool:
         return True
 
 

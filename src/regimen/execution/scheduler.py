@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from regimen.execution.pool import Event, Job, Pool
-from regimen.plan import Cohort, Plan, PrepareSpec, Stage, TrainSpec
-from regimen.results import Ledger, Outcome, RunFolder
+from regimen.plan import Cohort, Plan, Stage, TrainSpec
+from regimen.results import Ledger, Outcome, RunFolder, StageFolder
 
 MAX_DEATHS = 3  # times that a job's worker may die before its stages fail
 POLL_SECONDS = 0.5
@@ -77,10 +77,12 @@ class Scheduler:
         self.ledger.enter(
             (name, stage.label, stage.kind, self.plan.cohort_of.get(name)) for name, stage in self.plan.stages.items()
         )
-        for name, stage in self.plan.stages.items():
-            outcome = self._usable(stage)
-            self.states[name] = "done" if outcome else "pending"
-            if outcome:
+        outcomes = {name: self.folder.outcome(stage) for name, stage in self.plan.stages.items()}
+        self.states = {name: "done" if outcome else "pending" for name, outcome in outcomes.items()}
+        for stage in self.plan.stages.values():
+            self._prepare_again(stage)
+        for name, outcome in outcomes.items():
+            if outcome and self.states[name] == "done":
                 self.ledger.ended(outcome)
         weights = _critical_path(self.plan)
         for cohort in self.plan.cohorts:
@@ -98,15 +100,19 @@ class Scheduler:
         for task in list(self._tasks.values()):
             self._enqueue(task)
 
-    def _usable(self, stage: Stage) -> Outcome | None:
-        outcome = self.folder.outcome(stage)
-        if outcome and isinstance(stage, PrepareSpec) and not self._has_blocks(outcome):
-            (self.folder.folder(stage).path / "DONE").unlink()
-            return None
-        return outcome
+    def _prepare_again(self, stage: Stage) -> None:
+        """Blocks lie in the cache, which may have been emptied: they are made again for trainings still to come."""
+        if not isinstance(stage, TrainSpec) or self.states[stage.fingerprint] == "done":
+            return
+        for given in stage.leg.sources.values():
+            folder = self.folder.folder(self.plan.stages[given])
+            if self.states[given] == "done" and not self._has_blocks(folder):
+                folder.reopen()
+                self.states[given] = "pending"
 
-    def _has_blocks(self, outcome: Outcome) -> bool:
-        return (self.cache / "blocks" / outcome.facts["folder"] / "blocks.json").is_file()
+    def _has_blocks(self, folder: StageFolder) -> bool:
+        outcome = folder.outcome()
+        return outcome is not None and (self.cache / "blocks" / outcome.facts["folder"] / "blocks.json").is_file()
 
     def _enqueue(self, task: _Task) -> None:
         if not task.waits and task.left and not task.running:

@@ -68,6 +68,10 @@ class StageFolder:
         write_json(self.path / "outcome.json", asdict(outcome))
         write_text(self.path / MARKER, f"{outcome.status}\n")
 
+    def reopen(self) -> None:
+        """Takes the marker away: the stage is to be done again."""
+        (self.path / MARKER).unlink(missing_ok=True)
+
     def outcome(self) -> Outcome | None:
         """The outcome of a done stage, else None; raises RunFolderError if a done stage's outcome is damaged."""
         if not self.done:

@@ -204,10 +204,14 @@ class _Cohort:
         return any(_has_ended(run.member) for run in self.runs)
 
     def checkpoint(self) -> None:
-        """Saves every running member at this step, then forgets older checkpoints."""
+        """Saves every member at this step, then forgets older checkpoints.
+
+        Also those at their end: were one committed and the cohort killed before the next, the next would do its last
+        steps over in a smaller cohort, and round otherwise.
+        """
         self.lockstep.settle()
         for run in self.runs:
-            if not _has_ended(run.member):
+            if not run.member.failure:
                 write_text(run.path / METRICS, "".join(line + "\n" for line in run.trace))
                 save_state(checkpoint_path(run.path, run.member.step), run.member.state)
         for run in self.runs:
