@@ -13,7 +13,8 @@ from torch.nn import functional
 
 from regimen.engine.adapter_bank import AdapterBank, initial_row
 from regimen.engine.base_model import BaseModel, segment_mask
-from regimen.engine.lockstep import Lockstep, Member, MemberState
+from regimen.engine.lockstep import Lockstep, Member
+from regimen.engine.states import MemberState
 from regimen.study.schema import Adapter, LearningRate, Schedule
 from tests.engine.streams import Stream
 

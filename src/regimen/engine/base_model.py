@@ -8,6 +8,7 @@ values, losses or data.
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from torch.nn import functional
 from regimen.errors import ModelError
 from regimen.study.schema import Adapter
 
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
@@ -88,6 +90,17 @@ class BaseModel:
             known = sorted({name.rsplit(".", 1)[-1] for name in self.linears})
             raise ModelError(f"no linear layer {sorted(missing)[0]!r} in the base; it has {', '.join(known)}")
         return names
+
+    def save(self, folder: Path) -> None:
+        """Writes the model as transformers reads it, with its tokenizer; the layers' wrapping does not show."""
+        self.model.save_pretrained(folder)
+        for name in TOKENIZER_FILES:
+            if (self.folder / name).is_file():
+                shutil.copyfile(self.folder / name, folder / name)
+
+    def named_values(self, tensors: dict[str, Tensor]) -> list[Tensor]:
+        """The tensors of a saved model in the order of this one's parameters; raises KeyError for one that lacks."""
+        return [tensors[name] for name, _ in self.model.named_parameters()]
 
     def body(self, tokens: Tensor, positions: Tensor, mask: Tensor | None, cache: Any = None) -> Tensor:
         """Hidden states after the last norm, (N, L, d). `mask` is (N, 1, L, S) and true where attention is allowed;

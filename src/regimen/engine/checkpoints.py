@@ -17,7 +17,7 @@ from torch import Tensor
 
 from regimen.engine.adapter_bank import layout, named_factors, row_of
 from regimen.engine.base_model import BaseModel
-from regimen.engine.lockstep import MemberState
+from regimen.engine.states import MemberState
 from regimen.errors import RunFolderError
 from regimen.files import write_atomically, write_json
 from regimen.study.schema import Adapter, Base

@@ -14,28 +14,14 @@ import torch
 from torch import Tensor
 
 from regimen.data.batch import Batch, BatchStream
-from regimen.engine.adapter_bank import AdapterBank
+from regimen.engine.banks import open_bank
 from regimen.engine.base_model import BaseModel, segment_mask
 from regimen.engine.objective import token_losses
 from regimen.engine.optimiser import AdamState, adamw_update, clip_rows, learning_rate
+from regimen.engine.states import MemberState
 from regimen.study.schema import Adapter, Schedule
 
 PASS_TOKENS = {"cpu": 8192, "cuda": 65536}  # tokens in one pass through the base, all members together
-
-
-@dataclass
-class MemberState:
-    """All that a member carries from step to step: its row of weights and AdamW's moments, (P,) fp32, on the CPU."""
-
-    row: Tensor
-    mean: Tensor
-    square: Tensor
-    updates: int
-
-    @classmethod
-    def fresh(cls, row: Tensor) -> MemberState:
-        """A state with these weights and an optimiser that has seen nothing."""
-        return cls(row, torch.zeros_like(row), torch.zeros_like(row), 0)
 
 
 @dataclass
@@ -92,7 +78,7 @@ class Lockstep:
             return
         device = self.base.device
         states = [member.state for member in self.running]
-        self._bank = AdapterBank(self.base, self.adapter, [state.row for state in states])
+        self._bank = open_bank(self.base, self.adapter, [state.row for state in states])
         self._adam = AdamState(
             mean=torch.stack([state.mean for state in states]).to(device),
             square=torch.stack([state.square for state in states]).to(device),

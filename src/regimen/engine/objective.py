@@ -17,17 +17,18 @@ CHUNK_LOGITS = 1 << 24  # at most this many logits exist at once (64 MiB in fp32
 
 
 class _ChunkedCrossEntropy(torch.autograd.Function):
-    """sum_i weight_i * -log softmax(head h_i)[target_i], with the gradient of `hidden` computed chunk by chunk.
+    """sum_i weight_i * -log softmax(head h_i)[target_i], with the gradients computed chunk by chunk on the way.
 
-    The head is frozen, so its gradient is not computed (as Liger's fused loss does). Logits are formed in the dtype
-    of the weights and reduced in fp32.
+    The head's gradient is formed only if the head trains (as in Liger's fused loss). Logits are formed in the dtype of
+    the weights and reduced in fp32.
     """
 
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, head: Tensor, targets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-        needs_grad = ctx.needs_input_grad[0]
+        needs_grad, head_trains = ctx.needs_input_grad[:2]
         losses = torch.empty(len(targets), dtype=torch.float32, device=hidden.device)
         grad = torch.empty_like(hidden) if needs_grad else None
+        head_grad = torch.zeros_like(head, dtype=torch.float32) if head_trains else None
         step = max(1, CHUNK_LOGITS // head.shape[0])
         for start in range(0, len(targets), step):
             part = slice(start, start + step)
@@ -39,15 +40,20 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
                 logits.sub_(top[:, None]).exp_()
                 logits.scatter_add_(1, wanted, torch.full_like(wanted, -1, dtype=torch.float32))
                 logits.mul_(weights[part, None])
-                grad[part] = logits.to(head.dtype) @ head
-        ctx.save_for_backward(grad if grad is not None else losses)
+                rounded = logits.to(head.dtype)
+                grad[part] = rounded @ head
+                if head_grad is not None:
+                    head_grad += (rounded.T @ hidden[part]).float()
+        ctx.save_for_backward(grad if grad is not None else losses, head_grad)
         ctx.mark_non_differentiable(losses)
         return (losses * weights).sum(), losses
 
     @staticmethod
     def backward(ctx: Any, *outputs: Any) -> Any:  # the second output is marked non-differentiable
-        (grad,) = ctx.saved_tensors
-        return grad * outputs[0].to(grad.dtype), None, None, None
+        grad, head_grad = ctx.saved_tensors
+        scale = outputs[0]
+        by_head = None if head_grad is None else (head_grad * scale).to(grad.dtype)
+        return grad * scale.to(grad.dtype), by_head, None, None
 
 
 def token_losses(

@@ -68,8 +68,14 @@ class Context:
         return locate_base(base, Path(self.place.data) if self.place.data else None)
 
     def base(self, base: Base, adapter: Adapter | None = None, merged: tuple[str, ...] = ()) -> BaseModel:
-        """The loaded base, with the adapters of `merged` (stage fingerprints) merged into it; kept while it is used."""
+        """The loaded base, with the adapters of `merged` (stage fingerprints) merged into it; kept while it is used.
+
+        A full fine-tuning overwrites its base, so it gets one of its own each time.
+        """
         key = (base.id, base.revision, base.precision, *merged)
+        if adapter is not None and adapter.method == "full":
+            self._bases.clear()
+            return load_base(self.base_folder(base), base.precision, self.place.device)
         if key not in self._bases:
             self._bases.clear()  # one base at a time: it is what fills the memory
             loaded = load_base(self.base_folder(base), base.precision, self.place.device)
@@ -78,6 +84,11 @@ class Context:
                 merge_row(loaded, adapter, load_adapter(self.input(fingerprint), loaded, adapter))
             self._bases[key] = loaded
         return self._bases[key]
+
+    def trained_model(self, base: Base, trained: str) -> BaseModel:
+        """The whole model that a full fine-tuning left behind."""
+        self._bases.clear()
+        return load_base(self.input(trained), base.precision, self.place.device)
 
     def tokenizer(self, base: Base) -> TextTokenizer:
         """The base's tokenizer."""

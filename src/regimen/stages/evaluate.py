@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from regimen.data.items import read_items
 from regimen.engine.adapter_bank import AdapterBank
+from regimen.engine.base_model import BaseModel
 from regimen.engine.checkpoints import load_adapter
 from regimen.evaluation.evaluator import ItemResult, Model, evaluate, result_columns
 from regimen.files import write_atomically
@@ -53,11 +54,7 @@ def run_evaluate(specs: Sequence[EvaluateSpec], folders: Sequence[StageFolder], 
     started = time.time()
     first = specs[0]
     paths = [folder.open() for folder in folders]
-    base = context.base(first.base, first.adapter, first.merged)
-    bank = None
-    if first.adapter is not None:
-        rows = [load_adapter(context.input(spec.trained or ""), base, first.adapter) for spec in specs]
-        bank = AdapterBank(base, first.adapter, rows)
+    base, bank = _open(specs, context)
     items = read_items(context.input(first.items) / ITEMS)
     model = Model(base, bank, context.tokenizer(first.base))
     evaluation = evaluate(model, first.task, items, first.context, first.generate)
@@ -80,6 +77,18 @@ def run_evaluate(specs: Sequence[EvaluateSpec], folders: Sequence[StageFolder], 
                 facts=facts,
             ),
         )
+
+
+def _open(specs: Sequence[EvaluateSpec], context: Context) -> tuple[BaseModel, AdapterBank | None]:
+    """The base, and the cohort's adapters on it; a fully fine-tuned model is its own base."""
+    first = specs[0]
+    if first.adapter is None or first.trained is None:
+        return context.base(first.base), None
+    if first.adapter.method == "full":
+        return context.trained_model(first.base, first.trained), None
+    base = context.base(first.base, first.adapter, first.merged)
+    rows = [load_adapter(context.input(spec.trained or ""), base, first.adapter) for spec in specs]
+    return base, AdapterBank(base, first.adapter, rows)
 
 
 def _write_results(spec: EvaluateSpec, results: Sequence[ItemResult], path: Path) -> dict[str, Any]:

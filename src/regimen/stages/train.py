@@ -15,19 +15,18 @@ from pathlib import Path
 from typing import Any
 
 from regimen.data.mixture import Mixture
-from regimen.engine.adapter_bank import initial_row
+from regimen.engine.banks import first_row, load_trained, save_trained
 from regimen.engine.base_model import BaseModel
 from regimen.engine.checkpoints import (
     STATE,
     checkpoint_path,
     checkpoint_steps,
     drop_checkpoints,
-    load_adapter,
     load_state,
-    save_adapter,
     save_state,
 )
-from regimen.engine.lockstep import Lockstep, Member, MemberState, StepRecord
+from regimen.engine.lockstep import Lockstep, Member, StepRecord
+from regimen.engine.states import MemberState
 from regimen.errors import Interrupted, RunFolderError
 from regimen.files import write_text
 from regimen.plan import TrainSpec
@@ -123,13 +122,10 @@ def _begin(
 def _initial_state(spec: TrainSpec, base: BaseModel, context: Context) -> MemberState:
     leg = spec.leg
     if spec.parent is not None:
-        parent = context.input(spec.parent)
-        state = load_state(parent / STATE)
-        state.row = load_adapter(parent, base, leg.adapter)
-        return state
+        return load_state(context.input(spec.parent) / STATE)
     if leg.start is not None and not leg.merged:
-        return MemberState.fresh(load_adapter(context.input(leg.start), base, leg.adapter))
-    return MemberState.fresh(initial_row(base, leg.adapter, leg.seed))
+        return MemberState.fresh(load_trained(context.input(leg.start), base, leg.adapter))
+    return MemberState.fresh(first_row(base, leg.adapter, leg.seed))
 
 
 def _common_step(specs: Sequence[TrainSpec], paths: Sequence[Path]) -> int | None:
@@ -228,7 +224,7 @@ class _Cohort:
                 )
                 continue
             leg = run.spec.leg
-            save_adapter(run.path, self.base, leg.base, leg.adapter, run.member.state.row)
+            save_trained(run.path, self.base, leg.base, leg.adapter, run.member.state.row)
             if run.spec.part == "trunk":
                 save_state(run.path / STATE, run.member.state)
             self.context.finish(run.folder, self._outcome(run))
