@@ -1,0 +1,151 @@
+"""What is said of a contrast: estimate, interval, p-value, and the effect that could have been seen.
+
+Owns the joining of draws, tests and power into one result a contrast. Does not know experiments' names beyond
+looking them up, or what a verdict is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from regimen.analysis.inference import SWAPS, Correction, PValue, adjusted, is_mcnemar, p_values
+from regimen.analysis.power import POWER, detectable, detectable_mcnemar, fewest_discordant
+from regimen.analysis.resampling import RESAMPLES, Bootstrap, Resampled, bootstrap, mean
+from regimen.analysis.scores import TaskScores
+from regimen.study import Pair
+
+Direction = Literal["better", "worse", "no difference seen"]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How contrasts are judged.
+
+    `declared`: how many tests share `alpha` (default: those compared); `level` is that of each interval alone.
+    """
+
+    seed: int
+    declared: int | None = None
+    alpha: float = 0.05
+    level: float = 0.95
+    power: float = POWER
+    resamples: int = RESAMPLES
+    swaps: int = SWAPS
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The result of one contrast; up is better, units are those of the metric.
+
+    `low` to `high` is the BCa interval, `se` the bootstrap's standard error, `p` two-sided, `p_adjusted` corrected for
+    all declared contrasts. `mde`: the effect that would have been found with the rules' power at alpha over the number
+    of declared contrasts, None where none could be. `degenerate`: all resamples are equal, so that `se` and the
+    interval tell nothing. `note` says what else a reader must know.
+    """
+
+    estimate: float
+    low: float
+    high: float
+    se: float
+    p: float
+    p_adjusted: float
+    items: int
+    clusters: int
+    test: str
+    mde: float | None
+    degenerate: bool
+    note: str
+
+    def direction(self, alpha: float = 0.05) -> Direction:
+        """Which way the contrast goes, if that is clear after correction."""
+        if self.p_adjusted > alpha:
+            return "no difference seen"
+        return "better" if self.estimate > 0 else "worse"
+
+    def within(self, margin: float) -> bool:
+        """Whether the interval lies inside -margin to margin: equivalent, for who calls that margin nothing."""
+        return not self.degenerate and -margin < self.low and self.high < margin
+
+    def statement(self, alpha: float = 0.05) -> str:
+        """One sentence for a report."""
+        direction = self.direction(alpha)
+        if direction != "no difference seen":
+            return f"{direction} by {abs(self.estimate):.3f} (interval {self.low:.3f} to {self.high:.3f})"
+        if self.mde is None and self.degenerate:
+            return "no difference seen (every resample gives the same)"
+        if self.mde is None:
+            return "no difference seen, and none could have been with so few items"
+        return f"no difference seen (could have seen {self.mde:.3f})"
+
+
+def compare(
+    contrasts: Mapping[str, Sequence[Pair]], scores: Mapping[str, TaskScores], rules: Rules, by: Correction = "holm"
+) -> dict[str, Comparison]:
+    """Compares the pairs of each contrast (id -> pairs) on the tasks' scores, corrected for all of them together.
+
+    A pure function of its arguments; a contrast's numbers, except what the correction does, do not depend on the
+    other contrasts. Raises DataError where an end point or a task is missing: leave such contrasts out and declare
+    their number in `rules`.
+    """
+    tests = p_values(contrasts, scores, rules.seed, rules.swaps)
+    corrected = adjusted([test.p for test in tests.values()], by, rules.declared)
+    tasks = sorted({pair.task for pairs in contrasts.values() for pair in pairs})
+    draws = {task: bootstrap(scores[task], rules.seed, rules.resamples) for task in tasks}
+    alpha = rules.alpha / max(1, rules.declared or len(contrasts))
+    return {
+        name: _comparison(pairs, draws, tests[name], p, rules, alpha)
+        for (name, pairs), p in zip(contrasts.items(), corrected, strict=True)
+    }
+
+
+def contrast(pairs: Sequence[Pair], draws: Mapping[str, Bootstrap]) -> Resampled:
+    """The mean over the pairs of how much better `of` is than `against`."""
+    return mean([draws[pair.task].gain(pair.of, pair.against) for pair in pairs])
+
+
+def _comparison(
+    pairs: Sequence[Pair], draws: Mapping[str, Bootstrap], test: PValue, p_adjusted: float, rules: Rules, alpha: float
+) -> Comparison:
+    number = contrast(pairs, draws)
+    interval = number.interval(rules.level)
+    scores = {pair.task: draws[pair.task].scores for pair in pairs}
+    clusters = sum(task.clusters for task in scores.values())
+    items = sum(task.items for task in scores.values())
+    if is_mcnemar(pairs, scores):
+        mde = detectable_mcnemar(items, test.differing / items, alpha, rules.power)
+    elif alpha * (rules.swaps + 1) < 1:
+        mde = None
+    else:
+        mde = detectable(number.se, clusters, alpha, rules.power, free=clusters - len(scores))
+    return Comparison(
+        estimate=number.point,
+        low=interval.low,
+        high=interval.high,
+        se=number.se,
+        p=test.p,
+        p_adjusted=p_adjusted,
+        items=items,
+        clusters=clusters,
+        test=test.test,
+        mde=mde,
+        degenerate=interval.degenerate,
+        note="; ".join(_notes(scores, test, interval.degenerate, rules, alpha)),
+    )
+
+
+def _notes(
+    scores: Mapping[str, TaskScores], test: PValue, degenerate: bool, rules: Rules, alpha: float
+) -> Iterator[str]:
+    clusters = sum(task.clusters for task in scores.values())
+    needed = fewest_discordant(alpha)
+    if test.differing < needed:
+        yield f"{test.differing} of {clusters} clusters differ, and {needed} must for a difference to be clear"
+    if alpha * (rules.swaps + 1) < 1:
+        yield f"{rules.swaps:,} swaps cannot give a p-value of {alpha:.2g}"
+    if degenerate:
+        yield "every resample gives the same, so the interval has no width"
+    for name, task in scores.items():
+        if task.clusters == 1:
+            yield f"{name} is one cluster, so its spread is not seen"

@@ -1,0 +1,75 @@
+"""Training again with another seed gives another score: the second part of a contrast's uncertainty.
+
+Owns the joining of item variance and seed variance. The bootstrap and the swaps answer for these trained models on
+other items; with seeds the answer is for the recipe. Does not know where scores come from.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from regimen.errors import DataError
+
+
+@dataclass(frozen=True)
+class Component:
+    """A part of an estimate's variance (in squared units) and the degrees of freedom that it is known with."""
+
+    variance: float
+    free: float
+
+
+@dataclass(frozen=True)
+class Combined:
+    """An estimate over items and seeds: its standard error, degrees of freedom, interval and two-sided p-value."""
+
+    estimate: float
+    se: float
+    free: float
+    low: float
+    high: float
+    p: float
+
+
+def item_component(se: float, clusters: int) -> Component:
+    """The items' part, from a contrast's standard error over `clusters` clusters; raises DataError below two."""
+    if clusters < 2:
+        raise DataError(f"{clusters} cluster of items tells nothing of their variance; evaluate at least 2")
+    return Component(se**2, clusters - 1)
+
+
+def seed_component(replicates: Sequence[Sequence[float]], seeds: int) -> Component:
+    """The seeds' part: the pooled variance of scores within groups of replicates, over the number of seeds averaged.
+
+    Each group holds the scores, on the same items, of one recipe trained with different seeds. Give a recipe's own
+    scores, [scores] with seeds=len(scores), for each side that was replicated; or the groups of other recipes and
+    seeds=1 where it was not, which assumes that their seeds vary alike. A side without training has no such part.
+    Raises DataError where no group has two scores.
+    """
+    free = sum(len(group) - 1 for group in replicates if group)
+    if free < 1 or seeds < 1:
+        raise DataError(f"{free + 1} seed a recipe tells nothing of their variance; train at least 2 (better 3)")
+    squares = sum(float(((np.asarray(group) - np.mean(group)) ** 2).sum()) for group in replicates if group)
+    return Component(squares / free / seeds, free)
+
+
+def combine(estimate: float, components: Sequence[Component], level: float = 0.95) -> Combined:
+    """Adds independent parts of the variance; Student's t with Satterthwaite's degrees of freedom.
+
+    Satterthwaite, Biometrics Bulletin 2 (1946); Welch, Biometrika 34 (1947). Without any spread the interval is the
+    estimate, and p is 1 if that is 0, else 0.
+    """
+    from scipy.stats import t
+
+    variance = sum(part.variance for part in components)
+    if variance <= 0:
+        return Combined(estimate, 0.0, math.inf, estimate, estimate, float(estimate == 0))
+    free = variance**2 / sum(part.variance**2 / part.free for part in components)
+    se = math.sqrt(variance)
+    half = float(t.ppf((1 + level) / 2, free)) * se
+    p = 2 * float(t.sf(abs(estimate) / se, free))
+    return Combined(estimate, se, free, estimate - half, estimate + half, p)
