@@ -99,3 +99,19 @@ def test_every_metric_that_the_study_names_is_known_and_turned_the_right_way() -
     names = {metric for task in load_study("qwen2-finance").tasks.values() for metric in task.metrics}
     assert all(is_known(name) for name in names)
     assert {name for name in names if better_sign(name) < 0} == {"bits-per-byte", "answer-bits-per-byte", "perplexity"}
+
+
+WEIGHTED = st.lists(
+    st.tuples(st.sampled_from(CLASSES), st.sampled_from(CLASSES), st.integers(1, 4)), min_size=2, max_size=20
+)
+
+
+@given(WEIGHTED)
+@settings(max_examples=40, deadline=None)
+@pytest.mark.filterwarnings("ignore")
+def test_a_weight_counts_as_so_many_rows(rows: list[tuple[str, str, int]]) -> None:
+    repeated = [(t, p) for t, p, w in rows for _ in range(w)]
+    names = ["accuracy", "macro-f1", "precision", "recall", "f1", "mcc"]
+    weighted = {"target": [r[0] for r in rows], "prediction": [r[1] for r in rows], "weight": [r[2] for r in rows]}
+    plain = {"target": [t for t, _ in repeated], "prediction": [p for _, p in repeated]}
+    assert aggregate(names, weighted) == pytest.approx(aggregate(names, plain), abs=1e-9)

@@ -1,19 +1,28 @@
 """What is known: outcomes and their folders, the ledger, metrics, tidy tables."""
 
+from regimen.results.floors import Floors, floors_of
 from regimen.results.ledger import Ledger, read_ledger
 from regimen.results.metrics import aggregate, better_sign, is_known
 from regimen.results.outcomes import Outcome, StageFolder, differences, read_outcome
+from regimen.results.references import Anchor, Reference, all_references, anchor_of, references_of
 from regimen.results.run_folder import RunFolder
 
 __all__ = [
+    "Anchor",
+    "Floors",
     "Ledger",
     "Outcome",
+    "Reference",
     "RunFolder",
     "StageFolder",
     "aggregate",
+    "all_references",
+    "anchor_of",
     "better_sign",
     "differences",
+    "floors_of",
     "is_known",
     "read_ledger",
     "read_outcome",
+    "references_of",
 ]

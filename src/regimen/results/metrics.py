@@ -40,9 +40,15 @@ def _labels(columns: Columns) -> tuple[list[str], list[str], list[str]]:
     return targets, predictions, sorted(set(targets))
 
 
+def _weights(columns: Columns) -> np.ndarray | None:
+    """What each row counts; None where all count the same. Rows may stand for a share of an item (chance)."""
+    return np.asarray(columns["weight"], dtype=float) if "weight" in columns else None
+
+
 def _accuracy(columns: Columns) -> float:
     targets, predictions, _ = _labels(columns)
-    return float(np.mean([t == p for t, p in zip(targets, predictions, strict=True)])) if targets else math.nan
+    right = [t == p for t, p in zip(targets, predictions, strict=True)]
+    return float(np.average(right, weights=_weights(columns))) if targets else math.nan
 
 
 def _macro(which: int) -> Callable[[Columns], float]:
@@ -53,6 +59,7 @@ def _macro(which: int) -> Callable[[Columns], float]:
         if not targets:
             return math.nan
         options: Any = {"labels": classes, "average": "macro", "zero_division": 0.0}
+        options["sample_weight"] = _weights(columns)
         values: Any = precision_recall_fscore_support(targets, predictions, **options)
         return float(values[which])
 
@@ -67,6 +74,7 @@ def _binary_f1(columns: Columns) -> float:
     if not targets:
         return math.nan
     options: Any = {"labels": [classes[-1]], "average": None, "zero_division": 0.0}
+    options["sample_weight"] = _weights(columns)
     values: Any = f1_score(targets, predictions, **options)
     return float(np.asarray(values)[0])
 
@@ -79,7 +87,7 @@ def _mcc(columns: Columns) -> float:
         return math.nan
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # scikit-learn warns where only one class was predicted; the value is 0
-        return float(matthews_corrcoef(targets, predictions))
+        return float(matthews_corrcoef(targets, predictions, sample_weight=_weights(columns)))
 
 
 def _mean_of(name: str) -> Callable[[Columns], float]:

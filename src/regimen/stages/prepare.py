@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from regimen.data.cleaning import Ledger, TestTexts
-from regimen.data.items import build_items, texts_to_avoid, write_items
+from regimen.data.items import Item, build_items, texts_to_avoid, write_items
 from regimen.data.prepare import Preparation, prepare
+from regimen.errors import RegimenError
+from regimen.evaluation.floors import bag_of_words, closed_lines, is_closed, training_texts
 from regimen.plan import ItemsSpec, PrepareSpec
-from regimen.results import Outcome, StageFolder
+from regimen.results import Floors, Outcome, StageFolder, aggregate
 from regimen.stages.context import Context
 
 ITEMS = "items.jsonl"
@@ -44,7 +47,28 @@ def run_items(specs: Sequence[ItemsSpec], folders: Sequence[StageFolder], contex
         write_items(items, path / ITEMS)
         ledger.write(path / DROPS)
         facts = {"task": spec.task_name, "items": len(items), "rows": ledger.rows, "drops": ledger.counts}
+        if not spec.shots and (floors := _floors(spec, items, context)) is not None:
+            facts["floors"] = asdict(floors)
         _finish(context, folder, started, facts)
+
+
+def _floors(spec: ItemsSpec, items: Sequence[Item], context: Context) -> Floors | None:
+    """The lines that a closed task's scores stand beside, None for other tasks."""
+    lines = closed_lines(items) if is_closed(spec.task) else None
+    if lines is None:
+        return None
+    metrics = spec.task.metrics
+    majority = aggregate(metrics, {"target": lines.targets, "prediction": lines.majority})
+    targets, guesses, weights = zip(*lines.guesses, strict=True)
+    chance = aggregate(metrics, {"target": targets, "prediction": guesses, "weight": weights})
+    name = spec.task.source[0]
+    try:
+        texts, labels = training_texts(name, spec.sources[name], items, context.where(spec.data))
+    except RegimenError as fault:  # no training rows here: the other lines stand without this one
+        return Floors(majority, chance, {}, note=str(fault))
+    said = bag_of_words(texts, labels, [item.prompt for item in items])
+    tfidf = aggregate(metrics, {"target": lines.targets, "prediction": said})
+    return Floors(majority, chance, tfidf, tfidf_rows=len(texts))
 
 
 def _finish(context: Context, folder: StageFolder, started: float, facts: dict[str, object]) -> None:
