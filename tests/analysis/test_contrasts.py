@@ -1,0 +1,75 @@
+"""A contrast's estimate, interval, p and detectable effect stand together and say what they can."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from regimen.analysis.contrasts import Rules, compare
+from regimen.analysis.scores import TaskScores
+from regimen.study import Pair
+from tests.analysis.rows import binary, coins, scores_of
+
+PAIR = Pair(of="x", against="y", task="quiz")
+
+
+def test_a_clear_effect_by_hand() -> None:
+    scores = scores_of({"x": [1.0] * 30 + [0.0] * 10, "y": [0.0] * 20 + [1.0] * 10 + [0.0] * 10})
+    found = compare({"c": [PAIR]}, {"quiz": scores}, Rules(seed=1))["c"]
+    assert found.estimate == pytest.approx(0.5)
+    assert found.p == pytest.approx(2 / 2**20)
+    assert (found.items, found.clusters, found.test) == (40, 40, "exact McNemar")
+    assert found.low < 0.5 < found.high
+    assert found.direction() == "better"
+    assert found.statement().startswith("better by 0.500 (interval 0.")
+
+
+def test_no_difference_names_what_could_have_been_seen() -> None:
+    scores = scores_of({"x": coins(1, 200, 0.5), "y": coins(2, 200, 0.5)})
+    found = compare({"c": [PAIR]}, {"quiz": scores}, Rules(seed=1))["c"]
+    assert found.direction() == "no difference seen"
+    assert found.mde is not None
+    assert found.statement() == f"no difference seen (could have seen {found.mde:.3f})"
+    assert found.within(0.5)
+    assert not found.within(0.01)
+
+
+def test_too_few_items_say_so() -> None:
+    scores = scores_of({"x": [1.0] * 4, "y": [1.0, 0.0, 0.0, 1.0]})
+    found = compare({"c": [PAIR]}, {"quiz": scores}, Rules(seed=1))["c"]
+    assert found.mde is None
+    assert found.statement() == "no difference seen, and none could have been with so few items"
+    assert found.note.startswith("2 of 4 clusters differ, and 6 must")
+
+
+def test_equal_answers_are_degenerate_and_never_equivalent() -> None:
+    same = coins(3, 50, 0.5)
+    found = compare({"c": [PAIR]}, {"quiz": scores_of({"x": same, "y": same})}, Rules(seed=1))["c"]
+    assert found.degenerate
+    assert found.p == 1.0
+    assert not found.within(0.5)
+
+
+def test_the_family_is_what_was_declared() -> None:
+    scores = {"quiz": scores_of({"x": [1.0] * 8 + [0.0] * 22, "y": [0.0] * 30})}
+    lone = compare({"c": [PAIR]}, scores, Rules(seed=1))["c"]
+    family = compare({"c": [PAIR]}, scores, Rules(seed=1, declared=20))["c"]
+    assert lone.p == family.p
+    assert family.p_adjusted == pytest.approx(min(1.0, 20 * lone.p))
+    assert (lone.low, lone.high) == (family.low, family.high)
+    assert family.mde is None or lone.mde is None or family.mde > lone.mde
+
+
+def test_a_mean_over_tasks_weighs_tasks_alike() -> None:
+    one = TaskScores.from_rows("one", "exact-match", {"x": binary([1.0] * 10), "y": binary([0.0] * 10)})
+    two = TaskScores.from_rows("two", "exact-match", {"x": binary(coins(1, 90, 0.5)), "y": binary(coins(1, 90, 0.5))})
+    pairs = [Pair(of="x", against="y", task=task) for task in ("one", "two")]
+    found = compare({"c": pairs}, {"one": one, "two": two}, Rules(seed=1, swaps=999))["c"]
+    assert found.estimate == pytest.approx(0.5)
+    assert (found.items, found.clusters) == (100, 100)
+
+
+def test_equal_inputs_give_equal_results() -> None:
+    random = np.random.default_rng(4)
+    scores = {"quiz": scores_of({"x": random.random(40).tolist(), "y": random.random(40).tolist()})}
+    assert compare({"c": [PAIR]}, scores, Rules(seed=1)) == compare({"c": [PAIR]}, scores, Rules(seed=1))
