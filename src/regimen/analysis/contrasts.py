@@ -6,7 +6,7 @@ looking them up, or what a verdict is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -81,21 +81,25 @@ class Comparison:
 
 
 def compare(
-    contrasts: Mapping[str, Sequence[Pair]], scores: Mapping[str, TaskScores], rules: Rules, by: Correction = "holm"
+    contrasts: Mapping[str, Sequence[Pair]],
+    scores: Mapping[str, TaskScores],
+    rules: Rules,
+    by: Correction = "holm",
+    draws: Callable[[str], Bootstrap] | None = None,
 ) -> dict[str, Comparison]:
     """Compares the pairs of each contrast (id -> pairs) on the tasks' scores, corrected for all of them together.
 
     A pure function of its arguments; a contrast's numbers, except what the correction does, do not depend on the
     other contrasts. Raises DataError where an end point or a task is missing: leave such contrasts out and declare
-    their number in `rules`.
+    their number in `rules`. `draws` gives a task's bootstrap draws where they are made already.
     """
     tests = p_values(contrasts, scores, rules.seed, rules.swaps)
     corrected = adjusted([test.p for test in tests.values()], by, rules.declared)
     tasks = sorted({pair.task for pairs in contrasts.values() for pair in pairs})
-    draws = {task: bootstrap(scores[task], rules.seed, rules.resamples) for task in tasks}
+    made = {task: draws(task) if draws else bootstrap(scores[task], rules.seed, rules.resamples) for task in tasks}
     alpha = rules.alpha / max(1, rules.declared or len(contrasts))
     return {
-        name: _comparison(pairs, draws, tests[name], p, rules, alpha)
+        name: _comparison(pairs, made, tests[name], p, rules, alpha)
         for (name, pairs), p in zip(contrasts.items(), corrected, strict=True)
     }
 

@@ -1,0 +1,160 @@
+"""What a run holds for comparing: the aligned item scores of every end point, task by task, and one set of draws each.
+
+Owns the way from an end point's name to its rows, and the reason where there are none. Does not know contrasts,
+questions or verdicts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Literal
+
+from regimen.analysis.contrasts import Rules
+from regimen.analysis.resampling import Bootstrap, Resampled, bootstrap
+from regimen.analysis.scores import TaskScores, read_rows
+from regimen.errors import DataError
+from regimen.plan import PlannedExperiment
+from regimen.results.metrics import Columns
+from regimen.results.tables import Cell, RunTables
+from regimen.study import ZERO_SHOT, Pair
+
+State = Literal["there", "missing", "skipped"]
+ITEM_ROWS = "items.parquet"
+
+
+class Evidence:
+    """The scores of a run. An end point is an experiment's id, "id@n", "id:5-shot" or "zero-shot"."""
+
+    def __init__(self, tables: RunTables, rules: Rules | None = None):
+        self.tables = tables
+        self.plan = tables.plan
+        self.study = tables.plan.study
+        declared = sum(len(question.contrasts) for question in self.study.questions.values())
+        self.rules = replace(rules or Rules(seed=self.study.seed), declared=declared)
+        self.problems: dict[tuple[str, str], str] = {}
+        self._cells = {(end_of(cell), cell.task): cell for cell in tables.cells.values()}
+        self._ends: dict[str, list[str]] = {}
+        for end, task in self._cells:
+            self._ends.setdefault(task, []).append(end)
+        self._scores: dict[str, TaskScores | None] = {}
+        self._draws: dict[str, Bootstrap] = {}
+        self._planned = {planned.experiment.id: planned for planned in self.plan.experiments}
+
+    def planned(self, experiment: str) -> PlannedExperiment | None:
+        """The experiment in this run's plan, None where the track or the selection leaves it out."""
+        return self._planned.get(experiment)
+
+    def trained(self) -> list[str]:
+        """The ids of the plan's trained experiments that belong to the study's full track, in order."""
+        full = {e.id for e in self.study.track("full")} if "full" in self.study.tracks else set(self._planned)
+        return [name for name, planned in self._planned.items() if planned.experiment.legs and name in full]
+
+    def cell(self, end: str, task: str) -> Cell | None:
+        """The end point's evaluation on a task."""
+        if end == ZERO_SHOT:
+            return self.tables.zero_shot(task)
+        stem, _, leg = end.partition("@")
+        if leg and stem in self._planned and int(leg) == len(self._planned[stem].experiment.legs):
+            end = stem
+        return self._cells.get((end, task))
+
+    def state(self, end: str, task: str) -> State:
+        """Whether there are scores, and if not, whether that is for good on this machine (skipped)."""
+        cell = self.cell(end, task)
+        if cell is None:
+            return "missing"
+        if cell.skipped is not None:
+            return "skipped"
+        scores = self.scores(task)
+        return "there" if scores is not None and self._name(end, task) in scores.names else "missing"
+
+    def pair_state(self, pair: Pair) -> State:
+        """"there" if both ends are, "skipped" if either is skipped."""
+        states = {self.state(pair.of, pair.task), self.state(pair.against, pair.task)}
+        return "there" if states == {"there"} else "skipped" if "skipped" in states else "missing"
+
+    def lacking(self, pairs: Iterable[Pair]) -> list[str]:
+        """What is missing of pairs, as "end on task"."""
+        ends = dict.fromkeys((end, pair.task) for pair in pairs for end in (pair.of, pair.against))
+        return [f"{end} on {task}" for end, task in ends if self.state(end, task) == "missing"]
+
+    def settled(self, pair: Pair) -> Pair:
+        """The pair with the names that the scores hold."""
+        return Pair(of=self._name(pair.of, pair.task), against=self._name(pair.against, pair.task), task=pair.task)
+
+    def scores(self, task: str) -> TaskScores | None:
+        """Every end point's scores on the task's headline metric; None where there are none."""
+        if task not in self._scores:
+            self._scores[task] = self._load(task)
+        return self._scores[task]
+
+    def draws(self, task: str) -> Bootstrap:
+        """The task's bootstrap draws, made once; raises DataError where there are no scores."""
+        if task not in self._draws:
+            scores = self.scores(task)
+            if scores is None:
+                raise DataError(f"there are no scores on task {task}; evaluate it before comparing")
+            self._draws[task] = bootstrap(scores, self.rules.seed, self.rules.resamples)
+        return self._draws[task]
+
+    def gain(self, of: str, against: str, task: str) -> Resampled | None:
+        """How much better `of` is than `against`, None where either is missing."""
+        pair = Pair(of=of, against=against, task=task)
+        if self.pair_state(pair) != "there":
+            return None
+        pair = self.settled(pair)
+        return self.draws(task).gain(pair.of, pair.against)
+
+    def value(self, end: str, task: str) -> Resampled | None:
+        """An end point's headline score in its own units, None where it is missing."""
+        if self.state(end, task) != "there":
+            return None
+        return self.draws(task).value(self._name(end, task))
+
+    def _name(self, end: str, task: str) -> str:
+        cell = self.cell(end, task)
+        return end_of(cell) if cell else end
+
+    def _load(self, task: str) -> TaskScores | None:
+        metric = self.study.tasks[task].headline
+        rows: dict[str, Columns] = {}
+        for end in self._ends.get(task, ()):
+            cell = self._cells[end, task]
+            if cell.skipped is not None:
+                continue
+            try:
+                rows[end] = read_rows(cell.folder / ITEM_ROWS, metric)
+            except DataError as fault:
+                self.problems[end, task] = str(fault)
+        if not rows:
+            return None
+        try:
+            return TaskScores.from_rows(task, metric, rows)
+        except DataError:
+            return self._sound(task, metric, rows)
+
+    def _sound(self, task: str, metric: str, rows: dict[str, Columns]) -> TaskScores | None:
+        """Without the end points that cannot be compared with zero-shot (or else with the first that can be read)."""
+        first: Sequence[str] = [cell_end] if (cell_end := self._zero_end(task)) in rows else list(rows)
+        for reference in first:
+            sound = {}
+            for end, columns in rows.items():
+                try:
+                    TaskScores.from_rows(task, metric, {reference: rows[reference], end: columns})
+                    sound[end] = columns
+                except DataError as fault:
+                    self.problems[end, task] = str(fault)
+            if sound:
+                return TaskScores.from_rows(task, metric, sound)
+        return None
+
+    def _zero_end(self, task: str) -> str:
+        cell = self.tables.zero_shot(task)
+        return end_of(cell) if cell else ZERO_SHOT
+
+
+def end_of(cell: Cell) -> str:
+    """The end point's name of a cell: its experiment, with "@leg" or ":shots" where the cell is of those."""
+    rest = cell.key.removeprefix(cell.task)
+    return cell.experiment + rest
