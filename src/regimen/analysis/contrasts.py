@@ -73,11 +73,12 @@ class Comparison:
         direction = self.direction(alpha)
         if direction != "no difference seen":
             return f"{direction} by {abs(self.estimate):.3f} (interval {self.low:.3f} to {self.high:.3f})"
-        if self.mde is None and self.degenerate:
+        if self.degenerate:
             return "no difference seen (every resample gives the same)"
+        seen = f"no difference seen (interval {self.low:.3f} to {self.high:.3f}"
         if self.mde is None:
-            return "no difference seen, and none could have been with so few items"
-        return f"no difference seen (could have seen {self.mde:.3f})"
+            return f"{seen}; with so few items none could have been)"
+        return f"{seen}; could have seen {self.mde:.3f})"
 
 
 def compare(

@@ -21,7 +21,7 @@ Status = Literal["tested", "not yet", "not identifiable"]
 
 
 @dataclass(frozen=True)
-class Tested:
+class Judged:
     """A declared contrast with what is known of it; `seeds` where replicates give a second variance component."""
 
     contrast: Contrast
@@ -32,7 +32,7 @@ class Tested:
 
     @property
     def direction(self) -> str:
-        """"better", "worse", "no difference seen", or the status where it was not tested."""
+        """ "better", "worse", "no difference seen", or the status where it was not tested."""
         return self.comparison.direction() if self.comparison else self.status
 
     @property
@@ -42,13 +42,13 @@ class Tested:
         return found is not None and found.mde is not None and found.within(found.mde)
 
 
-def test_declared(evidence: Evidence) -> dict[str, Tested]:
+def judge_declared(evidence: Evidence) -> dict[str, Judged]:
     """Every declared contrast of the study by id, Holm over all of them; untested ones count with p = 1."""
     contrasts = [c for question in evidence.study.questions.values() for c in question.contrasts]
-    return test_contrasts(evidence, contrasts)
+    return judge_contrasts(evidence, contrasts)
 
 
-def test_contrasts(evidence: Evidence, contrasts: Sequence[Contrast]) -> dict[str, Tested]:
+def judge_contrasts(evidence: Evidence, contrasts: Sequence[Contrast]) -> dict[str, Judged]:
     """The contrasts of one family, by id."""
     rules = replace(evidence.rules, declared=len(contrasts))
     judged = {contrast.id: _judge(evidence, contrast) for contrast in contrasts}
@@ -59,7 +59,7 @@ def test_contrasts(evidence: Evidence, contrasts: Sequence[Contrast]) -> dict[st
     seeds = {name: found for name in compared if (found := with_seeds(evidence, ready[name], compared[name]))}
     compared = _with_seeds(compared, seeds, len(contrasts))
     return {
-        contrast.id: Tested(contrast, judged[contrast.id][0], judged[contrast.id][1], compared.get(contrast.id),
+        contrast.id: Judged(contrast, judged[contrast.id][0], judged[contrast.id][1], compared.get(contrast.id),
                             seeds.get(contrast.id))
         for contrast in contrasts
     }  # fmt: skip
@@ -71,9 +71,7 @@ def _with_seeds(
     """Where seeds are known, the p-value is the larger of the items' and that of items and seeds together."""
     if not seeds:
         return dict(compared)
-    larger = {
-        name: max(found.p, seeds[name].p) if name in seeds else found.p for name, found in compared.items()
-    }
+    larger = {name: max(found.p, seeds[name].p) if name in seeds else found.p for name, found in compared.items()}
     corrected = adjusted(list(larger.values()), "holm", declared)
     return {
         name: replace(found, p=larger[name], p_adjusted=p)
@@ -97,7 +95,7 @@ def _judge(evidence: Evidence, contrast: Contrast) -> tuple[Status, str, list[Pa
     return "tested", note, [evidence.settled(pair) for pair in left]
 
 
-def entry(tested: Tested) -> dict[str, Any]:
+def entry(tested: Judged) -> dict[str, Any]:
     """A contrast as findings.json holds it; numbers are None where it was not tested."""
     contrast, found = tested.contrast, tested.comparison
     notes = [note for note in (tested.note, found.note if found else "") if note]
@@ -129,7 +127,7 @@ def _seeds_entry(found: Combined | None) -> dict[str, Any] | None:
     return {"se": found.se, "degrees": found.free, "low": found.low, "high": found.high, "p": found.p}
 
 
-def statement(tested: Tested) -> str:
+def statement(tested: Judged) -> str:
     """One sentence: what was seen, with interval, n and test; or why nothing was."""
     found = tested.comparison
     if found is None:

@@ -70,7 +70,7 @@ class Evidence:
         return "there" if scores is not None and self._name(end, task) in scores.names else "missing"
 
     def pair_state(self, pair: Pair) -> State:
-        """"there" if both ends are, "skipped" if either is skipped."""
+        """ "there" if both ends are, "skipped" if either is skipped."""
         states = {self.state(pair.of, pair.task), self.state(pair.against, pair.task)}
         return "there" if states == {"there"} else "skipped" if "skipped" in states else "missing"
 

@@ -1,0 +1,146 @@
+"""Run folders made up from known skills: every stage of a plan with an outcome, item rows and traces, no training.
+
+`skill(end, task)` is the chance that an item is right (for texts: how far below 4 bits a byte). Items are as hard for
+one end point as for another (correlation 0.6), so that differences are paired as in real runs.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from collections.abc import Callable
+from pathlib import Path
+from statistics import NormalDist
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from regimen.plan import EvaluateSpec, ItemsSpec, Plan, Stage, TrainSpec
+from regimen.results import Outcome, RunFolder, aggregate
+from regimen.results.tables import RunTables
+from regimen.study import Task
+
+Skill = Callable[[str, str], float]
+LABELS = ("alpha", "beta", "gamma")
+SCHEMA = pa.schema(
+    [
+        ("task", pa.string()),
+        ("item_id", pa.string()),
+        ("cluster", pa.string()),
+        ("prompt_hash", pa.string()),
+        ("target", pa.string()),
+        ("prediction", pa.string()),
+        ("score", pa.float64()),
+        ("logprobs", pa.list_(pa.float64())),
+        ("text", pa.string()),
+        ("truncated", pa.bool_()),
+        ("failed", pa.bool_()),
+        ("detail", pa.string()),
+        ("nats", pa.float64()),
+        ("bytes", pa.int64()),
+        ("tokens", pa.int64()),
+        ("values", pa.map_(pa.string(), pa.float64())),
+        ("counts", pa.list_(pa.float64())),
+    ]
+)
+
+
+def simulate(
+    out: Path, plan: Plan, skill: Skill, items: int = 24, seed: int = 1, skipped: frozenset[str] = frozenset()
+) -> RunTables:
+    """Writes the run folder and reads its tables; tasks of `skipped` are skipped, as `code` is without a sandbox."""
+    folder = RunFolder(out)
+    folder.create(plan.study, plan, {"compile": dict(plan.compiled_with)})
+    for number, stage in enumerate(plan.stages.values()):
+        place = folder.folder(stage)
+        path = place.open()
+        facts: dict[str, Any] = {}
+        if isinstance(stage, EvaluateSpec):
+            facts = {"task": stage.task_name}
+            if stage.task_name in skipped:
+                facts["skipped"] = "no sandbox"
+            else:
+                columns = item_columns(stage.task_name, stage.task, skill(_end(plan, stage), stage.task_name), items,
+                                       f"{seed}-{stage.task_name}", stage.fingerprint)  # fmt: skip
+                pq.write_table(pa.table(columns, schema=SCHEMA), path / "items.parquet")
+                found = aggregate(stage.task.metrics, columns)
+                facts |= {"metrics": {k: None if math.isnan(v) else v for k, v in found.items()}, "items": items}
+        elif isinstance(stage, ItemsSpec):
+            facts = _items_facts(stage, items)
+        elif isinstance(stage, TrainSpec):
+            _write_trace(stage, path)
+        status = "skipped" if facts.get("skipped") else "done"
+        started = 1_700_000_000.0 + number
+        place.commit(Outcome(stage.fingerprint, stage.kind, stage.label, status, started, started + 1.0, {}, facts))
+    return RunTables(folder, plan)
+
+
+def _end(plan: Plan, stage: Stage) -> str:
+    """The first end point that the evaluation belongs to."""
+    for planned in plan.experiments:
+        for key, name in {**planned.evaluations, **planned.extra_evaluations}.items():
+            if name == stage.fingerprint:
+                leg = f"@{key.partition('@')[2]}" if "@" in key else ""
+                return planned.experiment.id + leg if planned.experiment.legs else "zero-shot"
+    return "zero-shot"
+
+
+def _items_facts(stage: ItemsSpec, items: int) -> dict[str, Any]:
+    facts: dict[str, Any] = {"task": stage.task_name, "items": items}
+    if stage.task.scoring == "choice" and not stage.shots:
+        lines = {"majority": 0.3, "chance": 0.25, "tfidf": 0.7}
+        floors = {name: dict.fromkeys(stage.task.metrics, value) for name, value in lines.items()}
+        facts["floors"] = floors | {"tfidf_rows": 100, "note": ""}
+    return facts
+
+
+def _write_trace(stage: TrainSpec, path: Path) -> None:
+    rows = [
+        {"step": step, "loss": 1.0 + 2.0 * (step + 1) ** -0.5, "lr": 1e-3, "tokens": 512 * (step + 1)}
+        for step in range(stage.first_step, stage.last_step)
+    ]
+    (path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+def item_columns(name: str, task: Task, skill: float, items: int, shared: str, own: str) -> dict[str, list[Any]]:
+    """The columns of items.parquet; `shared` and `own` seed the items' difficulty and the end point's luck."""
+    common, lone, normal = random.Random(shared), random.Random(f"{shared}-{own}"), NormalDist()
+    rows: list[dict[str, Any]] = []
+    for index in range(items):
+        hard = math.sqrt(0.6) * common.gauss(0, 1) + math.sqrt(0.4) * lone.gauss(0, 1)
+        right = normal.cdf(hard) < skill
+        target = common.choice(LABELS)
+        wrong = lone.choice([label for label in LABELS if label != target])
+        size = common.randint(40, 80)
+        words = common.randint(6, 20)
+        matches = [max(0, int((words - order) * (0.9 if right else 0.3))) for order in range(4)]
+        graded = (0.6 if right else 0.1) + 0.3 * lone.random()
+        values = {m: graded if m == "rouge-l" else float(right) for m in task.metrics}
+        bits = (4.0 - 3.0 * skill) * size * (1 + 0.05 * hard)
+        wanted = common.randint(1, 3)
+        corpus = [float(v) for v in (words, words, *matches, *(words - order for order in range(4)))]
+        entities = [float(wanted if right else 0), float(wanted), float(wanted)]
+        rows.append(
+            {
+                "task": name,
+                "item_id": f"{name}-{index:04d}",
+                "cluster": f"{name}-c{index // 2 if task.resample else index:04d}",
+                "prompt_hash": f"{index:08x}",
+                "target": "" if task.scoring == "text" else target,
+                "prediction": target if right else wrong,
+                "score": float(right),
+                "logprobs": [],
+                "text": target if right else wrong,
+                "truncated": False,
+                "failed": False,
+                "detail": "",
+                "nats": max(1.0, bits * math.log(2)),
+                "bytes": size,
+                "tokens": size // 4,
+                "values": list(values.items()),
+                "counts": entities if "entity-f1" in task.metrics else corpus if "bleu" in task.metrics else [],
+            }
+        )
+    return {column: [row[column] for row in rows] for column in SCHEMA.names}
