@@ -98,7 +98,7 @@ def _items_facts(stage: ItemsSpec, items: int) -> dict[str, Any]:
 
 def _write_trace(stage: TrainSpec, path: Path) -> None:
     rows = [
-        {"step": step, "loss": 1.0 + 2.0 * (step + 1) ** -0.5, "lr": 1e-3, "tokens": 512 * (step + 1)}
+        {"step": step, "loss": 0.5 + 2.0 * (step + 1) ** -0.5, "lr": 1e-3, "tokens": 512 * (step + 1)}
         for step in range(stage.first_step, stage.last_step)
     ]
     (path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
