@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from regimen.engine.attention import register
+from regimen.engine.lowrank import LowRankLinear
 from regimen.errors import ModelError
 from regimen.study.schema import Adapter
 
@@ -40,14 +42,9 @@ class LockstepLinear(nn.Module):
         self.scale = 1.0
 
     def forward(self, x: Tensor) -> Tensor:
-        y = functional.linear(x, self.weight, self.bias)
         if self.down is None or self.up is None:
-            return y
-        members = self.down.shape[0]
-        grouped = x.reshape(members, -1, x.shape[-1])
-        low = torch.bmm(grouped, self.down.to(x.dtype).mT)
-        out = torch.baddbmm(y.view(members, -1, y.shape[-1]), low, self.up.to(x.dtype).mT, alpha=self.scale)
-        return out.view(y.shape)
+            return functional.linear(x, self.weight, self.bias)
+        return LowRankLinear.apply(x, self.weight, self.bias, self.down, self.up, self.scale)  # type: ignore[return-value]
 
 
 @dataclass
@@ -128,7 +125,7 @@ def load_base(folder: Path, precision: str, device: str = "cpu") -> BaseModel:
         model = AutoModelForCausalLM.from_pretrained(
             folder,
             dtype=DTYPES[precision],
-            attn_implementation="sdpa",
+            attn_implementation=register(),
             use_safetensors=True,
             trust_remote_code=False,
             local_files_only=True,

@@ -1,0 +1,50 @@
+"""A frozen linear layer with K low-rank adapters, forward and backward in as few passes over memory as it takes.
+
+Owns the arithmetic of y = x W^T + b + scale (x A_k^T) B_k^T and its gradients, for K equal groups of rows. Does not
+know modules, banks or models.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+
+class LowRankLinear(torch.autograd.Function):
+    """`x` (..., in) in K equal groups; `down` (K, rank, in), `up` (K, out, rank) fp32, used in the dtype of `x`.
+
+    The base's product is added to in place, forward (the adapters' output) and backward (the adapters' part of the
+    gradient of `x`); autograd's own graph would hold and add up five more tensors of the size of `x` or `y`.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, down: Tensor, up: Tensor, scale: float
+    ) -> Tensor:
+        a, b = down.to(x.dtype), up.to(x.dtype)
+        members = a.shape[0]
+        y = functional.linear(x, weight, bias)
+        grouped = x.reshape(members, -1, x.shape[-1])
+        low = torch.bmm(grouped, a.mT)
+        y.view(members, -1, y.shape[-1]).baddbmm_(low, b.mT, alpha=scale)
+        ctx.save_for_backward(grouped, weight, a, b, low)
+        ctx.scale = scale
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> Any:
+        grouped, weight, a, b, low = ctx.saved_tensors
+        by_y = grad.reshape(a.shape[0], -1, grad.shape[-1])
+        by_low = torch.bmm(by_y, b).mul_(ctx.scale)
+        by_down = torch.bmm(by_low.mT, grouped).float()
+        by_up = torch.bmm(low.mT, by_y).mT.float().mul_(ctx.scale)
+        by_x = None
+        if ctx.needs_input_grad[0]:
+            by_x = (grad.reshape(-1, grad.shape[-1]) @ weight).view(by_y.shape[0], -1, weight.shape[1])
+            by_x = by_x.baddbmm_(by_low, a).view(*grad.shape[:-1], weight.shape[1])
+        return by_x, None, None, by_down, by_up, None
