@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
@@ -36,12 +35,12 @@ class ProductAttention(torch.autograd.Function):
         return torch.bmm(chances, v)
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> Any:
+    def backward(ctx: Any, *upstream: Any) -> Any:
+        (grad,) = upstream
         q, k, v, chances = ctx.saved_tensors
         by_v = torch.bmm(chances.mT, grad)
         by_chances = torch.bmm(grad, v.mT)
-        by_scores = torch._softmax_backward_data(by_chances, chances, -1, chances.dtype)
+        by_scores = torch.ops.aten._softmax_backward_data(by_chances, chances, -1, chances.dtype)
         return torch.bmm(by_scores, k).mul_(ctx.scale), torch.bmm(by_scores.mT, q).mul_(ctx.scale), by_v, None, None
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 
@@ -36,8 +35,8 @@ class LowRankLinear(torch.autograd.Function):
         return y
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> Any:
+    def backward(ctx: Any, *upstream: Any) -> Any:
+        (grad,) = upstream
         grouped, weight, a, b, low = ctx.saved_tensors
         by_y = grad.reshape(a.shape[0], -1, grad.shape[-1])
         by_low = torch.bmm(by_y, b).mul_(ctx.scale)
