@@ -11,10 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from regimen.engine.adapter_bank import AdapterBank, initial_row
+from regimen.data.batch import Batch
+from regimen.engine.adapter_bank import AdapterBank, initial_row, layout
 from regimen.engine.base_model import BaseModel, segment_mask
 from regimen.engine.lockstep import Lockstep, Member
+from regimen.engine.memory import SHARE, counting_kept
+from regimen.engine.optimiser import clip_rows
 from regimen.engine.states import MemberState
+from regimen.errors import MachineError
 from regimen.study.schema import Adapter, LearningRate, Schedule
 from tests.engine.streams import Stream
 
@@ -156,3 +160,105 @@ def test_a_new_adapter_is_peft_s_and_a_function_of_the_seed(base: BaseModel) -> 
             assert values.std() == pytest.approx(bound / 3**0.5, rel=0.25)
         else:
             assert (values == 0).all()
+
+
+class Cramped:
+    """A device that holds so many rows and no more: the body fails as CUDA does where memory ends."""
+
+    def __init__(self, base: BaseModel, rows: int, monkeypatch: pytest.MonkeyPatch):
+        self.refused = 0
+        body = BaseModel.body
+
+        def limited(own: BaseModel, tokens: torch.Tensor, *more: Any) -> torch.Tensor:
+            if len(tokens) > rows:
+                self.refused += 1
+                raise torch.cuda.OutOfMemoryError("out of memory")
+            return body(own, tokens, *more)
+
+        monkeypatch.setattr(BaseModel, "body", limited)
+
+
+def test_where_memory_ends_the_micro_batch_halves_and_the_step_is_redone(
+    base: BaseModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calm = [member(base, s) for s in (1, 2)]
+    expected = train(base, calm, pass_tokens=2 * 24)  # one row of each member in a pass
+    cramped = Cramped(base, 3, monkeypatch)
+    members = [member(base, s) for s in (1, 2)]
+    assert train(base, members, pass_tokens=10_000) == expected
+    assert cramped.refused == 2, "8 rows, then 4; after that it is known"
+    for one, other in zip(members, calm, strict=True):
+        assert torch.equal(one.state.row, other.state.row)
+
+
+def test_what_fits_nowhere_is_said(base: BaseModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    Cramped(base, 1, monkeypatch)
+    with pytest.raises(MachineError, match="2 x 24 tokens does not fit into the memory of cpu; use a smaller"):
+        train(base, [member(base, s) for s in (1, 2)])
+
+
+def test_micro_batches_are_sized_for_the_memory_there_is(base: BaseModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a pass really keeps stays within the share of a machine of any size, down to one row of each member."""
+    monkeypatch.setattr(base, "kept", {})
+    members = [member(base, s, steps=3) for s in (1, 2)]
+    calm = train(base, members)
+    kept = base.kept[(ADAPTER, 24)]
+    largest: list[int] = []
+    plain = Lockstep._one_pass
+
+    def watched(own: Lockstep, *arguments: Any) -> torch.Tensor:
+        with counting_kept([*base.model.parameters(), own._bank.weights]) as here:
+            totals = plain(own, *arguments)
+        largest.append(here.total)
+        return totals
+
+    monkeypatch.setattr(Lockstep, "_one_pass", watched)
+    for rows in (4, 2, 1):
+        largest.clear()
+        memory = int(1.01 * kept * 2 * 24 * rows / SHARE["cpu"])
+        cut = [member(base, s, steps=3) for s in (1, 2)]
+        losses = train(base, cut, memory=memory)
+        assert len(largest) == 3 * 4 // rows
+        assert max(largest) <= 1.1 * SHARE["cpu"] * memory
+        for name in calm:
+            assert losses[name] == pytest.approx(calm[name], rel=1e-5)
+
+
+def test_gradients_are_those_of_separate_models_where_some_are_clipped(base: BaseModel) -> None:
+    """Three adapters in one pass against autograd of each alone, through the whole model, up to the clipped row."""
+    streams = [Stream(1), Stream(2, share=0.05), Stream(3, share=1.0)]
+    rows = [
+        initial_row(base, ADAPTER, s) + 0.02 * s * torch.randn(1, generator=torch.manual_seed(s)) for s in (1, 2, 3)
+    ]
+    members = [
+        Member(f"m{k}", stream, 0, 2, 1e-3, None, 2, MemberState.fresh(row))
+        for k, (stream, row) in enumerate(zip(streams, rows, strict=True))
+    ]
+    together = Lockstep(base, ADAPTER, SCHEDULE, members)
+    together._gradients([stream.batch(0) for stream in streams])
+    wanted = [separate_gradient(base, row, stream.batch(0)) for row, stream in zip(rows, streams, strict=True)]
+    norms = torch.stack([grad.norm() for grad in wanted])
+    limit = float(norms.sort().values[1]) * 0.99  # the smallest stays, two are clipped
+    torch.testing.assert_close(together._bank.grads, torch.stack(wanted), rtol=2e-4, atol=1e-6)
+    torch.testing.assert_close(clip_rows(together._bank.grads, limit), norms, rtol=1e-4, atol=0.0)
+    for k, grad in enumerate(wanted):
+        leaf = torch.nn.Parameter(torch.zeros_like(grad))
+        leaf.grad = grad
+        torch.nn.utils.clip_grad_norm_([leaf], limit)
+        torch.testing.assert_close(together._bank.grads[k], leaf.grad, rtol=2e-4, atol=1e-6)
+    assert [bool(norm > limit) for norm in norms].count(False) == 1
+
+
+def separate_gradient(base: BaseModel, row: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """Plain autograd of one adapter: full logits, torch's attention, weights W + scale B A formed outright."""
+    slots = layout(base, ADAPTER)
+    leaf = row.clone().requires_grad_()
+    weights = {}
+    for down, up in zip(slots[::2], slots[1::2], strict=True):
+        a, b = (leaf[slot.start : slot.end].view(slot.shape) for slot in (down, up))
+        weights[f"{down.layer}.weight"] = base.linears[down.layer].weight + ADAPTER.alpha / ADAPTER.rank * b @ a
+    tokens, positions = torch.from_numpy(batch.tokens).long(), torch.from_numpy(batch.positions).long()
+    inputs = {"input_ids": tokens, "position_ids": positions, "attention_mask": segment_mask(positions)}
+    logits = torch.func.functional_call(base.model, weights, kwargs={**inputs, "use_cache": False}).logits
+    losses = functional.cross_entropy(logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten(), reduction="none")
+    return torch.autograd.grad(losses[torch.from_numpy(batch.loss)[:, 1:].flatten()].mean(), leaf)[0]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +49,17 @@ class LockstepLinear(nn.Module):
 
 @dataclass
 class BaseModel:
-    """A loaded base. `body` maps tokens (N, L) to hidden states (N, L, d); `head` is the (V, d) output matrix."""
+    """A loaded base. `body` maps tokens (N, L) to hidden states (N, L, d); `head` is the (V, d) output matrix.
+
+    `kept` notes, by adapter and block, the bytes that a training pass keeps of a token, once measured.
+    """
 
     model: Any
     folder: Path
     device: torch.device
     end: int
     linears: dict[str, LockstepLinear]
+    kept: dict[Any, float] = field(default_factory=dict)
 
     @property
     def head(self) -> Tensor:

@@ -16,12 +16,14 @@ from torch import Tensor
 from regimen.data.batch import Batch, BatchStream
 from regimen.engine.banks import open_bank
 from regimen.engine.base_model import BaseModel, segment_mask
+from regimen.engine.memory import counting_kept, tokens_that_fit
 from regimen.engine.objective import token_losses
 from regimen.engine.optimiser import AdamState, adamw_update, clip_rows, learning_rate
 from regimen.engine.states import MemberState
+from regimen.errors import MachineError
 from regimen.study.schema import Adapter, Schedule
 
-PASS_TOKENS = {"cpu": 8192, "cuda": 65536}  # tokens in one pass through the base, all members together
+PASS_TOKENS = {"cpu": 8192, "cuda": 65536}  # at most so many tokens in one pass, all members together
 
 
 @dataclass
@@ -65,11 +67,12 @@ class Lockstep:
     schedule: Schedule
     members: Sequence[Member]
     pass_tokens: int | None = None
+    memory: int | None = None  # bytes to size micro-batches for; None: what the device has
     running: list[Member] = field(init=False)
 
     def __post_init__(self) -> None:
         self.running = [member for member in self.members if member.step < member.last]
-        self._budget = self.pass_tokens or PASS_TOKENS.get(self.base.device.type, PASS_TOKENS["cpu"])
+        self._budget = self.pass_tokens or 0
         self._load()
 
     def _load(self) -> None:
@@ -139,16 +142,35 @@ class Lockstep:
     def _gradients(self, batches: Sequence[Batch]) -> Tensor:
         """Fills the bank's gradients; returns each member's mean loss (K,), fp32."""
         rows, block = batches[0].tokens.shape
+        self._budget = self._budget or self._measured(batches)
         micro = max(1, min(rows, self._budget // (block * len(batches))))
         while True:
             try:
                 return self._accumulate(batches, micro)
-            except torch.cuda.OutOfMemoryError:
+            except torch.cuda.OutOfMemoryError as fault:
                 if micro == 1:
-                    raise
-                micro = max(1, micro // 2)
-                self._budget = micro * block * len(batches)
-                torch.cuda.empty_cache()
+                    raise MachineError(
+                        f"a pass of {len(batches)} x {block} tokens does not fit into the memory of "
+                        f"{self.base.device}; use a smaller --cohort-width"
+                    ) from fault
+            # outside of the handler, whose traceback holds the failed pass
+            micro = max(1, micro // 2)
+            self._budget = micro * block * len(batches)
+            torch.cuda.empty_cache()
+
+    def _measured(self, batches: Sequence[Batch]) -> int:
+        """Tokens of a pass, from what one block keeps for the backward pass; measured once for a base and a shape."""
+        block = batches[0].tokens.shape[1]
+        key = (self.adapter, block)
+        if key not in self.base.kept:
+            positions = torch.arange(block, device=self.base.device)[None]
+            # alone, so that a cohort resumed with fewer members measures the same
+            bank = self._bank if len(self._bank) == 1 else open_bank(self.base, self.adapter, [self._bank.row(0)])
+            with bank.attached(), counting_kept([*self.base.model.parameters(), bank.weights]) as kept:
+                self.base.body(torch.zeros_like(positions), positions, segment_mask(positions % (block // 2 + 1)))
+            self.base.kept[key] = kept.total / block
+        limit = PASS_TOKENS.get(self.base.device.type, PASS_TOKENS["cpu"])
+        return min(limit, tokens_that_fit(self.base.kept[key], self.base.device, self.memory))
 
     def _accumulate(self, batches: Sequence[Batch], micro: int) -> Tensor:
         device = self.base.device

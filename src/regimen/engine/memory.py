@@ -1,0 +1,63 @@
+"""How much memory a training pass takes, measured, and how much of it a machine has.
+
+Owns the measurement of what autograd keeps for the backward pass, and the share of the memory that it may take.
+Depends on what a machine has, never on what happens to be free: the split of a step into micro-batches decides how
+sums are rounded, and a resumed run must split alike. Does not know optimisers or data.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import torch
+from torch import Tensor
+
+SHARE = {"cpu": 0.25, "cuda": 0.6}  # of the memory, for what autograd keeps; the rest is weights, moments, scratch
+_CGROUP = Path("/sys/fs/cgroup/memory.max")
+
+
+@dataclass
+class Kept:
+    """Bytes that autograd kept in a forward pass; storages that several nodes keep count once."""
+
+    storages: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return sum(self.storages.values())
+
+
+@contextmanager
+def counting_kept(besides: list[Tensor]):
+    """Counts what is kept for a backward pass within; the storages of `besides` (weights) do not count."""
+    known = {tensor.untyped_storage().data_ptr() for tensor in besides}
+    kept = Kept()
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in known:
+            kept.storages[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        yield kept
+
+
+def machine_memory(device: torch.device) -> int:
+    """Bytes of the device, or of this machine within its control group's limit."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory
+    total = psutil.virtual_memory().total
+    with suppress(OSError, ValueError):
+        total = min(total, int(_CGROUP.read_text()))
+    return total
+
+
+def tokens_that_fit(kept: float, device: torch.device, memory: int | None = None) -> int:
+    """How many tokens a pass may hold, given the bytes that are kept of each; at least one."""
+    share = SHARE.get(device.type, SHARE["cpu"]) * (memory or machine_memory(device))
+    return max(1, int(share / max(1.0, kept)))
