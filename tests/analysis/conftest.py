@@ -27,8 +27,8 @@ def full_plan() -> Plan:
 
 @pytest.fixture(scope="session")
 def full_run(full_plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> RunTables:
-    """All 72 experiments, 24 items a task."""
-    return simulate(tmp_path_factory.mktemp("full") / "run", full_plan, skill)
+    """All 72 experiments, 40 items a task."""
+    return simulate(tmp_path_factory.mktemp("full") / "run", full_plan, skill, items=40)
 
 
 @pytest.fixture(scope="session")

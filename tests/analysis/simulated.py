@@ -23,7 +23,8 @@ from regimen.results.tables import RunTables
 from regimen.study import Task
 
 Skill = Callable[[str, str], float]
-LABELS = ("alpha", "beta", "gamma")
+LABELS = {"topic": tuple(f"topic {n}" for n in range(20)), "sst2": ("negative", "positive")}
+OTHERS = ("alpha", "beta", "gamma")
 SCHEMA = pa.schema(
     [
         ("task", pa.string()),
@@ -107,12 +108,13 @@ def _write_trace(stage: TrainSpec, path: Path) -> None:
 def item_columns(name: str, task: Task, skill: float, items: int, shared: str, own: str) -> dict[str, list[Any]]:
     """The columns of items.parquet; `shared` and `own` seed the items' difficulty and the end point's luck."""
     common, lone, normal = random.Random(shared), random.Random(f"{shared}-{own}"), NormalDist()
+    labels = LABELS.get(name, OTHERS)
     rows: list[dict[str, Any]] = []
     for index in range(items):
         hard = math.sqrt(0.6) * common.gauss(0, 1) + math.sqrt(0.4) * lone.gauss(0, 1)
         right = normal.cdf(hard) < skill
-        target = common.choice(LABELS)
-        wrong = lone.choice([label for label in LABELS if label != target])
+        target = common.choice(labels)
+        wrong = lone.choice([label for label in labels if label != target])
         size = common.randint(40, 80)
         words = common.randint(6, 20)
         matches = [max(0, int((words - order) * (0.9 if right else 0.3))) for order in range(4)]

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Literal
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
 
 from regimen.analysis.contrasts import Rules
 from regimen.analysis.resampling import Bootstrap, Resampled, bootstrap
@@ -18,6 +19,9 @@ from regimen.plan import PlannedExperiment
 from regimen.results.metrics import Columns
 from regimen.results.tables import Cell, RunTables
 from regimen.study import ZERO_SHOT, Pair
+
+if TYPE_CHECKING:
+    from regimen.analysis.grid import GridCell
 
 State = Literal["there", "missing", "skipped"]
 ITEM_ROWS = "items.parquet"
@@ -37,9 +41,21 @@ class Evidence:
         self._ends: dict[str, list[str]] = {}
         for end, task in self._cells:
             self._ends.setdefault(task, []).append(end)
-        self._scores: dict[str, TaskScores | None] = {}
-        self._draws: dict[str, Bootstrap] = {}
+        self._draws: dict[str, Bootstrap | None] = {}
+        self._values: dict[tuple[str, str], dict[str, Resampled]] = {}
         self._planned = {planned.experiment.id: planned for planned in self.plan.experiments}
+
+    @classmethod
+    def of(cls, source: RunTables | Evidence, rules: Rules | None = None) -> Evidence:
+        """The evidence of tables, or the evidence that is given."""
+        return source if isinstance(source, Evidence) else cls(source, rules)
+
+    @cached_property
+    def grid(self) -> dict[tuple[str, str], GridCell]:
+        """Every end point against zero-shot, corrected together."""
+        from regimen.analysis.grid import exploratory_grid
+
+        return exploratory_grid(self)
 
     def planned(self, experiment: str) -> PlannedExperiment | None:
         """The experiment in this run's plan, None where the track or the selection leaves it out."""
@@ -67,7 +83,7 @@ class Evidence:
         if cell.skipped is not None:
             return "skipped"
         scores = self.scores(task)
-        return "there" if scores is not None and self._name(end, task) in scores.names else "missing"
+        return "there" if scores is not None and self.name_of(end, task) in scores.names else "missing"
 
     def pair_state(self, pair: Pair) -> State:
         """ "there" if both ends are, "skipped" if either is skipped."""
@@ -81,22 +97,32 @@ class Evidence:
 
     def settled(self, pair: Pair) -> Pair:
         """The pair with the names that the scores hold."""
-        return Pair(of=self._name(pair.of, pair.task), against=self._name(pair.against, pair.task), task=pair.task)
+        return Pair(of=self.name_of(pair.of, pair.task), against=self.name_of(pair.against, pair.task), task=pair.task)
 
     def scores(self, task: str) -> TaskScores | None:
         """Every end point's scores on the task's headline metric; None where there are none."""
-        if task not in self._scores:
-            self._scores[task] = self._load(task)
-        return self._scores[task]
+        drawn = self._headline(task)
+        return drawn.scores if drawn else None
 
     def draws(self, task: str) -> Bootstrap:
         """The task's bootstrap draws, made once; raises DataError where there are no scores."""
+        drawn = self._headline(task)
+        if drawn is None:
+            raise DataError(f"there are no scores on task {task}; evaluate it before comparing")
+        return drawn
+
+    def _headline(self, task: str) -> Bootstrap | None:
         if task not in self._draws:
-            scores = self.scores(task)
-            if scores is None:
-                raise DataError(f"there are no scores on task {task}; evaluate it before comparing")
-            self._draws[task] = bootstrap(scores, self.rules.seed, self.rules.resamples)
+            self._draws[task] = self._drawn(task, self.study.tasks[task].headline)
         return self._draws[task]
+
+    def _drawn(self, task: str, metric: str) -> Bootstrap | None:
+        scores = self._load(task, metric)
+        try:
+            return bootstrap(scores, self.rules.seed, self.rules.resamples) if scores else None
+        except DataError as fault:
+            self.problems["every end point", task] = str(fault)
+            return None
 
     def gain(self, of: str, against: str, task: str) -> Resampled | None:
         """How much better `of` is than `against`, None where either is missing."""
@@ -110,14 +136,22 @@ class Evidence:
         """An end point's headline score in its own units, None where it is missing."""
         if self.state(end, task) != "there":
             return None
-        return self.draws(task).value(self._name(end, task))
+        return self.draws(task).value(self.name_of(end, task))
 
-    def _name(self, end: str, task: str) -> str:
+    def name_of(self, end: str, task: str) -> str:
+        """The end point's name among the scores: zero-shot is the baseline experiment where there is one."""
         cell = self.cell(end, task)
         return end_of(cell) if cell else end
 
-    def _load(self, task: str) -> TaskScores | None:
-        metric = self.study.tasks[task].headline
+    def metric_values(self, task: str, metric: str) -> dict[str, Resampled]:
+        """Every end point's value of any metric of the task, with draws; those that cannot be read are left out."""
+        if (task, metric) not in self._values:
+            headline = metric == self.study.tasks[task].headline
+            drawn = self._headline(task) if headline else self._drawn(task, metric)
+            self._values[task, metric] = {name: drawn.value(name) for name in drawn.scores.names} if drawn else {}
+        return self._values[task, metric]
+
+    def _load(self, task: str, metric: str) -> TaskScores | None:
         rows: dict[str, Columns] = {}
         for end in self._ends.get(task, ()):
             cell = self._cells[end, task]
@@ -136,7 +170,7 @@ class Evidence:
 
     def _sound(self, task: str, metric: str, rows: dict[str, Columns]) -> TaskScores | None:
         """Without the end points that cannot be compared with zero-shot (or else with the first that can be read)."""
-        first: Sequence[str] = [cell_end] if (cell_end := self._zero_end(task)) in rows else list(rows)
+        first: Sequence[str] = [zero] if (zero := self.name_of(ZERO_SHOT, task)) in rows else list(rows)
         for reference in first:
             sound = {}
             for end, columns in rows.items():
@@ -148,10 +182,6 @@ class Evidence:
             if sound:
                 return TaskScores.from_rows(task, metric, sound)
         return None
-
-    def _zero_end(self, task: str) -> str:
-        cell = self.tables.zero_shot(task)
-        return end_of(cell) if cell else ZERO_SHOT
 
 
 def end_of(cell: Cell) -> str:

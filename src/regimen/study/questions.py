@@ -219,12 +219,12 @@ def _backward(name: str, experiments: Mapping[str, Experiment], tasks: Mapping[s
         current = experiment.start_from
     pairs = []
     for end, kind, sources in reversed(ends[1:]):
-        for task in _measures(kind, sources, tasks):
+        for task in measures(kind, sources, tasks):
             pairs.append(Pair(of=name, against=end, task=task))
     return pairs
 
 
-def _measures(kind: str, sources: Sequence[str], tasks: Mapping[str, Task]) -> list[str]:
+def measures(kind: str, sources: Sequence[str], tasks: Mapping[str, Task]) -> list[str]:
     """What shows whether a leg's training is kept: its task, or bits per byte where it pretrained."""
     if kind == "finetune":
         return [task for source in sources if (task := _own_task(source, tasks))]

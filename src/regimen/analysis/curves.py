@@ -1,0 +1,139 @@
+"""The curves of a run that a power law is tried on: scores over ladders of steps, and training losses.
+
+Owns which experiments form a ladder (one recipe at several lengths) and the binning of traces. Does not know fits'
+mathematics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from regimen.analysis.evidence import Evidence
+from regimen.analysis.fits import FEWEST, Tried, try_power
+from regimen.analysis.resampling import generator
+from regimen.analysis.sums import Array
+from regimen.study import Experiment
+
+_BINS = 12
+_DRAWS = 1000
+
+
+def ladders(evidence: Evidence) -> dict[tuple[str, ...], list[Experiment]]:
+    """Single legs from the base that differ in nothing but their steps, by (kind, sources and weights), by length."""
+    found: dict[tuple[str, ...], dict[int, Experiment]] = {}
+    study = evidence.study
+    for experiment in study.experiments:
+        plain = experiment.adapter is None and experiment.learning_rate is None and experiment.seed is None
+        if len(experiment.legs) == 1 and experiment.start_from is None and plain:
+            leg = experiment.legs[0]
+            total = sum(leg.mixture.values())
+            key = (leg.kind, *(f"{name}:{100 * weight / total:g}" for name, weight in sorted(leg.mixture.items())))
+            if evidence.planned(experiment.id) is not None:
+                found.setdefault(key, {}).setdefault(leg.steps, experiment)
+    return {key: [rungs[steps] for steps in sorted(rungs)] for key, rungs in found.items() if len(rungs) > 1}
+
+
+def score_curves(evidence: Evidence) -> list[dict[str, Any]]:
+    """Each ladder on each task that it was trained for (for pretraining: its text), with a fit where it has enough."""
+    curves = []
+    for key, rungs in ladders(evidence).items():
+        sources = set(rungs[0].legs[0].mixture)
+        for task, shape in evidence.study.tasks.items():
+            wanted = shape.panel == "text" if rungs[0].kind == "pretrain" else shape.panel != "text"
+            if not wanted or not sources & set(shape.source):
+                continue
+            there = [rung for rung in rungs if evidence.state(rung.id, task) == "there"]
+            if there:
+                curves.append(_score_curve(evidence, key, there, task))
+    return curves
+
+
+def _score_curve(evidence: Evidence, key: tuple[str, ...], rungs: Sequence[Experiment], task: str) -> dict[str, Any]:
+    values = [evidence.value(rung.id, task) for rung in rungs]
+    known = [value for value in values if value is not None]
+    steps = np.array([rung.steps for rung in rungs], dtype=np.float64)
+    tried = try_power(steps, np.array([v.point for v in known]), np.stack([v.draws for v in known], axis=1)[:_DRAWS])
+    points = []
+    for rung, value in zip(rungs, known, strict=True):
+        interval = value.interval()
+        points.append({"experiment": rung.id, "steps": rung.steps, "value": value.point, "low": interval.low,
+                       "high": interval.high})  # fmt: skip
+    metric = evidence.study.tasks[task].headline
+    return {"curve": "score", "trained_on": list(key[1:]), "kind": key[0], "task": task, "metric": metric,
+            "points": points, **_fit(tried, len(rungs))}  # fmt: skip
+
+
+def loss_curves(evidence: Evidence) -> list[dict[str, Any]]:
+    """The training loss of every first leg with a long enough constant part, binned evenly in log steps.
+
+    Bands are over draws of the bins' means from their standard errors. The warm-up and the cooldown are left out:
+    the law is of the constant rate.
+    """
+    curves = []
+    warmup = evidence.study.schedule.warmup_steps
+    traces = evidence.tables.curves()
+    longest = _longest(evidence)
+    for name in longest:
+        rows = [r for r in traces.get(name, []) if r["leg"] == 1 and r["part"] == "trunk" and "loss" in r]
+        rows = [row for row in rows if row["step"] >= warmup and np.isfinite(row["loss"])]
+        binned = _binned(np.array([row["step"] + 1 for row in rows]), np.array([row["loss"] for row in rows]))
+        if binned is None:
+            continue
+        steps, means, errors = binned
+        noise = generator(evidence.rules.seed, "loss", name).standard_normal((_DRAWS, len(means)))
+        tried = try_power(steps, means, means + noise * errors)
+        points = [{"steps": float(s), "value": float(m), "low": float(m - 1.96 * e), "high": float(m + 1.96 * e)}
+                  for s, m, e in zip(steps, means, errors, strict=True)]  # fmt: skip
+        leg = evidence.study.experiment(name).legs[0]
+        curves.append({"curve": "training loss", "experiment": name, "trained_on": list(leg.mixture),
+                       "kind": leg.kind, "task": None, "metric": "nats a supervised token", "points": points,
+                       **_fit(tried, len(steps))})  # fmt: skip
+    return curves
+
+
+def _longest(evidence: Evidence) -> list[str]:
+    """Of experiments that share a trunk the longest, of all others each."""
+    shorter = {rung.id for rungs in ladders(evidence).values() for rung in rungs[:-1]}
+    return [name for name in evidence.trained() if name not in shorter
+            and evidence.study.experiment(name).start_from is None]  # fmt: skip
+
+
+def _binned(steps: Array, losses: Array) -> tuple[Array, Array, Array] | None:
+    """(mean step, mean loss, its standard error) of bins with at least four steps; None with fewer than five bins."""
+    if len(steps) < 4 * FEWEST:
+        return None
+    edges = np.unique(np.geomspace(steps[0], steps[-1] + 1, _BINS + 1).round())
+    found = []
+    for low, high in pairwise(edges):
+        inside = losses[(steps >= low) & (steps < high)]
+        if len(inside) >= 4:
+            where = steps[(steps >= low) & (steps < high)]
+            found.append((where.mean(), inside.mean(), inside.std(ddof=1) / np.sqrt(len(inside))))
+    if len(found) < FEWEST:
+        return None
+    columns = np.array(found).T
+    return columns[0], columns[1], columns[2]
+
+
+def _fit(tried: Tried | None, points: int) -> dict[str, Any]:
+    if tried is None:
+        return {"fit": None, "note": f"{points} points; a power law with an offset needs {FEWEST}"}
+    law = tried.law
+    held = {
+        "observed": tried.held_out,
+        "predicted": tried.predicted,
+        "low": tried.predicted_low,
+        "high": tried.predicted_high,
+        "holds": tried.holds,
+    }
+    band = [
+        {"steps": float(x), "value": float(y), "low": float(low), "high": float(high)}
+        for x, y, low, high in zip(tried.places, law.at(tried.places), *tried.band, strict=True)
+    ]
+    fit = {"offset": law.offset, "scale": law.scale, "exponent": law.exponent, "unit": law.unit}
+    note = "" if tried.holds else "the law does not foretell the last point; do not extrapolate"
+    return {"fit": fit, "held_out": held, "band": band, "note": note}

@@ -1,0 +1,79 @@
+"""Which way of training an experiment is, and what its whole recipe costs.
+
+Owns the names of strategies, read off an experiment's legs and of what it starts from. Does not know scores.
+"""
+
+from __future__ import annotations
+
+from regimen.plan import Plan
+from regimen.study import ZERO_SHOT, Experiment, Leg, Study
+
+DIRECT, MULTI_TASK, SEQUENTIAL, COMBINATION = "direct fine-tuning", "multi-task", "sequential", "combination"
+PRETRAINING = "pretraining"
+
+
+def recipe_legs(study: Study, experiment: Experiment) -> list[Leg]:
+    """All legs of a recipe, those of what it starts from first."""
+    before = recipe_legs(study, study.experiment(experiment.start_from)) if experiment.start_from else []
+    return [*before, *experiment.legs]
+
+
+def recipe_steps(study: Study, experiment: Experiment) -> int:
+    """Optimiser steps of the whole recipe, those of what it starts from counted."""
+    return sum(leg.steps for leg in recipe_legs(study, experiment))
+
+
+def recipe_hours(plan: Plan, experiment: Experiment) -> float:
+    """GPU-hours of the whole recipe at the plan's rate."""
+    if not experiment.legs:
+        return plan.study.cost.baseline_gpu_hours
+    return recipe_steps(plan.study, experiment) / plan.steps_per_gpu_hour
+
+
+def strategy_of(study: Study, experiment: Experiment) -> str:
+    """Zero-shot; pretraining, by the title of the phase whose sources it reads; direct (one source), multi-task
+    (several at once), sequential (one after another); combination where kinds of training follow each other.
+    """
+    legs = recipe_legs(study, experiment)
+    if not legs:
+        return ZERO_SHOT
+    kinds = {_pretraining(study, leg) if leg.kind == "pretrain" else "fine-tuning" for leg in legs}
+    if len(kinds) > 1:
+        return COMBINATION
+    if legs[0].kind == "pretrain":
+        return kinds.pop()
+    if len(legs) > 1:
+        return SEQUENTIAL
+    return DIRECT if len(legs[0].mixture) == 1 else MULTI_TASK
+
+
+def _pretraining(study: Study, leg: Leg) -> str:
+    """The title, in lower case, of the pretraining phase that shares most sources with the leg."""
+    shared: dict[str, int] = {}
+    for phase, sources in _pretraining_phases(study).items():
+        shared[phase] = len(sources & set(leg.mixture))
+    best = max(shared, key=lambda phase: shared[phase], default="")
+    return study.phases[best].title.lower() if shared.get(best) and best in study.phases else PRETRAINING
+
+
+def _pretraining_phases(study: Study) -> dict[str, set[str]]:
+    """Phases whose experiments do nothing but pretrain from the base, with all sources they read."""
+    sources: dict[str, set[str]] = {}
+    others: set[str] = set()
+    full = {e.id for e in study.track("full")} if "full" in study.tracks else {e.id for e in study.experiments}
+    for experiment in study.experiments:
+        if not experiment.legs or experiment.id not in full:
+            continue
+        if experiment.start_from is None and all(leg.kind == "pretrain" for leg in experiment.legs):
+            sources.setdefault(experiment.phase, set()).update(s for leg in experiment.legs for s in leg.mixture)
+        else:
+            others.add(experiment.phase)
+    return {phase: found for phase, found in sources.items() if phase not in others}
+
+
+def strategies(study: Study) -> dict[str, list[str]]:
+    """Strategy -> ids of the full track's experiments, in the study's order, zero-shot first."""
+    found: dict[str, list[str]] = {}
+    for experiment in study.track("full") if "full" in study.tracks else study.experiments:
+        found.setdefault(strategy_of(study, experiment), []).append(experiment.id)
+    return found

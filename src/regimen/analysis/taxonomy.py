@@ -1,0 +1,177 @@
+"""The taxonomy: strategies against groups of tasks, with gain, worst case, cost and certainty; and question RQ4.
+
+Owns the rows of `taxonomy` and the reading of `RankRule`. A strategy's gain on a task is the mean over its
+experiments: what is to be expected of it, not what its luckiest member did; that member is named beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from regimen.analysis.power import detectable
+from regimen.analysis.ranking import Ranked, rank
+from regimen.analysis.relative import Relative
+from regimen.analysis.resampling import Resampled, mean
+from regimen.analysis.strategies import recipe_hours, strategies
+from regimen.analysis.verdicts import Verdict
+from regimen.study import ZERO_SHOT
+from regimen.study.questions import RankRule
+
+
+class Taxonomy:
+    """The strategies of a run, from relative gains."""
+
+    def __init__(self, relative: Relative):
+        self.relative = relative
+        self.evidence = relative.evidence
+        self.planned = strategies(self.evidence.study)
+        self.gains = self._gains()
+        self.ranked = {ranked.name: ranked for ranked in self._rank()}
+
+    def _gains(self) -> dict[str, dict[str, Resampled]]:
+        """Strategy -> task -> mean relative gain over the strategy's experiments that are there."""
+        found: dict[str, dict[str, Resampled]] = {}
+        for strategy, names in self.planned.items():
+            for task in self.relative.tasks:
+                there = [self.relative.gains[name, task] for name in names if (name, task) in self.relative.gains]
+                if strategy == ZERO_SHOT:
+                    unit = next(iter(self.relative.gains.values()))
+                    found.setdefault(strategy, {})[task] = unit * 0.0
+                elif there:
+                    found.setdefault(strategy, {})[task] = mean(there)
+        return found
+
+    def _rank(self) -> list[Ranked]:
+        tasks = self.relative.tasks
+        whole = {name: gains for name, gains in self.gains.items() if len(gains) == len(tasks)}
+        if not tasks or len(whole) < 2:
+            return []
+        return rank({task: {name: whole[name][task] for name in whole} for task in tasks}, self.evidence.rules.seed)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row a strategy, best first; numbers are None where nothing was measured."""
+        rows = [self._row(strategy, names) for strategy, names in self.planned.items()]
+        return sorted(rows, key=lambda row: (row["mean_normalised_gain"] is None, -(row["mean_normalised_gain"] or 0)))
+
+    def _row(self, strategy: str, names: Sequence[str]) -> dict[str, Any]:
+        gains, ranked = self.gains.get(strategy, {}), self.ranked.get(strategy)
+        evidence = self.evidence
+        done = [name for name in names if self._there(name)]
+        hours = [recipe_hours(evidence.plan, evidence.study.experiment(name)) for name in names]
+        over = mean(list(gains.values())) if gains else None
+        interval = over.interval() if over else None
+        worst = min(gains, key=lambda task: gains[task].point) if gains else None
+        return {
+            "strategy": strategy,
+            "experiments": done,
+            "planned": len(names),
+            "tasks": list(gains),
+            "mean_normalised_gain": over.point if over else None,
+            "gain_ci": [interval.low, interval.high] if interval else None,
+            "worst_task": worst,
+            "worst_task_gain": gains[worst].point if worst else None,
+            "rank": ranked.rank if ranked else None,
+            "rank_ci": [ranked.rank_low, ranked.rank_high] if ranked else None,
+            "first_share": ranked.first if ranked else None,
+            "gpu_hours": sum(hours) / len(hours),
+            "best_experiment": self._best(names),
+            "harmed_tasks": self.harmed(strategy),
+            "groups": self._groups(strategy, names),
+        }
+
+    def _there(self, name: str) -> bool:
+        planned = self.evidence.planned(name)
+        if planned is None:
+            return False
+        return any((name, task) in self.evidence.tables.cells for task in planned.evaluations)
+
+    def _best(self, names: Sequence[str], group: str | None = None) -> dict[str, Any] | None:
+        """The member with the best mean relative gain, and that gain; of those with a score on every clear task."""
+        tasks = [task for task in self.relative.tasks if group in (None, self.evidence.study.tasks[task].group)]
+        gains = self.relative.gains
+        means = {
+            name: mean([gains[name, task] for task in tasks])
+            for name in names
+            if tasks and all((name, task) in gains for task in tasks)
+        }
+        if not means:
+            return None
+        best = max(means, key=lambda name: means[name].point)
+        interval = means[best].interval()
+        return {"experiment": best, "gain": means[best].point, "low": interval.low, "high": interval.high}
+
+    def _groups(self, strategy: str, names: Sequence[str]) -> dict[str, Any]:
+        """Task group -> gain with interval, worst task, best member; groups without a clear task are None."""
+        gains, tasks = self.gains.get(strategy, {}), self.evidence.study.panel("main")
+        found: dict[str, Any] = {}
+        for group in dict.fromkeys(task.group for task in tasks.values()):
+            inside = {task: gain for task, gain in gains.items() if tasks[task].group == group}
+            if not inside:
+                found[group] = None
+                continue
+            over = mean(list(inside.values()))
+            interval, worst = over.interval(), min(inside, key=lambda task: inside[task].point)
+            found[group] = {
+                "gain": over.point,
+                "low": interval.low,
+                "high": interval.high,
+                "tasks": len(inside),
+                "worst_task": worst,
+                "worst_gain": inside[worst].point,
+                "best_experiment": self._best(names, group),
+            }
+        return found
+
+    def harmed(self, strategy: str) -> list[str]:
+        """The main tasks on which the strategy's mean is below zero-shot by more than could have been seen (5%, 80%).
+
+        In the tasks' own units, so tasks without a clear gain count too.
+        """
+        evidence, harmed = self.evidence, []
+        for task in evidence.study.panel("main"):
+            gains = [evidence.grid[name, task].gain for name in self.planned[strategy] if (name, task) in evidence.grid]
+            scores = evidence.scores(task)
+            if not gains or scores is None or strategy == ZERO_SHOT:
+                continue
+            over = mean(gains)
+            mde = detectable(over.se, scores.clusters, evidence.rules.alpha)
+            if mde is not None and over.point < -mde:
+                harmed.append(task)
+        return harmed
+
+
+def universal(taxonomy: Taxonomy, rule: RankRule) -> tuple[Verdict, str]:
+    """RQ4: yes if one strategy is first in at least `rule.first` of the resamples and harms no task."""
+    relative = taxonomy.relative
+    if lacking := relative.lacking():
+        return "not yet", f"Not yet: {len(lacking)} scores of the full plan are missing, first {lacking[0]}."
+    if not relative.tasks or not taxonomy.ranked:
+        return "not identifiable", "Not identifiable: on no task is the best of the study clear of zero-shot."
+    leader = min(taxonomy.ranked.values(), key=lambda ranked: (ranked.rank, -ranked.first, ranked.name))
+    harmed = taxonomy.harmed(leader.name)
+    left = [task for task in relative.units if task not in relative.tasks]
+    items = sum(scores.items for task in relative.tasks if (scores := taxonomy.evidence.scores(task)))
+    said = (
+        f"{leader.name} has the best mean relative gain, {leader.mean_gain:.3f} ({leader.gain_low:.3f} to "
+        f"{leader.gain_high:.3f}), and is first in {leader.first:.0%} of {taxonomy.evidence.rules.resamples:,} "
+        f"resamples of items and tasks (rank {leader.rank_low:g} to {leader.rank_high:g}; n = {items:,} items, "
+        f"{len(relative.tasks)} tasks); its worst task is {leader.worst_task} ({leader.worst_gain:+.3f})."
+    )
+    if left:
+        said += f" Without {', '.join(left)}, where no gain is clear of zero."
+    if leader.first >= rule.first and not harmed:
+        return "yes", f"Yes: {said} It harms no task beyond the detectable effect."
+    why = f"It harms {', '.join(harmed)} beyond the detectable effect." if harmed else ""
+    return "no", " ".join(part for part in (f"No: {said}", why, _per_group(taxonomy)) if part)
+
+
+def _per_group(taxonomy: Taxonomy) -> str:
+    rows = taxonomy.rows()
+    parts = []
+    for group in dict.fromkeys(task.group for task in taxonomy.evidence.study.panel("main").values()):
+        known = [(row["groups"][group], row["strategy"]) for row in rows if row["groups"].get(group)]
+        if known:
+            best, name = max(known, key=lambda pair: pair[0]["gain"])
+            parts.append(f"{group}: {name} ({best['gain']:+.3f}, {best['low']:+.3f} to {best['high']:+.3f})")
+    return f"Best by group: {'; '.join(parts)}." if parts else ""

@@ -1,0 +1,182 @@
+"""What training on one thing does to another: the transfer matrix, and chains stage by stage.
+
+Owns GEM's measures of a chain (Lopez-Paz and Ranzato, NeurIPS 2017; the base's zero-shot score takes the place of a
+random start) and the rule that a rate is given only where its denominator is clear of zero. All scores are turned so
+that up is better.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from regimen.analysis.evidence import Evidence
+from regimen.analysis.resampling import Resampled
+from regimen.analysis.sums import Array
+from regimen.study import ZERO_SHOT, Experiment
+from regimen.study.questions import measures
+
+
+def backward_transfer(scores: Array) -> float:
+    """BWT = 1/(T-1) sum over i < T of R[T, i] - R[i, i], for scores (stages, stages' own tasks)."""
+    last = len(scores) - 1
+    return float(np.mean([scores[last, i] - scores[i, i] for i in range(last)])) if last else math.nan
+
+
+def forward_transfer(scores: Array, base: Sequence[float]) -> float:
+    """FWT = 1/(T-1) sum over i >= 2 of R[i-1, i] - b[i], b being the base's scores."""
+    stages = len(scores)
+    return float(np.mean([scores[i - 1, i] - base[i] for i in range(1, stages)])) if stages > 1 else math.nan
+
+
+def forgetting(scores: Array) -> list[float]:
+    """For each task but the last: the best score before the end, less the score at the end."""
+    last = len(scores) - 1
+    return [float(scores[:last, i].max() - scores[last, i]) for i in range(last)]
+
+
+def transfer_matrix(evidence: Evidence) -> list[dict[str, Any]]:
+    """One entry for each single-source experiment of the full track and main task: the change against zero-shot.
+
+    `rate` is that change over what direct fine-tuning on the task itself gains, given only where the interval of
+    the latter excludes zero.
+    """
+    direct = _direct(evidence)
+    entries = []
+    for name in evidence.trained():
+        experiment = evidence.study.experiment(name)
+        if len(experiment.legs) != 1 or len(experiment.legs[0].mixture) != 1 or experiment.start_from:
+            continue
+        for task in evidence.study.panel("main"):
+            if (name, task) in evidence.grid:
+                entries.append(_transfer(evidence, experiment, task, direct.get(task)))
+    return entries
+
+
+def _direct(evidence: Evidence) -> dict[str, str]:
+    """Task -> the experiment that is fine-tuned on that task's source alone, the longest."""
+    found: dict[str, Experiment] = {}
+    for name in evidence.trained():
+        experiment = evidence.study.experiment(name)
+        if experiment.start_from or len(experiment.legs) != 1 or experiment.kind != "finetune":
+            continue
+        for task, shape in evidence.study.panel("main").items():
+            if list(experiment.legs[0].mixture) == list(shape.source):
+                known = found.get(task)
+                found[task] = experiment if known is None or experiment.steps > known.steps else known
+    return {task: experiment.id for task, experiment in found.items()}
+
+
+def _transfer(evidence: Evidence, experiment: Experiment, task: str, direct: str | None) -> dict[str, Any]:
+    cell = evidence.grid[experiment.id, task]
+    interval, leg = cell.gain.interval(), experiment.legs[0]
+    source = next(iter(leg.mixture))
+    rate = _rate(evidence, cell.gain, direct, task) if direct != experiment.id else None
+    return {
+        "experiment": experiment.id,
+        "trained_on": source,
+        "kind": leg.kind,
+        "steps": leg.steps,
+        "tested_on": task,
+        "own": source in evidence.study.tasks[task].source,
+        "delta": cell.gain.point,
+        "low": interval.low,
+        "high": interval.high,
+        "p_adjusted": cell.p_adjusted,
+        "clear": cell.clear,
+        "n": {"items": cell.items, "clusters": cell.clusters},
+        "rate": rate[0] if rate else None,
+        "rate_low": rate[1] if rate else None,
+        "rate_high": rate[2] if rate else None,
+    }
+
+
+def _rate(evidence: Evidence, gain: Resampled, direct: str | None, task: str) -> tuple[float, float, float] | None:
+    """gain over the direct gain, with the percentile interval of the ratio; None where that is not clear of zero."""
+    whole = evidence.gain(direct, ZERO_SHOT, task) if direct else None
+    if whole is None or whole.point <= 0 or whole.interval().low <= 0:
+        return None
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = gain.draws / whole.draws
+    ratios = ratios[np.isfinite(ratios)]
+    low, high = np.quantile(ratios, [0.025, 0.975])
+    return gain.point / whole.point, float(low), float(high)
+
+
+def chains(evidence: Evidence) -> list[dict[str, Any]]:
+    """Each chain of the full track: its stages, every task's change against zero-shot after each, GEM's measures."""
+    starts = {evidence.study.experiment(name).start_from for name in evidence.trained()}
+    found = []
+    for name in evidence.trained():
+        experiment = evidence.study.experiment(name)
+        if name not in starts and (experiment.start_from or len(experiment.legs) > 1):
+            found.append(_chain(evidence, experiment))
+    return found
+
+
+def _stages(evidence: Evidence, last: Experiment) -> list[dict[str, Any]]:
+    study, tasks = evidence.study, evidence.study.tasks
+    before = _stages(evidence, study.experiment(last.start_from)) if last.start_from else []
+    stages = []
+    for number, leg in enumerate(last.legs, start=1):
+        end = last.id if number == len(last.legs) else f"{last.id}@{number}"
+        sources = list(leg.mixture)
+        stages.append(
+            {"end": end, "kind": leg.kind, "sources": sources, "steps": leg.steps,
+             "measured_by": measures(leg.kind, sources, tasks)}
+        )  # fmt: skip
+    return [*before, *stages]
+
+
+def _chain(evidence: Evidence, last: Experiment) -> dict[str, Any]:
+    stages = _stages(evidence, last)
+    effects = []
+    for task in evidence.study.tasks:
+        steps = [_effect(evidence, stage["end"], task) for stage in stages]
+        if any(step is not None for step in steps):
+            effects.append({"task": task, "after": steps})
+    return {"chain": last.id, "stages": stages, "effects": effects, **_gem(evidence, stages)}
+
+
+def _effect(evidence: Evidence, end: str, task: str) -> dict[str, Any] | None:
+    gain = evidence.gain(end, ZERO_SHOT, task)
+    if gain is None:
+        return None
+    interval, cell = gain.interval(), evidence.grid.get((end, task))
+    return {
+        "delta": gain.point,
+        "low": interval.low,
+        "high": interval.high,
+        "p_adjusted": cell.p_adjusted if cell else None,
+    }
+
+
+def _gem(evidence: Evidence, stages: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """GEM's measures where each stage has one task and the scores they need are there; else None."""
+    tasks = [stage["measured_by"][0] for stage in stages if len(stage["measured_by"]) == 1]
+    empty = {"backward_transfer": None, "forward_transfer": None, "forgetting": None}
+    if len(tasks) != len(stages) or len(stages) < 2:
+        return empty
+    signs = [sign_of(evidence, task) for task in tasks]
+    table = np.full((len(stages), len(stages)), np.nan)
+    for row, stage in enumerate(stages):
+        for column, task in enumerate(tasks):
+            value = evidence.value(stage["end"], task)
+            table[row, column] = math.nan if value is None else signs[column] * value.point
+    base = [math.nan if (b := evidence.value(ZERO_SHOT, task)) is None else sign * b.point
+            for task, sign in zip(tasks, signs, strict=True)]  # fmt: skip
+    back, ahead, lost = backward_transfer(table), forward_transfer(table, base), forgetting(table)
+    return {
+        "backward_transfer": None if math.isnan(back) else back,
+        "forward_transfer": None if math.isnan(ahead) else ahead,
+        "forgetting": {task: None if math.isnan(value) else value for task, value in zip(tasks, lost, strict=False)},
+    }
+
+
+def sign_of(evidence: Evidence, task: str) -> int:
+    """+1 where more is better on the task's headline metric, -1 where less is."""
+    scores = evidence.scores(task)
+    return scores.sign if scores else 1
