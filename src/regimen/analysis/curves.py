@@ -98,7 +98,7 @@ def loss_curves(evidence: Evidence) -> list[dict[str, Any]]:
 def _longest(evidence: Evidence) -> list[str]:
     """Of experiments that share a trunk the longest, of all others each."""
     shorter = {rung.id for rungs in ladders(evidence).values() for rung in rungs[:-1]}
-    return [name for name in evidence.trained() if name not in shorter
+    return [name for name in evidence.trained if name not in shorter
             and evidence.study.experiment(name).start_from is None]  # fmt: skip
 
 

@@ -61,6 +61,7 @@ class Evidence:
         """The experiment in this run's plan, None where the track or the selection leaves it out."""
         return self._planned.get(experiment)
 
+    @cached_property
     def trained(self) -> list[str]:
         """The ids of the plan's trained experiments that belong to the study's full track, in order."""
         full = {e.id for e in self.study.track("full")} if "full" in self.study.tracks else set(self._planned)

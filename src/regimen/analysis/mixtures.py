@@ -35,7 +35,7 @@ def mixture_responses(evidence: Evidence) -> list[dict[str, Any]]:
 def _groups(evidence: Evidence) -> dict[tuple[str, int], list[Experiment]]:
     """Single legs from the base by (kind, steps), each mixture once: a copy would foretell its twin."""
     groups: dict[tuple[str, int], dict[tuple[tuple[str, float], ...], Experiment]] = {}
-    for name in evidence.trained():
+    for name in evidence.trained:
         experiment = evidence.study.experiment(name)
         if len(experiment.legs) == 1 and experiment.start_from is None and experiment.adapter is None:
             mixture = experiment.legs[0].mixture

@@ -37,7 +37,7 @@ class Relative:
 
     def __init__(self, evidence: Evidence):
         self.evidence = evidence
-        self.experiments = evidence.trained()
+        self.experiments = evidence.trained
 
     @cached_property
     def units(self) -> dict[str, Unit]:

@@ -46,7 +46,7 @@ def transfer_matrix(evidence: Evidence) -> list[dict[str, Any]]:
     """
     direct = _direct(evidence)
     entries = []
-    for name in evidence.trained():
+    for name in evidence.trained:
         experiment = evidence.study.experiment(name)
         if len(experiment.legs) != 1 or len(experiment.legs[0].mixture) != 1 or experiment.start_from:
             continue
@@ -59,7 +59,7 @@ def transfer_matrix(evidence: Evidence) -> list[dict[str, Any]]:
 def _direct(evidence: Evidence) -> dict[str, str]:
     """Task -> the experiment that is fine-tuned on that task's source alone, the longest."""
     found: dict[str, Experiment] = {}
-    for name in evidence.trained():
+    for name in evidence.trained:
         experiment = evidence.study.experiment(name)
         if experiment.start_from or len(experiment.legs) != 1 or experiment.kind != "finetune":
             continue
@@ -108,9 +108,9 @@ def _rate(evidence: Evidence, gain: Resampled, direct: str | None, task: str) ->
 
 def chains(evidence: Evidence) -> list[dict[str, Any]]:
     """Each chain of the full track: its stages, every task's change against zero-shot after each, GEM's measures."""
-    starts = {evidence.study.experiment(name).start_from for name in evidence.trained()}
+    starts = {evidence.study.experiment(name).start_from for name in evidence.trained}
     found = []
-    for name in evidence.trained():
+    for name in evidence.trained:
         experiment = evidence.study.experiment(name)
         if name not in starts and (experiment.start_from or len(experiment.legs) > 1):
             found.append(_chain(evidence, experiment))
