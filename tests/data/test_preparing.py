@@ -211,9 +211,8 @@ def test_shots_come_from_training_rows_and_take_classes_in_turn(tmp_path: Path) 
     write(tmp_path / "mood.jsonl", [{"text": f"t{i}", "label": i % 3} for i in range(300)])
     sources = {"mood": Source.model_validate(MOOD)}
     items = build_items(TASK, sources, 10, 1, Where(here=tmp_path), Ledger(), shots=4)
-    prefixes = {item.prompt.rsplit("\n\n", 1)[0] for item in items}
-    assert len(prefixes) == 1, "one prefix for all items"
-    shots = prefixes.pop().split("\n\n")
+    assert len({item.shots for item in items}) == 1, "the same examples for all items"
+    shots = [shot.removesuffix("\n\n") for shot in items[0].shots]
     assert [shot.split(" ")[-1] for shot in shots] == ["bad", "good", "mixed", "bad"]
     train = {row.text for row in usable_rows("mood", sources["mood"], "train", Where(here=tmp_path), Ledger())}
     assert set(shots) <= train

@@ -10,10 +10,11 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from regimen.engine import generation, scoring
+from regimen.engine import generation, prefixes, scoring
 from regimen.engine.adapter_bank import AdapterBank, initial_row
 from regimen.engine.base_model import BaseModel
 from regimen.engine.generation import generate
+from regimen.engine.prefixes import groups_of
 from regimen.engine.scoring import Scored, score
 from regimen.study.schema import Adapter
 
@@ -45,13 +46,51 @@ def test_company_changes_no_score(base: BaseModel, items: list[Scored], members:
     adapters = rows(base, members)
     bank = AdapterBank(base, Adapter(), adapters) if members else None
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scoring, "ROW_TOKENS", width)
+        patch.setitem(scoring.ROW_TOKENS, "cpu", width)
         scores = score(base, bank, items)
     for item, values in zip(items, scores, strict=True):
         assert values.shape == (max(1, members), len(item.continuations))
         for k in range(max(1, members)):
             for value, ids in zip(values[k], item.continuations, strict=True):
                 assert value == pytest.approx(alone(base, adapters[k] if members else None, item.prompt, ids), abs=1e-4)
+
+
+PROMPTS = st.lists(TOKENS, min_size=1, max_size=9)
+STARTS = st.lists(st.integers(1, 96), min_size=3, max_size=9)
+
+
+@given(STARTS, STARTS, PROMPTS, st.integers(0, 3))
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_shared_beginning_read_once_changes_nothing(
+    base: BaseModel, one: list[int], other: list[int], rest: list[list[int]], members: int
+) -> None:
+    """Prompts of two beginnings, and some without."""
+    prompts = [*([*one, *tail] for tail in rest), *([*other, *tail] for tail in rest), *rest]
+    adapters = rows(base, members)
+    bank = AdapterBank(base, Adapter(), adapters) if members else None
+    items = [Scored(prompt, [[5, 6], [7], [8, 9, 10]]) for prompt in prompts]
+    never = {"LEAST_SHARED": 10**6, "LEAST_SAVED": 0}
+    found = []
+    for limits in ({"LEAST_SHARED": 2, "LEAST_SAVED": 2}, never):
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in limits.items():
+                patch.setattr(prefixes, name, value)
+            texts = generate(base, bank, prompts, 6, stops=lambda ids: ids[-1] % 11 == 0)
+            found.append((score(base, bank, items), [[c.ids for c in row] for row in texts]))
+    for values, expected in zip(found[0][0], found[1][0], strict=True):
+        assert values == pytest.approx(expected, abs=1e-4)
+    assert found[0][1] == found[1][1]
+
+
+def test_prompts_are_grouped_by_what_they_share() -> None:
+    shots = list(range(100, 200))
+    prompts = [[*shots, n, n + 1] for n in range(10)] + [[1, 2, 3]] + [[*range(300, 360), 7]]
+    first, rest = groups_of(prompts)
+    assert (first.members, first.shared) == (list(range(10)), 100)
+    assert (rest.members, rest.shared) == ([10, 11], 0)
+    (same,) = groups_of([shots] * 8)
+    assert same.shared == 99, "a token of each prompt is left to predict from"
+    assert groups_of([]) == []
 
 
 def test_many_choices_cost_one_pass(base: BaseModel, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,9 +108,6 @@ def test_many_choices_cost_one_pass(base: BaseModel, monkeypatch: pytest.MonkeyP
     assert passes == 1
 
 
-PROMPTS = st.lists(TOKENS, min_size=1, max_size=9)
-
-
 @given(PROMPTS, st.integers(0, 3), st.integers(1, 10), st.sampled_from([1, 5, 512]))
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_generation_is_greedy_decoding_of_each_prompt_alone(
@@ -85,7 +121,7 @@ def test_generation_is_greedy_decoding_of_each_prompt_alone(
     for prompt, continuations in zip(prompts, found, strict=True):
         assert len(continuations) == max(1, members)
         for k, continuation in enumerate(continuations):
-            assert continuation == decode_alone(base, adapters[k] if members else None, prompt, new)
+            assert continuation.ids == decode_alone(base, adapters[k] if members else None, prompt, new)
 
 
 def decode_alone(base: BaseModel, row: torch.Tensor | None, prompt: list[int], new: int) -> list[int]:
@@ -116,4 +152,4 @@ def test_generation_agrees_with_transformers_generate(base: BaseModel) -> None:
         theirs = base.model.generate(
             tokens, attention_mask=torch.ones_like(tokens), max_new_tokens=12, do_sample=False, pad_token_id=0
         )[0, len(prompt) :].tolist()
-        assert mine[0] == [token for token in theirs if token != base.end]
+        assert mine[0].ids == [token for token in theirs if token != base.end]

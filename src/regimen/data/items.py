@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from regimen.data.cleaning import Ledger, Seen, digest, normalised
+from regimen.data.cleaning import Ledger, Seen, TestTexts, digest, normalised
 from regimen.data.forms import group_of, render
 from regimen.data.rows import Side, UsableRow, usable_rows
 from regimen.data.sources import Where
@@ -27,7 +27,8 @@ class Item:
 
     `prompt` ends without a trailing blank; `choices` begin with the joining blank, `target` is the index of the right
     one (-1 for open answers); `answer` is the right answer's text; `cluster` names what the bootstrap draws whole;
-    `body` is the row's own text, for overlap checks; `extra` holds the tests of a program.
+    `body` is the row's own text, for overlap checks; `extra` holds the tests of a program; `shots` are solved examples,
+    each with the blank lines after it, to be put before the prompt.
     """
 
     id: str
@@ -38,6 +39,7 @@ class Item:
     cluster: str = ""
     body: str = ""
     extra: dict[str, str] = field(default_factory=dict)
+    shots: tuple[str, ...] = ()
 
 
 def build_items(
@@ -63,8 +65,8 @@ def build_items(
     if cap is not None:
         items = items[:cap]
     if shots:
-        prefix = _shots(task, sources, shots, where)
-        items = [Item(**{**asdict(item), "prompt": prefix + item.prompt}) for item in items]
+        examples = _shots(task, sources, shots, where, items)
+        items = [replace(item, shots=examples) for item in items]
     return items
 
 
@@ -121,14 +123,18 @@ def _texts_of(source: Source, sources: dict[str, Source], where: Where) -> set[s
     return texts
 
 
-def _shots(task: Task, sources: dict[str, Source], shots: int, where: Where) -> str:
-    """`shots` solved examples from the training rows: the first by hash, classes in turn where there are classes."""
+def _shots(task: Task, sources: dict[str, Source], shots: int, where: Where, items: Sequence[Item]) -> tuple[str, ...]:
+    """`shots` solved examples from the training rows: the first by hash, classes in turn where there are classes.
+
+    A training row that is also a test item of the task is no example.
+    """
     name = task.source[0]
     source = sources[name]
     rendered = []
     seen = Seen()
+    tests = TestTexts(("test", item.body) for item in items)
     for row in usable_rows(name, source, "train", where, Ledger()):
-        if seen.add(row.text):
+        if tests.find(group_of(source.form, row.values)) is None and seen.add(row.text):
             rendered.append(render(source.form, row.values))
         if len(rendered) >= 2000:
             break
@@ -139,7 +145,7 @@ def _shots(task: Task, sources: dict[str, Source], shots: int, where: Where) -> 
     for number in range(shots):
         members = by_class[classes[number % len(classes)]]
         chosen.append(members[(number // len(classes)) % len(members)])
-    return "".join(f"{r.prompt}{r.answer}\n\n" for r in chosen)
+    return tuple(f"{r.prompt}{r.answer}\n\n" for r in chosen)
 
 
 def write_items(items: Iterable[Item], path: Path) -> None:
@@ -154,7 +160,7 @@ def read_items(path: Path) -> list[Item]:
     with path.open(encoding="utf-8") as file:
         for line in file:
             values: dict[str, Any] = json.loads(line)
-            items.append(Item(**{**values, "choices": tuple(values["choices"])}))
+            items.append(Item(**{**values, **{name: tuple(values[name]) for name in ("choices", "shots")}}))
     return items
 
 

@@ -1,90 +1,65 @@
 """Greedy generation, batched over prompts and adapters, with a key-value cache and a stop for each row.
 
-Owns the cache, the decoding loop, and the leaving of finished prompts. Does not know tasks or text: what ends a row
+Owns the batches, the decoding loop, and the leaving of finished rows. Does not know tasks or text: what ends a row
 is asked of the caller. Every row has a leading group of K adapters (1 for the bare base).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional
-from transformers.cache_utils import Cache, CacheLayerMixin
+from transformers.cache_utils import Cache
 
 from regimen.engine.adapter_bank import AdapterBank
 from regimen.engine.base_model import BaseModel
+from regimen.engine.caches import GrowingLayer
+from regimen.engine.prefixes import Prefix, compute_prefix, groups_of
 
 CACHE_BYTES = {"cpu": 1 << 30, "cuda": 16 << 30}  # what the keys and values of one batch may take
 MAX_ROWS = {"cpu": 512, "cuda": 4096}
+PREFILL_TOKENS = {"cpu": 2048, "cuda": 65536}  # prompt tokens that go through the model at once
+NOT_FINITE = -1
 
 Stops = Callable[[Sequence[int]], bool]
+Ending = Literal["end", "stop", "length", "not finite"]
 
 
-class GrowingLayer(CacheLayerMixin):
-    """One layer's keys and values, (rows, heads, capacity, width), filled from the left; what is filled is read."""
+@dataclass
+class Continuation:
+    """What followed a prompt, and what ended it: the end-of-text token (left out), the caller's stop, the limit on
+    new tokens, or a logit that was not finite (nothing was chosen from it)."""
 
-    is_sliding = False
-
-    def __init__(self, capacity: int):
-        super().__init__()
-        self.capacity = capacity
-        self.filled = 0
-
-    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
-        rows, heads, _, width = key_states.shape
-        self.keys = key_states.new_empty(rows, heads, self.capacity, width)
-        self.values = value_states.new_empty(rows, heads, self.capacity, value_states.shape[-1])
-        self.is_initialized = True
-
-    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
-        if not self.is_initialized:
-            self.lazy_initialization(key_states, value_states)
-        assert self.keys is not None
-        assert self.values is not None
-        end = self.filled + key_states.shape[-2]
-        self.keys[:, :, self.filled : end] = key_states
-        self.values[:, :, self.filled : end] = value_states
-        self.filled = end
-        return self.keys[:, :, :end], self.values[:, :, :end]
-
-    def keep(self, rows: Tensor) -> None:
-        """Keeps only some rows."""
-        assert self.keys is not None
-        assert self.values is not None
-        self.keys, self.values = self.keys[rows], self.values[rows]
-
-    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        return self.filled + query_length, 0
-
-    def get_seq_length(self) -> int:
-        return self.filled
-
-    def get_max_length(self) -> int:
-        return self.capacity
+    ids: list[int] = field(default_factory=list)
+    ending: Ending = "length"
 
 
 def generate(
     base: BaseModel, bank: AdapterBank | None, prompts: Sequence[Sequence[int]], new_tokens: int, stops: Stops
-) -> list[list[list[int]]]:
-    """Greedy continuations of each prompt by each adapter: per prompt K lists of token ids, the end token left out.
+) -> list[list[Continuation]]:
+    """Greedy continuations of each prompt by each adapter: per prompt K of them.
 
     A row ends at the end-of-text token, when `stops(ids so far)` is true, or after `new_tokens`.
     """
     members = len(bank) if bank else 1
-    results: list[list[list[int]]] = [[[] for _ in range(members)] for _ in prompts]
-    order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
-    start = 0
-    while start < len(order):
-        count = _batch_size(base, members, [len(prompts[i]) for i in order[start:]], new_tokens)
-        batch = order[start : start + count]
-        decoder = _Decoder(base, bank, [prompts[i] for i in batch], new_tokens, stops)
-        for index, continuations in zip(batch, decoder.run(), strict=True):
-            results[index] = continuations
-        start += count
+    results = [[Continuation() for _ in range(members)] for _ in prompts]
+    for group in groups_of(prompts):
+        prefix = None
+        if group.shared:
+            prefix = compute_prefix(base, bank, prompts[group.members[0]][: group.shared])
+        order = sorted(group.members, key=lambda number: len(prompts[number]))
+        start = 0
+        while start < len(order):
+            count = _batch_size(base, members, [len(prompts[i]) for i in order[start:]], new_tokens)
+            batch = order[start : start + count]
+            rest = [prompts[i][group.shared :] for i in batch]
+            _Decoder(base, bank, prefix, rest, [results[i] for i in batch], stops).run(new_tokens)
+            start += count
     return results
 
 
@@ -104,83 +79,137 @@ def _batch_size(base: BaseModel, members: int, lengths: Sequence[int], new_token
 
 
 class _Decoder:
-    """One batch under way: prompts padded on the left, rows ordered by adapter, then prompt."""
+    """One batch under way: prompts in order of length, padded on the left, rows ordered by adapter, then prompt.
+
+    `live` says which prompt each row of each adapter is busy with. Rows leave adapter by adapter; as the groups must
+    stay equal, an adapter that is ahead of the others keeps some finished rows.
+    """
 
     def __init__(
         self,
         base: BaseModel,
         bank: AdapterBank | None,
+        prefix: Prefix | None,
         prompts: Sequence[Sequence[int]],
-        new_tokens: int,
+        results: Sequence[list[Continuation]],
         stops: Stops,
     ):
         self._base = base
         self._bank = bank
-        self._new_tokens = new_tokens
+        self._prefix = prefix
+        self._prompts = prompts
+        self._results = results
         self._stops = stops
         self._members = len(bank) if bank else 1
-        self._prompts = prompts
-        self._alive = list(range(len(prompts)))
-        self._out: list[list[list[int]]] = [[[] for _ in range(self._members)] for _ in prompts]
+        self._live = [list(range(len(prompts))) for _ in range(self._members)]
         self._done = [[False] * self._members for _ in prompts]
 
-    def run(self) -> list[list[list[int]]]:
-        """Per prompt, K continuations."""
+    def run(self, new_tokens: int) -> None:
+        """Decodes until every row has ended."""
         with torch.inference_mode(), self._bank.attached() if self._bank else nullcontext():
-            tokens, lengths, visible = self._prefill_inputs()
-            width = tokens.shape[1]
-            depth = self._base.model.config.num_hidden_layers
-            layers = [GrowingLayer(width + self._new_tokens) for _ in range(depth)]
+            layers, hidden = self._prefill(new_tokens)
+            visible, lengths = self._start(layers[0].filled)
             cache = Cache(layers=[*layers])
-            positions = (visible.cumsum(dim=1) - 1).clamp(min=0)
-            mask = visible[:, None, :] & torch.ones(width, width, dtype=torch.bool, device=visible.device).tril()
-            mask |= torch.eye(width, dtype=torch.bool, device=visible.device)  # padding sees itself, so no row is empty
-            hidden = self._base.body(tokens, positions, mask.unsqueeze(1), cache)[:, -1]
-            for _ in range(self._new_tokens):
-                chosen = functional.linear(hidden, self._base.head).argmax(dim=1)
-                keep = self._take(chosen.view(self._members, -1).tolist())
-                if not self._alive:
-                    break
+            for number in range(new_tokens):
+                best, chosen = functional.linear(hidden, self._base.head).max(dim=1)
+                chosen = torch.where(best.isfinite(), chosen, NOT_FINITE)
+                self._take(chosen.view(self._members, -1).tolist())
+                keep = self._leave()
+                if not self._live or number + 1 == new_tokens:
+                    return
                 if keep is not None:
                     chosen, lengths, visible = chosen[keep], lengths[keep], visible[keep]
                     for layer in layers:
                         layer.keep(keep)
                 visible = functional.pad(visible, (0, 1), value=True)
-                hidden = self._base.body(chosen[:, None], lengths[:, None], visible[:, None, None, :], cache)[:, -1]
+                tokens = chosen.clamp(min=0)[:, None]
+                hidden = self._base.body(tokens, lengths[:, None], visible[:, None, None, :], cache)[:, -1]
                 lengths = lengths + 1
-        return self._out
 
-    def _prefill_inputs(self) -> tuple[Tensor, Tensor, Tensor]:
+    @property
+    def _shared(self) -> int:
+        return self._prefix.length if self._prefix else 0
+
+    def _prefill(self, new_tokens: int) -> tuple[list[GrowingLayer], Tensor]:
+        """The batch's cache, every prompt at its right end, and each row's last hidden state (rows, d)."""
         width = max(len(prompt) for prompt in self._prompts)
-        tokens = torch.zeros(len(self._prompts), width, dtype=torch.long)
-        visible = torch.zeros(len(self._prompts), width, dtype=torch.bool)
-        for index, prompt in enumerate(self._prompts):
+        filled = self._shared + width
+        layers = [GrowingLayer(filled + new_tokens) for _ in range(self._base.model.config.num_hidden_layers)]
+        last: list[Tensor] = []
+        for first, end in self._chunks():
+            own = [GrowingLayer(filled, layer) for layer in self._prefix.layers] if self._prefix else None
+            own = own or [GrowingLayer(filled) for _ in layers]
+            hidden = self._base.body(*self._prompt_inputs(first, end), Cache(layers=[*own]))[:, -1]
+            last.append(hidden.view(self._members, end - first, -1))
+            for layer, part in zip(layers, own, strict=True):
+                layer.place(part, self._members, len(self._prompts), first, self._shared, width)
+        return layers, torch.cat(last, dim=1).flatten(0, 1)
+
+    def _chunks(self) -> Iterator[tuple[int, int]]:
+        """Runs of prompts that go through the model together."""
+        budget = PREFILL_TOKENS.get(self._base.device.type, PREFILL_TOKENS["cpu"]) // self._members
+        first = 0
+        for end in range(1, len(self._prompts) + 1):
+            if end == len(self._prompts) or (end + 1 - first) * len(self._prompts[end]) > budget:
+                yield first, end
+                first = end
+
+    def _prompt_inputs(self, first: int, end: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Tokens (rows, L), positions (rows, L), mask (rows, 1, L, shared + L) of some prompts."""
+        prompts = self._prompts[first:end]
+        width = len(prompts[-1])
+        tokens = torch.zeros(len(prompts), width, dtype=torch.long)
+        visible = torch.zeros(len(prompts), width, dtype=torch.bool)
+        for index, prompt in enumerate(prompts):
             tokens[index, width - len(prompt) :] = torch.tensor(prompt, dtype=torch.long)
             visible[index, width - len(prompt) :] = True
-        lengths = visible.sum(dim=1)
-        device = self._base.device
-        repeated = (tokens.repeat(self._members, 1), lengths.repeat(self._members), visible.repeat(self._members, 1))
-        return repeated[0].to(device), repeated[1].to(device), repeated[2].to(device)
+        positions = self._shared + (visible.cumsum(dim=1) - 1).clamp(min=0)
+        mask = visible[:, None, :] & torch.ones(width, width, dtype=torch.bool).tril()
+        mask |= torch.eye(width, dtype=torch.bool)  # padding sees itself, so no row is empty
+        mask = functional.pad(mask, (self._shared, 0), value=True).unsqueeze(1)
+        device, times = self._base.device, self._members
+        return (
+            tokens.repeat(times, 1).to(device),
+            positions.repeat(times, 1).to(device),
+            mask.repeat(times, 1, 1, 1).to(device),
+        )
 
-    def _take(self, chosen: list[list[int]]) -> Tensor | None:
-        """Notes each row's new token; drops prompts that are done for all adapters, once they are a quarter or more."""
-        for member, row in enumerate(chosen):
-            for place, prompt in enumerate(self._alive):
+    def _start(self, filled: int) -> tuple[Tensor, Tensor]:
+        """Which columns of the cache each row sees, (rows, filled), and each row's next position, (rows,)."""
+        lengths = torch.tensor([len(prompt) for prompt in self._prompts]).repeat(self._members)
+        columns = torch.arange(filled)
+        visible = (columns < self._shared) | (columns >= filled - lengths[:, None])
+        return visible.to(self._base.device), (self._shared + lengths).to(self._base.device)
+
+    def _take(self, chosen: list[list[int]]) -> None:
+        """Notes each row's new token, and whether it ends the row."""
+        for member, (row, live) in enumerate(zip(chosen, self._live, strict=True)):
+            for token, prompt in zip(row, live, strict=True):
                 if self._done[prompt][member]:
                     continue
-                out = self._out[prompt][member]
-                if row[place] == self._base.end:
+                out = self._results[prompt][member]
+                if token in (self._base.end, NOT_FINITE):
+                    out.ending = "end" if token == self._base.end else "not finite"
                     self._done[prompt][member] = True
                     continue
-                out.append(row[place])
-                self._done[prompt][member] = len(out) >= self._new_tokens or self._stops(out)
-        left = [place for place, prompt in enumerate(self._alive) if not all(self._done[prompt])]
-        if not left:
-            self._alive = []
+                out.ids.append(token)
+                if self._stops(out.ids):
+                    out.ending = "stop"
+                    self._done[prompt][member] = True
+
+    def _leave(self) -> Tensor | None:
+        """Drops finished rows once a quarter of every group can go: the rows to keep, else None."""
+        width = len(self._live[0])
+        busy = [[slot for slot, p in enumerate(live) if not self._done[p][k]] for k, live in enumerate(self._live)]
+        widest = max(len(slots) for slots in busy)
+        if not widest:
+            self._live = []
             return None
-        if len(left) > 0.75 * len(self._alive):
+        if widest > 0.75 * width:
             return None
-        width = len(self._alive)
-        self._alive = [self._alive[place] for place in left]
-        rows = [member * width + place for member in range(self._members) for place in left]
+        for slots in busy:
+            idle = sorted(set(range(width)) - set(slots))
+            slots += idle[: widest - len(slots)]
+        self._live = [[live[slot] for slot in slots] for live, slots in zip(self._live, busy, strict=True)]
+        rows = [member * width + slot for member, slots in enumerate(busy) for slot in slots]
         return torch.tensor(rows, device=self._base.device)

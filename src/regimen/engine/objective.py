@@ -67,11 +67,3 @@ def token_losses(
     rows, columns = predicted.nonzero(as_tuple=True)
     chosen = hidden[rows, columns - 1]
     return _ChunkedCrossEntropy.apply(chosen, head, tokens[rows, columns], weights[rows].float())  # type: ignore[return-value]
-
-
-def log_probabilities(hidden: Tensor, head: Tensor, targets: Tensor) -> Tensor:
-    """log softmax(head h)[target] for rows of `hidden` (n, d) and `targets` (n,): (n,) in fp32, in chunks."""
-    zero = torch.zeros(len(targets), device=hidden.device)
-    with torch.inference_mode():
-        _, losses = _ChunkedCrossEntropy.apply(hidden, head, targets, zero)  # type: ignore[misc]
-    return -losses

@@ -1,8 +1,8 @@
 """Log-likelihoods: all choices of an item in one pass over a shared prompt.
 
-Owns the layout of rows in which many items stand side by side, each a prompt with its choices as branches, kept
-apart by the attention mask; and bits of whole texts. Does not know tasks, prompts' words or metrics. Every result
-has a leading axis of K adapters (1 for the bare base).
+Owns the layout of rows in which items stand side by side, each a prompt with its choices as branches, kept apart by
+the attention mask. What many prompts begin with (the shots) is computed once. Does not know tasks, prompts' words or
+metrics. Every result has a leading axis of K adapters (1 for the bare base).
 """
 
 from __future__ import annotations
@@ -15,13 +15,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
+from transformers.cache_utils import Cache
 
 from regimen.engine.adapter_bank import AdapterBank
 from regimen.engine.base_model import BaseModel
-from regimen.engine.objective import log_probabilities
+from regimen.engine.caches import PrefixLayer
+from regimen.engine.prefixes import Prefix, compute_prefix, groups_of
 
-ROW_TOKENS = 768  # tokens of a row; longer items get a row of their own
-PASS_TOKENS = {"cpu": 8192, "cuda": 65536}
+# Tokens of a row; a longer item gets a row of its own. Attention costs the square of a row: on the CPU short rows win.
+ROW_TOKENS = {"cpu": 128, "cuda": 768}
+PASS_TOKENS = {"cpu": 2048, "cuda": 65536}
+LOGITS = {"cpu": 1 << 24, "cuda": 1 << 28}  # values of the head's output that exist at once, in fp32
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,10 @@ class Scored:
 
     prompt: Sequence[int]
     continuations: Sequence[Sequence[int]]
+
+    def __post_init__(self) -> None:
+        if not len(self.prompt) or not all(len(ids) for ids in self.continuations):
+            raise ValueError("a prompt or a continuation without tokens has no log-likelihood")
 
     @property
     def length(self) -> int:
@@ -49,15 +58,15 @@ class _Row:
     targets: list[int] = field(default_factory=list)
     cells: list[int] = field(default_factory=list)
 
-    def add(self, number: int, item: Scored, first_cell: int) -> None:
-        """Appends an item; cell `first_cell + c` collects its continuation c."""
-        start = len(self.tokens)
+    def add(self, number: int, item: Scored, first_cell: int, skip: int) -> None:
+        """Appends an item without the first `skip` tokens of its prompt; cell `first_cell + c` collects branch c."""
         depth = len(item.prompt)
-        self._extend(item.prompt, range(depth), number, 0)
+        self._extend(item.prompt[skip:], range(skip, depth), number, 0)
+        last = len(self.tokens) - 1
         for branch, ids in enumerate(item.continuations):
             before = len(self.tokens)
             self._extend(ids[:-1], range(depth, depth + len(ids) - 1), number, branch + 1)
-            self.at += [start + depth - 1, *range(before, before + len(ids) - 1)]
+            self.at += [last, *range(before, before + len(ids) - 1)]
             self.targets += ids
             self.cells += [first_cell + branch] * len(ids)
 
@@ -71,26 +80,39 @@ class _Row:
 def score(base: BaseModel, bank: AdapterBank | None, items: Sequence[Scored]) -> list[NDArray[np.float64]]:
     """The log-likelihood of every continuation given its prompt, in nats: per item an array (K, continuations)."""
     members = len(bank) if bank else 1
-    order = sorted(range(len(items)), key=lambda index: items[index].length)
     first_cells = np.cumsum([0, *(len(item.continuations) for item in items)])
     totals = torch.zeros(members, int(first_cells[-1]), dtype=torch.float64, device=base.device)
-    rows: list[_Row] = []
-    for index in order:
-        if not rows or len(rows[-1].tokens) + items[index].length > ROW_TOKENS:
-            rows.append(_Row())
-        rows[-1].add(index, items[index], int(first_cells[index]))
-    budget = PASS_TOKENS.get(base.device.type, PASS_TOKENS["cpu"])
-    start = 0
-    while start < len(rows):
-        width = max(len(row.tokens) for row in rows[start:])
-        count = max(1, budget // (width * members))
-        _score_rows(base, bank, rows[start : start + count], totals)
-        start += count
+    for group in groups_of([item.prompt for item in items]):
+        prefix = None
+        if group.shared:
+            prefix = compute_prefix(base, bank, items[group.members[0]].prompt[: group.shared])
+        rows: list[_Row] = []
+        capacity = ROW_TOKENS.get(base.device.type, ROW_TOKENS["cpu"])
+        for number in sorted(group.members, key=lambda number: items[number].length):
+            if not rows or len(rows[-1].tokens) + items[number].length - group.shared > capacity:
+                rows.append(_Row())
+            rows[-1].add(number, items[number], int(first_cells[number]), group.shared)
+        for part in _passes(rows, members, PASS_TOKENS.get(base.device.type, PASS_TOKENS["cpu"])):
+            _score_rows(base, bank, part, prefix, totals)
     values = totals.cpu().numpy()
     return [values[:, first_cells[i] : first_cells[i + 1]] for i in range(len(items))]
 
 
-def _score_rows(base: BaseModel, bank: AdapterBank | None, rows: Sequence[_Row], totals: Tensor) -> None:
+def _passes(rows: list[_Row], members: int, budget: int) -> list[list[_Row]]:
+    """Rows of like length together, as many as the budget of tokens allows, at least one."""
+    passes: list[list[_Row]] = []
+    width = 0
+    for row in sorted(rows, key=lambda row: -len(row.tokens)):
+        if not passes or (len(passes[-1]) + 1) * width * members > budget:
+            passes.append([])
+            width = len(row.tokens)
+        passes[-1].append(row)
+    return passes
+
+
+def _score_rows(
+    base: BaseModel, bank: AdapterBank | None, rows: Sequence[_Row], prefix: Prefix | None, totals: Tensor
+) -> None:
     """Adds the log-probabilities of some rows' continuations to `totals` (K, cells)."""
     members = totals.shape[0]
     width = max(len(row.tokens) for row in rows)
@@ -98,20 +120,48 @@ def _score_rows(base: BaseModel, bank: AdapterBank | None, rows: Sequence[_Row],
         name: _padded([getattr(row, name) for row in rows], width, fill)
         for name, fill in (("tokens", 0), ("positions", 0), ("items", -1), ("branches", 0))
     }
-    mask = tree_mask(padded["items"], padded["branches"])
+    mask = _mask(padded["items"], padded["branches"], prefix)
+    # without a mask, a position that restarts would begin a new segment; so padding counts on
+    positions = torch.arange(width).expand(len(rows), -1) if mask is None else padded["positions"]
     at = torch.tensor([i * width + place for i, row in enumerate(rows) for place in row.at])
+    places, which = at.unique(return_inverse=True)  # many choices are predicted from the prompt's last token
     targets = torch.tensor([target for row in rows for target in row.targets])
     cells = torch.tensor([cell for row in rows for cell in row.cells])
     device = base.device
+    cache = Cache(layers=[PrefixLayer(layer) for layer in prefix.layers]) if prefix else None
     with torch.inference_mode(), bank.attached() if bank else nullcontext():
         hidden = base.body(
             padded["tokens"].repeat(members, 1).to(device),
-            padded["positions"].repeat(members, 1).to(device),
-            mask.repeat(members, 1, 1, 1).to(device),
+            positions.repeat(members, 1).to(device),
+            None if mask is None else mask.repeat(members, 1, 1, 1).to(device),
+            cache,
         )
-        hidden = hidden.view(members, len(rows) * width, -1)[:, at.to(device)]
-        logs = log_probabilities(hidden.reshape(-1, hidden.shape[-1]), base.head, targets.repeat(members).to(device))
-        totals.index_add_(1, cells.to(device), logs.view(members, -1).double())
+        hidden = hidden.view(members, len(rows) * width, -1)[:, places.to(device)]
+        logs = log_probabilities(hidden, base.head, which.to(device), targets.to(device))
+        totals.index_add_(1, cells.to(device), logs.double())
+
+
+def log_probabilities(hidden: Tensor, head: Tensor, which: Tensor, targets: Tensor) -> Tensor:
+    """log softmax(head h)[target] for targets (m,), each at place `which` (m,) of `hidden` (K, n, d): (K, m), fp32."""
+    out = torch.empty(hidden.shape[0], len(targets), device=hidden.device)
+    step = max(1, LOGITS.get(hidden.device.type, LOGITS["cpu"]) // (hidden.shape[0] * head.shape[0]))
+    for start in range(0, hidden.shape[1], step):
+        logits = functional.linear(hidden[:, start : start + step], head).float()
+        here = ((which >= start) & (which < start + step)).nonzero().squeeze(1)
+        places = which[here] - start
+        out[:, here] = logits[:, places, targets[here]] - logits.logsumexp(dim=2)[:, places]
+    return out
+
+
+def _mask(items: Tensor, branches: Tensor, prefix: Prefix | None) -> Tensor | None:
+    """(R, 1, T, S) or None where every row is one unbranched item, for which plain causal attention is right."""
+    alone = bool(((items == items[:, :1]) | (items < 0)).all()) and not bool(branches.any())
+    if alone and prefix is None:
+        return None
+    mask = tree_mask(items, branches)
+    if prefix is None:
+        return mask
+    return torch.cat([mask.new_ones(*mask.shape[:3], prefix.length), mask], dim=3)
 
 
 def tree_mask(items: Tensor, branches: Tensor) -> Tensor:

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from regimen.data.items import Item
 from regimen.engine.adapter_bank import AdapterBank
 from regimen.engine.base_model import BaseModel
-from regimen.engine.generation import generate
+from regimen.engine.generation import Ending, generate
 from regimen.engine.scoring import Scored, score
 from regimen.evaluation import answers
 from regimen.evaluation.prompts import EncodedItem, Encoder, encode_items
@@ -30,7 +31,7 @@ class ItemResult:
 
     `score` is the item's own headline score (nan if it could not be scored), `values` its other per-item metrics,
     `counts` what corpus metrics sum over items, `nats` and `bytes` the negative log-likelihood and size of the right
-    answer or text.
+    answer or text, `shots` the solved examples that fitted before the prompt.
     """
 
     item_id: str
@@ -49,6 +50,7 @@ class ItemResult:
     tokens: int = 0
     values: dict[str, float] = field(default_factory=dict)
     counts: list[float] = field(default_factory=list)
+    shots: int = 0
 
 
 @dataclass(frozen=True)
@@ -82,33 +84,51 @@ def evaluate(model: Model, task: Task, items: Sequence[Item], context: int, cap:
 
 
 def _blank(item: Item, encoded: EncodedItem) -> ItemResult:
-    return ItemResult(item.id, item.cluster, encoded.prompt_hash, item.answer.strip(), truncated=encoded.truncated)
+    result = ItemResult(item.id, item.cluster, encoded.prompt_hash, item.answer.strip())
+    result.truncated, result.shots = encoded.truncated, encoded.shots
+    return result
 
 
 def _by_choice(
     model: Model, task: Task, items: Sequence[Item], context: int, cap: int | None
 ) -> list[list[ItemResult]]:
     encoded = encode_items(items, model.tokenizer, context, 1, task.truncate)
-    scored = score(model.base, model.bank, [Scored(e.prompt, e.choices) for e in encoded])
+    scorable = [e for e in encoded if e.fault is None]
+    scored = iter(score(model.base, model.bank, [Scored(e.prompt, e.choices) for e in scorable]))
     results: list[list[ItemResult]] = [[] for _ in range(model.members)]
-    for item, e, values in zip(items, encoded, scored, strict=True):
+    for item, e in zip(items, encoded, strict=True):
+        values = next(scored) if e.fault is None else np.full((model.members, len(item.choices)), math.nan)
         for member in range(model.members):
-            result = _blank(item, e)
-            result.logprobs = [float(v) for v in values[member]]
-            if np.isfinite(values[member]).all():
-                best = int(np.argmax(values[member]))
-                result.prediction = item.choices[best].strip()
-                result.score = float(best == item.target)
-            else:
-                result.failed, result.detail = True, "a log-likelihood is not finite"
-            results[member].append(result)
+            results[member].append(_chosen(item, e, values[member]))
     return results
+
+
+def _chosen(item: Item, encoded: EncodedItem, values: NDArray[np.float64]) -> ItemResult:
+    """The choice with the highest log-likelihood, the first of equal ones; none where one is not finite."""
+    result = _blank(item, encoded)
+    result.logprobs = [float(v) for v in values]
+    if np.isfinite(values).all():
+        best = int(np.argmax(values))
+        result.prediction = item.choices[best].strip()
+        result.score = float(best == item.target)
+    else:
+        result.failed, result.score = True, 0.0
+        result.detail = encoded.fault or "a log-likelihood is not finite"
+    return result
+
+
+@dataclass(frozen=True)
+class Said:
+    """A generated text, cut at the stops, and what ended it."""
+
+    text: str
+    ending: Ending
 
 
 def _generated(
     model: Model, task: Task, items: Sequence[Item], context: int, cap: int | None
-) -> tuple[list[EncodedItem], list[list[str]]]:
-    """The encoded items and, per item, each adapter's text, cut at the stops."""
+) -> tuple[list[EncodedItem], list[list[Said]]]:
+    """The encoded items and what each adapter said to each."""
     assert task.generation is not None
     tokens = min(task.generation.tokens, cap or task.generation.tokens)
     encoded = encode_items(items, model.tokenizer, context, tokens, task.truncate)
@@ -121,10 +141,22 @@ def _generated(
         return any(stop in text for stop in stops)
 
     raw = generate(model.base, model.bank, [e.prompt for e in encoded], tokens, stopped)
-    texts = [
-        [answers.cut_at_stops(model.tokenizer.decode(ids), stops) for ids in continuations] for continuations in raw
+    said = [
+        [Said(answers.cut_at_stops(model.tokenizer.decode(c.ids), stops), c.ending) for c in continuations]
+        for continuations in raw
     ]
-    return encoded, texts
+    return encoded, said
+
+
+def _open_result(item: Item, encoded: EncodedItem, said: Said) -> ItemResult:
+    """What is noted of every open answer, whatever its metrics."""
+    result = _blank(item, encoded)
+    result.text = said.text
+    if said.ending == "not finite":
+        result.failed, result.detail = True, "a logit is not finite"
+    elif said.ending == "length":
+        result.detail = "no stop within the limit of new tokens"
+    return result
 
 
 STOP_WINDOW = 16  # tokens looked at for a stop string; every stop of a study is shorter
@@ -133,22 +165,39 @@ STOP_WINDOW = 16  # tokens looked at for a stop string; every stop of a study is
 def _by_generation(
     model: Model, task: Task, items: Sequence[Item], context: int, cap: int | None
 ) -> list[list[ItemResult]]:
-    encoded, texts = _generated(model, task, items, context, cap)
-    nats = score(model.base, model.bank, [Scored(e.prompt, [e.answer]) for e in encoded])
+    encoded, said = _generated(model, task, items, context, cap)
     results: list[list[ItemResult]] = [[] for _ in range(model.members)]
-    for item, e, said, values in zip(items, encoded, texts, nats, strict=True):
+    for item, e, texts in zip(items, encoded, said, strict=True):
         for member in range(model.members):
-            result = _blank(item, e)
-            result.text = said[member]
-            result.nats = -float(values[member][0])
-            result.bytes = len(item.answer.encode("utf-8"))
-            result.tokens = len(e.answer)
+            results[member].append(_open_result(item, e, texts[member]))
+    if ANSWER_BITS in task.metrics:
+        _note_likelihoods(model, items, encoded, results)
+    for rows in results:
+        for item, result in zip(items, rows, strict=True):
             for metric in task.metrics:
                 if metric in _READERS:
-                    _READERS[metric](result, said[member], item.answer.strip())
+                    _READERS[metric](result, result.text or "", item.answer.strip())
             result.score = result.values.get(task.headline, math.nan)
-            results[member].append(result)
     return results
+
+
+ANSWER_BITS = "answer-bits-per-byte"
+
+
+def _note_likelihoods(
+    model: Model, items: Sequence[Item], encoded: Sequence[EncodedItem], results: list[list[ItemResult]]
+) -> None:
+    """Notes how likely the right answer is; an answer that the context cuts counts as far as it was read."""
+    scored = score(model.base, model.bank, [Scored(e.prompt, [e.answer]) for e in encoded])
+    for number, (item, e, values) in enumerate(zip(items, encoded, scored, strict=True)):
+        covered = model.tokenizer.decode(e.answer) if e.answer_cut else item.answer
+        for member in range(model.members):
+            result = results[member][number]
+            result.nats = -float(values[member][0])
+            result.bytes = len(covered.encode("utf-8", errors="replace"))
+            result.tokens = len(e.answer)
+            if not math.isfinite(result.nats):
+                result.failed, result.detail = True, "a log-likelihood is not finite"
 
 
 def _exact(result: ItemResult, said: str, answer: str) -> None:
@@ -160,7 +209,7 @@ def _numeric(result: ItemResult, said: str, answer: str) -> None:
     match = answers.numeric_match(said, answer)
     number = answers.read_number(said)
     result.prediction = str(number[0]) if number else None
-    result.failed = match is None
+    result.failed |= match is None
     result.values["numeric-match"] = match or 0.0
 
 
@@ -173,13 +222,13 @@ def _flexible(result: ItemResult, said: str, answer: str) -> None:
     number = answers.flexible_number(said)
     result.prediction = number
     result.target = answers.strict_number(answer) or answer
-    result.failed = number is None
+    result.failed |= number is None
     result.values["flexible-match"] = answers.same_number(number, result.target)
 
 
 def _rouge(result: ItemResult, said: str, answer: str) -> None:
     result.prediction = said.strip()
-    result.failed = not said.strip()
+    result.failed |= not said.strip()
     result.values["rouge-l"] = answers.rouge_l(said, answer)
 
 
@@ -190,14 +239,14 @@ def _bleu(result: ItemResult, said: str, answer: str) -> None:
 def _entities(result: ItemResult, said: str, answer: str) -> None:
     right, predicted, wanted = answers.entity_counts(said, answer)
     result.prediction = said.strip()
-    result.failed = predicted == 0 and wanted > 0
+    result.failed |= predicted == 0 and wanted > 0
     result.counts = [float(right), float(predicted), float(wanted)]
     result.values["entity-f1"] = 2 * right / (predicted + wanted) if predicted + wanted else 1.0
 
 
 def _bits(result: ItemResult, said: str, answer: str) -> None:
     result.prediction = result.prediction or said.strip()
-    result.values["answer-bits-per-byte"] = result.nats / math.log(2) / max(1, result.bytes)
+    result.values[ANSWER_BITS] = result.nats / math.log(2) / max(1, result.bytes)
 
 
 _READERS: dict[str, Callable[[ItemResult, str, str], None]] = {
@@ -208,33 +257,34 @@ _READERS: dict[str, Callable[[ItemResult, str, str], None]] = {
     "flexible-match": _flexible,
     "strict-match": _strict,
     "entity-f1": _entities,
-    "answer-bits-per-byte": _bits,
+    ANSWER_BITS: _bits,
 }
 
 
 def _by_execution(
     model: Model, task: Task, items: Sequence[Item], context: int, cap: int | None
 ) -> list[list[ItemResult]]:
-    encoded, texts = _generated(model, task, items, context, cap)
+    encoded, said = _generated(model, task, items, context, cap)
     programs = [
         Case(
-            program=item.extra["prompt"] + said[member],
+            program=item.extra["prompt"] + texts[member].text,
             entry_point=item.extra["entry_point"],
             test=item.extra["test"],
             prompt=item.extra["prompt"],
         )
-        for item, said in zip(items, texts, strict=True)
+        for item, texts in zip(items, said, strict=True)
         for member in range(model.members)
     ]
     verdicts = iter(judge_many(programs, parallel=model.base.threads))
     results: list[list[ItemResult]] = [[] for _ in range(model.members)]
-    for item, e, said in zip(items, encoded, texts, strict=True):
+    for item, e, texts in zip(items, encoded, said, strict=True):
         for member in range(model.members):
             verdict = next(verdicts)
-            result = _blank(item, e)
-            result.text = result.prediction = said[member]
+            result = _open_result(item, e, texts[member])
+            result.prediction = result.text
             result.score = result.values["pass@1"] = float(verdict.passed)
-            result.failed, result.detail = verdict.kind in UNREADABLE, verdict.reason
+            if not result.failed:
+                result.failed, result.detail = verdict.kind in UNREADABLE, verdict.reason
             results[member].append(result)
     return results
 
@@ -245,19 +295,21 @@ UNREADABLE = frozenset({"syntax error", "no such function"})
 
 def _by_text(model: Model, task: Task, items: Sequence[Item], context: int, cap: int | None) -> list[list[ItemResult]]:
     """Bits of a text, from its first token on; a longer text counts up to the context."""
-    ids = [tokens[: context - 1] for tokens in model.tokenizer.encode_many([item.answer for item in items])]
-    full = [len(tokens) for tokens in model.tokenizer.encode_many([item.answer for item in items])]
+    full = model.tokenizer.encode_many([item.answer for item in items])
+    ids = [tokens[: context - 1] for tokens in full]
     scored = score(model.base, model.bank, [Scored([model.tokenizer.end], [tokens]) for tokens in ids])
     results: list[list[ItemResult]] = [[] for _ in range(model.members)]
-    for item, tokens, length, values in zip(items, ids, full, scored, strict=True):
-        cut = len(tokens) < length
+    for item, tokens, whole, values in zip(items, ids, full, scored, strict=True):
+        cut = len(tokens) < len(whole)
         covered = model.tokenizer.decode(tokens) if cut else item.answer
         for member in range(model.members):
             result = ItemResult(item.id, item.cluster, "", "", truncated=cut)
             result.nats = -float(values[member][0])
-            result.bytes = len(covered.encode("utf-8"))
+            result.bytes = len(covered.encode("utf-8", errors="replace"))
             result.tokens = len(tokens)
             result.score = result.nats / math.log(2) / max(1, result.bytes)
+            if not math.isfinite(result.nats):
+                result.failed, result.detail = True, "a log-likelihood is not finite"
             results[member].append(result)
     return results
 

@@ -25,13 +25,20 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True)
 class EncodedItem:
-    """An item's token ids. An empty prompt is the end-of-text token, which opens a document."""
+    """An item's token ids. An empty prompt is the end-of-text token, which opens a document.
+
+    `fault` says why the choices cannot be scored, if so; `answer_cut` whether the context cuts the answer; `shots`
+    how many solved examples stand before the prompt.
+    """
 
     prompt: list[int]
     answer: list[int]
     choices: list[list[int]]
     truncated: bool
     prompt_hash: str
+    answer_cut: bool = False
+    fault: str | None = None
+    shots: int = 0
 
 
 def encode_items(
@@ -39,20 +46,39 @@ def encode_items(
 ) -> list[EncodedItem]:
     """Encodes items so that prompt and longest continuation (at least `reserve` tokens) fit in `context`.
 
-    Too long a prompt loses its left, or its middle; so much of it is kept that at least one token remains.
+    Solved examples go one by one, the first ones first, until the rest fits; a prompt that is too long by itself
+    loses its left, or its middle, and so much of it is kept that at least one token remains.
     """
-    prompts = tokenizer.encode_many([item.prompt for item in items])
     answers = tokenizer.encode_many([item.answer for item in items])
-    flat = [choice for item in items for choice in item.choices]
+    flat = list(dict.fromkeys(choice for item in items for choice in item.choices))
     encoded = dict(zip(flat, tokenizer.encode_many(flat), strict=True))
+    texts = ["".join(item.shots) + item.prompt for item in items]
+    prompts = tokenizer.encode_many(texts)
     result = []
-    for item, prompt, answer in zip(items, prompts, answers, strict=True):
+    for item, text, prompt, answer in zip(items, texts, prompts, answers, strict=True):
         choices = [encoded[choice] for choice in item.choices]
-        longest = max([reserve, *(len(ids) for ids in choices or [answer])])
-        kept, truncated = truncate(prompt or [tokenizer.end], max(1, context - longest), cut)
-        digest = hashlib.sha256(item.prompt.encode("utf-8", errors="surrogatepass")).hexdigest()[:16]
-        result.append(EncodedItem(kept, answer[: context - 1], choices, truncated, digest))
+        room = max(1, context - max([reserve, *(len(ids) for ids in choices or [answer])]))
+        shots = len(item.shots)
+        while shots and len(prompt) > room:
+            shots -= 1
+            text = "".join(item.shots[len(item.shots) - shots :]) + item.prompt
+            prompt = tokenizer.encode_many([text])[0]
+        kept, truncated = truncate(prompt or [tokenizer.end], room, cut)
+        digest = hashlib.sha256(text.encode("utf-8", errors="surrogatepass")).hexdigest()[:16]
+        short = answer[: max(1, context - 1)]
+        fault = _fault(item, choices, context)
+        cut_off = len(short) < len(answer)
+        result.append(EncodedItem(kept, short, choices, truncated, digest, cut_off, fault, shots))
     return result
+
+
+def _fault(item: Item, choices: Sequence[Sequence[int]], context: int) -> str | None:
+    for choice, ids in zip(item.choices, choices, strict=True):
+        if not ids:
+            return f"the choice {choice!r} has no tokens"
+        if len(ids) >= context:
+            return f"the choice {choice[:40]!r} has {len(ids)} tokens, the context is {context}"
+    return None
 
 
 def truncate(ids: list[int], room: int, cut: Literal["left", "middle"]) -> tuple[list[int], bool]:

@@ -45,6 +45,7 @@ _SCHEMA = pa.schema(
         ("tokens", pa.int64()),
         ("values", pa.map_(pa.string(), pa.float64())),
         ("counts", pa.list_(pa.float64())),
+        ("shots", pa.int64()),
     ]
 )
 
@@ -102,4 +103,5 @@ def _write_results(spec: EvaluateSpec, results: Sequence[ItemResult], path: Path
         "items": len(results),
         "truncated": sum(result.truncated for result in results),
         "failed": sum(result.failed for result in results),
+        "mean_shots": sum(result.shots for result in results) / max(1, len(results)),
     }

@@ -1,0 +1,236 @@
+"""Items through the evaluator: company, order and adapters change nothing; every odd item has a defined outcome."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from regimen.data.items import Item
+from regimen.data.tokenizer import TextTokenizer
+from regimen.engine.adapter_bank import AdapterBank, initial_row
+from regimen.engine.base_model import BaseModel, load_base
+from regimen.engine.scoring import Scored, score
+from regimen.evaluation import evaluator
+from regimen.evaluation.evaluator import ItemResult, Model, evaluate
+from regimen.evaluation.prompts import encode_items
+from regimen.study.schema import Adapter, Generation, Task
+
+WORDS = [
+    "the",
+    "market",
+    "rose",
+    "after",
+    "earnings",
+    "while",
+    "bonds",
+    "fell",
+    "and",
+    "gold",
+    "was",
+    "flat",
+    "on",
+    "fears",
+    "of",
+    "higher",
+    "rates",
+]
+CHOICES = (" negative", " neutral", " very positive")
+CLOSED = Task(title="t", group="g", source=("s",), scoring="choice", metrics=("accuracy",))
+NUMBERS = Task(
+    title="t", group="g", source=("s",), scoring="generation", metrics=("numeric-match", "exact-match"),
+    generation=Generation(tokens=12),
+)  # fmt: skip
+ANSWERS = NUMBERS.model_copy(update={"metrics": ("rouge-l", "answer-bits-per-byte")})
+
+
+def items_of(count: int) -> list[Item]:
+    rng = np.random.default_rng(5)
+    items = []
+    for number in range(count):
+        text = " ".join(rng.choice(WORDS, int(rng.integers(2, 40))))
+        prompt = f"{text}\nQuestion: Is this good?\nAnswer:"
+        items.append(Item(str(number), prompt, CHOICES[number % 3], CHOICES, number % 3))
+    return items
+
+
+def adapters(base: BaseModel, count: int) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    fresh = [initial_row(base, Adapter(), seed) for seed in range(count)]
+    return [row + 0.02 * torch.randn(row.shape, generator=generator) for row in fresh]
+
+
+def with_adapters(base: BaseModel, tokenizer: TextTokenizer, rows: Sequence[torch.Tensor]) -> Model:
+    return Model(base, AdapterBank(base, Adapter(), rows) if rows else None, tokenizer)
+
+
+def test_company_order_and_other_adapters_change_no_log_likelihood(tiny: BaseModel, tokenizer: TextTokenizer) -> None:
+    items, rows = items_of(40), adapters(tiny, 3)
+    together = evaluate(with_adapters(tiny, tokenizer, rows), CLOSED, items[::-1], 256, None).results
+    for member, row in enumerate(rows):
+        alone = [
+            evaluate(with_adapters(tiny, tokenizer, [row]), CLOSED, [item], 256, None).results[0][0] for item in items
+        ]
+        for one, other in zip(alone, together[member][::-1], strict=True):
+            assert one.item_id == other.item_id
+            assert one.logprobs == pytest.approx(other.logprobs, abs=1e-4)
+            top = sorted(one.logprobs)[-2:]
+            if top[1] - top[0] > 2e-4:
+                assert one.prediction == other.prediction
+
+
+def test_company_and_padding_change_no_generation(tiny: BaseModel, tokenizer: TextTokenizer) -> None:
+    items, rows = items_of(12), adapters(tiny, 2)
+    together = evaluate(with_adapters(tiny, tokenizer, rows), NUMBERS, items[::-1], 256, None).results
+    for member, row in enumerate(rows):
+        for item, other in zip(items, together[member][::-1], strict=True):
+            one = evaluate(with_adapters(tiny, tokenizer, [row]), NUMBERS, [item], 256, None).results[0][0]
+            assert one.text == other.text
+
+
+def test_examples_before_the_prompt_are_part_of_it(tiny: BaseModel, tokenizer: TextTokenizer) -> None:
+    """Shots are computed once for all items; the scores are those of the whole text read anew."""
+    shots = tuple(f"{item.prompt}{item.answer}\n\n" for item in items_of(5))
+    items = items_of(30)
+    model = with_adapters(tiny, tokenizer, adapters(tiny, 2))
+    kept = evaluate(model, CLOSED, [replace(item, shots=shots) for item in items], 1024, None).results
+    whole = [replace(item, prompt="".join(shots) + item.prompt) for item in items]
+    for member in range(2):
+        for item, found in zip(whole, kept[member], strict=True):
+            anew = evaluate(model, CLOSED, [item], 1024, None).results[member][0]
+            assert found.logprobs == pytest.approx(anew.logprobs, abs=1e-4)
+            assert found.prompt_hash == anew.prompt_hash
+            assert found.shots == 5
+
+
+def test_examples_that_do_not_fit_go_before_the_prompt_is_cut(tokenizer: TextTokenizer) -> None:
+    item = Item("1", "short prompt\nAnswer:", " yes", shots=tuple(f"{'word ' * 30}{n}\n\n" for n in range(5)))
+    own = len(tokenizer.encode(item.prompt))
+    (roomy,) = encode_items([item], tokenizer, 1000, 8, "left")
+    (tight,) = encode_items([item], tokenizer, own + 60 + 8, 8, "left")
+    (none,) = encode_items([item], tokenizer, own + 8, 8, "left")
+    (cut,) = encode_items([item], tokenizer, own + 6, 8, "left")
+    assert (roomy.shots, none.shots) == (5, 0)
+    assert 0 < tight.shots < 5
+    assert tokenizer.decode(tight.prompt).startswith("word")
+    assert tokenizer.decode(tight.prompt).endswith("4\n\nshort prompt\nAnswer:")
+    assert not tight.truncated
+    assert tokenizer.decode(none.prompt) == item.prompt
+    assert cut.truncated
+
+
+@pytest.mark.parametrize("rule", ["left", "middle"])
+def test_a_prompt_longer_than_the_context_is_cut_by_the_rule_and_flagged(
+    rule: str, tiny: BaseModel, tokenizer: TextTokenizer
+) -> None:
+    long = Item("long", "first " + "word " * 300 + "last\nAnswer:", CHOICES[0], CHOICES, 0)
+    task = CLOSED.model_copy(update={"truncate": rule})
+    short, cut = evaluate(Model(tiny, None, tokenizer), task, [items_of(1)[0], long], 64, None).results[0]
+    (encoded,) = encode_items([long], tokenizer, 64, 1, rule)  # type: ignore[arg-type]
+    assert (short.truncated, cut.truncated) == (False, True)
+    longest = max(len(tokenizer.encode(choice)) for choice in CHOICES)
+    assert len(encoded.prompt) == 64 - longest
+    text = tokenizer.decode(encoded.prompt)
+    assert text.endswith("last\nAnswer:")
+    assert text.startswith("first") == (rule == "middle")
+    assert math.isfinite(cut.score)
+
+
+def test_an_empty_prompt_is_read_as_the_start_of_a_document(tiny: BaseModel, tokenizer: TextTokenizer) -> None:
+    model = Model(tiny, None, tokenizer)
+    (result,) = evaluate(model, CLOSED, [Item("1", "", CHOICES[0], CHOICES, 0)], 64, None).results[0]
+    expected = score(tiny, None, [Scored([tokenizer.end], [tokenizer.encode(c) for c in CHOICES])])[0][0]
+    assert result.logprobs == pytest.approx(list(expected))
+    assert not result.failed
+    (said,) = evaluate(model, NUMBERS, [Item("1", "", " 4")], 64, None).results[0]
+    assert said.text is not None
+
+
+@pytest.mark.parametrize(("bad", "why"), [("", "has no tokens"), (" word" * 100, "the context is 64")])
+def test_a_choice_without_tokens_or_longer_than_the_context_is_a_failure_of_its_item_alone(
+    bad: str, why: str, tiny: BaseModel, tokenizer: TextTokenizer
+) -> None:
+    odd = Item("odd", "What?\nAnswer:", " yes", (" yes", bad), 0)
+    fine = items_of(2)
+    model = Model(tiny, None, tokenizer)
+    first, failed, last = evaluate(model, CLOSED, [fine[0], odd, fine[1]], 64, None).results[0]
+    assert (failed.failed, failed.prediction, failed.score) == (True, None, 0.0)
+    assert why in failed.detail
+    assert all(math.isnan(value) for value in failed.logprobs)
+    apart = evaluate(model, CLOSED, fine, 64, None).results[0]
+    assert [first.logprobs, last.logprobs] == [pytest.approx(r.logprobs, abs=1e-4) for r in apart]
+
+
+def test_scoring_refuses_what_has_no_tokens() -> None:
+    with pytest.raises(ValueError, match="without tokens"):
+        Scored([], [[1]])
+    with pytest.raises(ValueError, match="without tokens"):
+        Scored([1], [[2], []])
+
+
+def test_a_broken_adapter_fails_alone(tiny: BaseModel, tokenizer: TextTokenizer) -> None:
+    items, (row,) = items_of(6), adapters(tiny, 1)
+    broken = row.clone()
+    broken[:] = math.nan
+    alone = with_adapters(tiny, tokenizer, [row])
+    both = with_adapters(tiny, tokenizer, [broken, row])
+    for task in (CLOSED, NUMBERS, ANSWERS):
+        bad, good = evaluate(both, task, items, 256, None).results
+        expected = evaluate(alone, task, items, 256, None).results[0]
+        assert all(result.failed and "not finite" in result.detail for result in bad), task
+        assert all(result.prediction in (None, "") for result in bad)
+        assert [result.prediction for result in good] == [result.prediction for result in expected]
+        assert not any("not finite" in result.detail for result in good)
+
+
+def test_a_model_that_never_stops_is_stopped_and_said_to_be(tiny_folder: Path, tokenizer: TextTokenizer) -> None:
+    base = load_base(tiny_folder, "fp32")
+    word = tokenizer.encode(" market")[0]
+    norm = base.model.model.norm.weight
+    with torch.no_grad():  # the last hidden state points to one word, whatever was read
+        base.model.model.layers[-1].mlp.down_proj.weight.zero_()
+        base.model.lm_head.weight = torch.nn.Parameter(base.head.clone(), requires_grad=False)
+        base.head.zero_()
+        base.head[word] = 1.0
+        norm.copy_(norm.abs() * 0 + 1)
+    results: list[ItemResult] = []
+    for cap in (None, 5):
+        results += evaluate(Model(base, None, tokenizer), NUMBERS, items_of(3), 256, cap).results[0]
+    stuck = [r for r in results if r.detail == "no stop within the limit of new tokens"]
+    assert stuck, "a row whose best token never ends it"
+    assert {len(tokenizer.encode(r.text or "")) for r in stuck} <= {12, 5}
+    assert all(r.failed and r.prediction is None for r in stuck), "no number in it: a failure, never a class"
+
+
+def test_an_answer_that_cannot_be_read_is_counted_as_failed(tiny: BaseModel, tokenizer: TextTokenizer) -> None:
+    results = evaluate(Model(tiny, None, tokenizer), NUMBERS, items_of(8), 256, None).results[0]
+    for result in results:
+        has_number = any(char.isdigit() for char in result.text or "")
+        assert result.failed == (not has_number)
+        assert (result.prediction is None) == (not has_number)
+
+
+def test_an_answer_that_the_context_cuts_counts_the_bytes_that_were_read(
+    tiny: BaseModel, tokenizer: TextTokenizer
+) -> None:
+    item = Item("1", "Q\nAnswer:", " gold" * 400)
+    (result,) = evaluate(Model(tiny, None, tokenizer), ANSWERS, [item], 64, None).results[0]
+    assert result.tokens == 63
+    assert result.bytes == len(tokenizer.decode(tokenizer.encode(item.answer)[:63]))
+    assert result.values["answer-bits-per-byte"] == pytest.approx(result.nats / math.log(2) / result.bytes)
+
+
+def test_without_a_sandbox_programs_are_skipped_with_a_reason(
+    tiny: BaseModel, tokenizer: TextTokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluator, "why_not", lambda: "no namespaces here")
+    task = NUMBERS.model_copy(update={"scoring": "execution", "metrics": ("pass@1",)})
+    found = evaluate(Model(tiny, None, tokenizer), task, items_of(1), 256, None)
+    assert found.results == []
+    assert found.skipped is not None
+    assert "no namespaces here" in found.skipped
