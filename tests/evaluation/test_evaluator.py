@@ -17,7 +17,7 @@ from regimen.engine.adapter_bank import AdapterBank, initial_row
 from regimen.engine.base_model import BaseModel, load_base
 from regimen.engine.scoring import Scored, score
 from regimen.evaluation import evaluator
-from regimen.evaluation.evaluator import ItemResult, Model, evaluate
+from regimen.evaluation.evaluator import Model, evaluate
 from regimen.evaluation.prompts import encode_items
 from regimen.study.schema import Adapter, Generation, Task
 
@@ -190,21 +190,14 @@ def test_a_broken_adapter_fails_alone(tiny: BaseModel, tokenizer: TextTokenizer)
 
 def test_a_model_that_never_stops_is_stopped_and_said_to_be(tiny_folder: Path, tokenizer: TextTokenizer) -> None:
     base = load_base(tiny_folder, "fp32")
-    word = tokenizer.encode(" market")[0]
-    norm = base.model.model.norm.weight
-    with torch.no_grad():  # the last hidden state points to one word, whatever was read
-        base.model.model.layers[-1].mlp.down_proj.weight.zero_()
-        base.model.lm_head.weight = torch.nn.Parameter(base.head.clone(), requires_grad=False)
-        base.head.zero_()
-        base.head[word] = 1.0
-        norm.copy_(norm.abs() * 0 + 1)
-    results: list[ItemResult] = []
-    for cap in (None, 5):
-        results += evaluate(Model(base, None, tokenizer), NUMBERS, items_of(3), 256, cap).results[0]
-    stuck = [r for r in results if r.detail == "no stop within the limit of new tokens"]
-    assert stuck, "a row whose best token never ends it"
-    assert {len(tokenizer.encode(r.text or "")) for r in stuck} <= {12, 5}
-    assert all(r.failed and r.prediction is None for r in stuck), "no number in it: a failure, never a class"
+    base.end = -1  # a model without an end-of-text token
+    generation = Generation(tokens=12, stop=("a stop that it never says",))
+    task = NUMBERS.model_copy(update={"generation": generation})
+    for cap, limit in ((None, 12), (5, 5)):
+        for result in evaluate(Model(base, None, tokenizer), task, items_of(3), 256, cap).results[0]:
+            assert result.detail == "no stop within the limit of new tokens"
+            assert len(tokenizer.encode(result.text or "")) == limit
+            assert math.isfinite(result.score)
 
 
 def test_an_answer_that_cannot_be_read_is_counted_as_failed(tiny: BaseModel, tokenizer: TextTokenizer) -> None:

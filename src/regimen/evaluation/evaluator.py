@@ -200,8 +200,14 @@ def _note_likelihoods(
                 result.failed, result.detail = True, "a log-likelihood is not finite"
 
 
+def _keep_text(result: ItemResult, said: str) -> None:
+    """The text is the prediction, unless a reader before found another or none."""
+    if result.prediction is None and not result.failed:
+        result.prediction = said.strip()
+
+
 def _exact(result: ItemResult, said: str, answer: str) -> None:
-    result.prediction = result.prediction or said.strip()
+    _keep_text(result, said)
     result.values["exact-match"] = answers.exact_match(said, answer)
 
 
@@ -245,7 +251,7 @@ def _entities(result: ItemResult, said: str, answer: str) -> None:
 
 
 def _bits(result: ItemResult, said: str, answer: str) -> None:
-    result.prediction = result.prediction or said.strip()
+    _keep_text(result, said)
     result.values[ANSWER_BITS] = result.nats / math.log(2) / max(1, result.bytes)
 
 
