@@ -196,7 +196,7 @@ def test_a_model_that_never_stops_is_stopped_and_said_to_be(tiny_folder: Path, t
     for cap, limit in ((None, 12), (5, 5)):
         for result in evaluate(Model(base, None, tokenizer), task, items_of(3), 256, cap).results[0]:
             assert result.detail == "no stop within the limit of new tokens"
-            assert len(tokenizer.encode(result.text or "")) == limit
+            assert 0 < len(tokenizer.encode(result.text or "")) <= limit
             assert math.isfinite(result.score)
 
 
