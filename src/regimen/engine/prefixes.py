@@ -50,7 +50,7 @@ def groups_of(prompts: Sequence[Sequence[int]]) -> list[Group]:
             rest.append(number)
     groups = []
     for numbers in by_start.values():
-        shared = _common([prompts[number] for number in numbers])
+        shared = _common([tuple(prompts[number]) for number in numbers])
         if (len(numbers) - 1) * shared >= LEAST_SAVED:
             groups.append(Group(numbers, shared))
         else:
@@ -58,7 +58,7 @@ def groups_of(prompts: Sequence[Sequence[int]]) -> list[Group]:
     return [*groups, Group(sorted(rest), 0)] if rest else groups
 
 
-def _common(prompts: Sequence[Sequence[int]]) -> int:
+def _common(prompts: Sequence[tuple[int, ...]]) -> int:
     """The length of the longest beginning of all, at least one token of each left over."""
     low, high = min(prompts), max(prompts)  # in order of their ids: what these two share, all share
     limit = min(len(prompt) for prompt in prompts) - 1
