@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from regimen.errors import DataError
 from regimen.results.metrics import Columns, better_sign
+from regimen.study.schema import HARNESS
 
 Array = NDArray[np.float64]
 
@@ -42,10 +43,10 @@ class Sums:
     """
 
     def __init__(self, metric: str):
-        if metric not in _FORMS:
+        if metric not in _FORMS and not metric.startswith(HARNESS):
             raise DataError(f"no sums are known for metric {metric!r}; the metrics are {', '.join(sorted(_FORMS))}")
         self.metric = metric
-        self._form = _FORMS[metric]
+        self._form = _FORMS.get(metric) or _Form(("values",), _values_of(metric), _mean, mean=True)
 
     @property
     def columns(self) -> tuple[str, ...]:

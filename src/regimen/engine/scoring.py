@@ -77,11 +77,27 @@ class _Row:
         self.branches += [branch] * len(ids)
 
 
+@dataclass
+class _Totals:
+    """Sums over each continuation's tokens, (K, cells): log-probabilities, and tokens that were not the likeliest."""
+
+    nats: Tensor
+    misses: Tensor
+
+
 def score(base: BaseModel, bank: AdapterBank | None, items: Sequence[Scored]) -> list[NDArray[np.float64]]:
     """The log-likelihood of every continuation given its prompt, in nats: per item an array (K, continuations)."""
+    return [values for values, _ in score_with_greedy(base, bank, items)]
+
+
+def score_with_greedy(
+    base: BaseModel, bank: AdapterBank | None, items: Sequence[Scored]
+) -> list[tuple[NDArray[np.float64], NDArray[np.bool_]]]:
+    """Per item two arrays (K, continuations): log-likelihoods, and whether greedy decoding gives the continuation."""
     members = len(bank) if bank else 1
     first_cells = np.cumsum([0, *(len(item.continuations) for item in items)])
-    totals = torch.zeros(members, int(first_cells[-1]), dtype=torch.float64, device=base.device)
+    nats = torch.zeros(members, int(first_cells[-1]), dtype=torch.float64, device=base.device)
+    totals = _Totals(nats, torch.zeros_like(nats))
     for group in groups_of([item.prompt for item in items]):
         prefix = None
         if group.shared:
@@ -94,8 +110,9 @@ def score(base: BaseModel, bank: AdapterBank | None, items: Sequence[Scored]) ->
             rows[-1].add(number, items[number], int(first_cells[number]), group.shared)
         for part in _passes(rows, members, PASS_TOKENS.get(base.device.type, PASS_TOKENS["cpu"])):
             _score_rows(base, bank, part, prefix, totals)
-    values = totals.cpu().numpy()
-    return [values[:, first_cells[i] : first_cells[i + 1]] for i in range(len(items))]
+    values, greedy = totals.nats.cpu().numpy(), (totals.misses == 0).cpu().numpy()
+    cells = [slice(first_cells[i], first_cells[i + 1]) for i in range(len(items))]
+    return [(values[:, cell], greedy[:, cell]) for cell in cells]
 
 
 def _passes(rows: list[_Row], members: int, budget: int) -> list[list[_Row]]:
@@ -111,10 +128,10 @@ def _passes(rows: list[_Row], members: int, budget: int) -> list[list[_Row]]:
 
 
 def _score_rows(
-    base: BaseModel, bank: AdapterBank | None, rows: Sequence[_Row], prefix: Prefix | None, totals: Tensor
+    base: BaseModel, bank: AdapterBank | None, rows: Sequence[_Row], prefix: Prefix | None, totals: _Totals
 ) -> None:
-    """Adds the log-probabilities of some rows' continuations to `totals` (K, cells)."""
-    members = totals.shape[0]
+    """Adds what some rows' continuations come to."""
+    members = totals.nats.shape[0]
     width = max(len(row.tokens) for row in rows)
     padded = {
         name: _padded([getattr(row, name) for row in rows], width, fill)
@@ -137,20 +154,25 @@ def _score_rows(
             cache,
         )
         hidden = hidden.view(members, len(rows) * width, -1)[:, places.to(device)]
-        logs = log_probabilities(hidden, base.head, which.to(device), targets.to(device))
-        totals.index_add_(1, cells.to(device), logs.double())
+        logs, misses = log_probabilities(hidden, base.head, which.to(device), targets.to(device))
+        totals.nats.index_add_(1, cells.to(device), logs.double())
+        totals.misses.index_add_(1, cells.to(device), misses.double())
 
 
-def log_probabilities(hidden: Tensor, head: Tensor, which: Tensor, targets: Tensor) -> Tensor:
-    """log softmax(head h)[target] for targets (m,), each at place `which` (m,) of `hidden` (K, n, d): (K, m), fp32."""
+def log_probabilities(hidden: Tensor, head: Tensor, which: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """log softmax(head h)[target] for targets (m,), each at place `which` (m,) of `hidden` (K, n, d): (K, m), fp32;
+    and (K, m), whether another token is likelier."""
     out = torch.empty(hidden.shape[0], len(targets), device=hidden.device)
+    missed = torch.empty(out.shape, dtype=torch.bool, device=hidden.device)
     step = max(1, LOGITS.get(hidden.device.type, LOGITS["cpu"]) // (hidden.shape[0] * head.shape[0]))
     for start in range(0, hidden.shape[1], step):
         logits = functional.linear(hidden[:, start : start + step], head).float()
         here = ((which >= start) & (which < start + step)).nonzero().squeeze(1)
         places = which[here] - start
-        out[:, here] = logits[:, places, targets[here]] - logits.logsumexp(dim=2)[:, places]
-    return out
+        chosen = logits[:, places, targets[here]]
+        out[:, here] = chosen - logits.logsumexp(dim=2)[:, places]
+        missed[:, here] = chosen < logits.amax(dim=2)[:, places]
+    return out, missed
 
 
 def _mask(items: Tensor, branches: Tensor, prefix: Prefix | None) -> Tensor | None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,37 +20,11 @@ from regimen.engine.base_model import BaseModel
 from regimen.engine.generation import Ending, generate
 from regimen.engine.scoring import Scored, score
 from regimen.evaluation import answers
-from regimen.evaluation.prompts import EncodedItem, Encoder, encode_items
+from regimen.evaluation.item_results import ItemResult
+from regimen.evaluation.prompts import EncodedItem, Encoder, encode_items, prompt_hash
+from regimen.evaluation.readers import ANSWER_BITS, READERS
 from regimen.evaluation.sandbox import Case, judge_many, why_not
 from regimen.study.schema import Task
-
-
-@dataclass
-class ItemResult:
-    """What is known of one item for one adapter; a row of items.parquet.
-
-    `score` is the item's own headline score (nan if it could not be scored), `values` its other per-item metrics,
-    `counts` what corpus metrics sum over items, `nats` and `bytes` the negative log-likelihood and size of the right
-    answer or text, `shots` the solved examples that fitted before the prompt.
-    """
-
-    item_id: str
-    cluster: str
-    prompt_hash: str
-    target: str
-    prediction: str | None = None
-    score: float = math.nan
-    logprobs: list[float] = field(default_factory=list)
-    text: str | None = None
-    truncated: bool = False
-    failed: bool = False
-    detail: str = ""
-    nats: float = math.nan
-    bytes: int = 0
-    tokens: int = 0
-    values: dict[str, float] = field(default_factory=dict)
-    counts: list[float] = field(default_factory=list)
-    shots: int = 0
 
 
 @dataclass(frozen=True)
@@ -75,11 +49,18 @@ class Model:
         return len(self.bank) if self.bank else 1
 
 
-def evaluate(model: Model, task: Task, items: Sequence[Item], context: int, cap: int | None) -> Evaluation:
-    """Scores every item of a task for every adapter of the model; `cap` limits the new tokens."""
+def evaluate(
+    model: Model, task: Task, items: Sequence[Item], context: int, cap: int | None, here: Path | None = None
+) -> Evaluation:
+    """Scores every item of a task for every adapter of the model; `cap` limits the new tokens.
+
+    `here` is the study file's folder, where a harness's tasks may lie.
+    """
     if task.scoring == "execution" and (reason := why_not()) is not None:
         return Evaluation([], skipped=f"generated code is not run here: {reason}")
     context = min(context, model.base.context)
+    if task.scoring == "lm-eval":
+        return Evaluation(_by_harness(model, task, items, context, here))
     return Evaluation(_SCORERS[task.scoring](model, task, items, context, cap))
 
 
@@ -175,13 +156,10 @@ def _by_generation(
     for rows in results:
         for item, result in zip(items, rows, strict=True):
             for metric in task.metrics:
-                if metric in _READERS:
-                    _READERS[metric](result, result.text or "", item.answer.strip())
+                if metric in READERS:
+                    READERS[metric](result, result.text or "", item.answer.strip())
             result.score = result.values.get(task.headline, math.nan)
     return results
-
-
-ANSWER_BITS = "answer-bits-per-byte"
 
 
 def _note_likelihoods(
@@ -198,73 +176,6 @@ def _note_likelihoods(
             result.tokens = len(e.answer)
             if not math.isfinite(result.nats):
                 result.failed, result.detail = True, "a log-likelihood is not finite"
-
-
-def _keep_text(result: ItemResult, said: str) -> None:
-    """The text is the prediction, unless a reader before found another or none."""
-    if result.prediction is None and not result.failed:
-        result.prediction = said.strip()
-
-
-def _exact(result: ItemResult, said: str, answer: str) -> None:
-    _keep_text(result, said)
-    result.values["exact-match"] = answers.exact_match(said, answer)
-
-
-def _numeric(result: ItemResult, said: str, answer: str) -> None:
-    match = answers.numeric_match(said, answer)
-    number = answers.read_number(said)
-    result.prediction = str(number[0]) if number else None
-    result.failed |= match is None
-    result.values["numeric-match"] = match or 0.0
-
-
-def _strict(result: ItemResult, said: str, answer: str) -> None:
-    number = answers.strict_number(said)
-    result.values["strict-match"] = answers.same_number(number, answers.strict_number(answer))
-
-
-def _flexible(result: ItemResult, said: str, answer: str) -> None:
-    number = answers.flexible_number(said)
-    result.prediction = number
-    result.target = answers.strict_number(answer) or answer
-    result.failed |= number is None
-    result.values["flexible-match"] = answers.same_number(number, result.target)
-
-
-def _rouge(result: ItemResult, said: str, answer: str) -> None:
-    result.prediction = said.strip()
-    result.failed |= not said.strip()
-    result.values["rouge-l"] = answers.rouge_l(said, answer)
-
-
-def _bleu(result: ItemResult, said: str, answer: str) -> None:
-    result.counts = answers.bleu_counts(said.strip(), answer)
-
-
-def _entities(result: ItemResult, said: str, answer: str) -> None:
-    right, predicted, wanted = answers.entity_counts(said, answer)
-    result.prediction = said.strip()
-    result.failed |= predicted == 0 and wanted > 0
-    result.counts = [float(right), float(predicted), float(wanted)]
-    result.values["entity-f1"] = 2 * right / (predicted + wanted) if predicted + wanted else 1.0
-
-
-def _bits(result: ItemResult, said: str, answer: str) -> None:
-    _keep_text(result, said)
-    result.values[ANSWER_BITS] = result.nats / math.log(2) / max(1, result.bytes)
-
-
-_READERS: dict[str, Callable[[ItemResult, str, str], None]] = {
-    "rouge-l": _rouge,
-    "bleu": _bleu,
-    "numeric-match": _numeric,
-    "exact-match": _exact,
-    "flexible-match": _flexible,
-    "strict-match": _strict,
-    "entity-f1": _entities,
-    ANSWER_BITS: _bits,
-}
 
 
 def _by_execution(
@@ -320,20 +231,27 @@ def _by_text(model: Model, task: Task, items: Sequence[Item], context: int, cap:
     return results
 
 
+def _by_harness(
+    model: Model, task: Task, items: Sequence[Item], context: int, here: Path | None
+) -> list[list[ItemResult]]:
+    from regimen.evaluation.lm_eval_bridge import run_harness
+
+    results = []
+    for found in run_harness(model, task, items, context, here):
+        rows = []
+        for item, judged in zip(items, found, strict=True):
+            digest = prompt_hash(item.prompt)
+            row = ItemResult(item.id, item.cluster, digest, item.answer, text=judged.text, logprobs=judged.logprobs)
+            row.values, row.score = judged.values, judged.values[task.headline]
+            row.failed = not math.isfinite(row.score)
+            rows.append(row)
+        results.append(rows)
+    return results
+
+
 _SCORERS: dict[str, Callable[[Model, Task, Sequence[Item], int, int | None], list[list[ItemResult]]]] = {
     "choice": _by_choice,
     "generation": _by_generation,
     "execution": _by_execution,
     "text": _by_text,
 }
-
-
-def result_columns(task: str, results: Sequence[ItemResult]) -> dict[str, list[Any]]:
-    """Results as columns, for items.parquet."""
-    columns: dict[str, list[Any]] = {"task": [task] * len(results)}
-    for name in ItemResult.__dataclass_fields__:
-        values = [getattr(result, name) for result in results]
-        if name == "values":
-            values = [list(value.items()) for value in values]
-        columns[name] = values
-    return columns

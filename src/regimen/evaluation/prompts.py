@@ -64,12 +64,17 @@ def encode_items(
             text = "".join(item.shots[len(item.shots) - shots :]) + item.prompt
             prompt = tokenizer.encode_many([text])[0]
         kept, truncated = truncate(prompt or [tokenizer.end], room, cut)
-        digest = hashlib.sha256(text.encode("utf-8", errors="surrogatepass")).hexdigest()[:16]
+        digest = prompt_hash(text)
         short = answer[: max(1, context - 1)]
         fault = _fault(item, choices, context)
         cut_off = len(short) < len(answer)
         result.append(EncodedItem(kept, short, choices, truncated, digest, cut_off, fault, shots))
     return result
+
+
+def prompt_hash(text: str) -> str:
+    """16 hex digits of the SHA-256 of a prompt's text, before it is cut."""
+    return hashlib.sha256(text.encode("utf-8", errors="surrogatepass")).hexdigest()[:16]
 
 
 def _fault(item: Item, choices: Sequence[Sequence[int]], context: int) -> str | None:

@@ -70,10 +70,14 @@ class Evaluations:
         for shots in self._study.evaluation.baseline_shots:
             if shots == 0:
                 main[task] = self._add(experiment, task, None, None)
-            elif self._study.sources[self._study.tasks[task].source[0]].split is not None:
+            elif self._has_examples(self._study.tasks[task]):
                 label = f"{experiment}-{shots}-shot"
                 extra[f"{task}:{shots}-shot"] = self._add(label, task, None, None, shots)
         return main, extra
+
+    def _has_examples(self, task: Task) -> bool:
+        """Whether there are training rows to take solved examples from; a harness's task knows its own."""
+        return task.lm_eval is not None or self._study.sources[task.source[0]].split is not None
 
     def _wanted(self, trained: set[str]) -> dict[str, Task]:
         return {

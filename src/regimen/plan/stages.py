@@ -20,6 +20,10 @@ from regimen.study.schema import Adapter, Base, Batch, Frozen, LegKind, Schedule
 VERSIONS = {"prepare": 1, "items": 2, "train": 1, "evaluate": 2}
 
 
+# what of a task decides its items
+ITEM_FIELDS = {"source", "lm_eval", "scoring", "resample", "truncate", "version"}
+
+
 class Spec(Frozen, ABC):
     """What all stages share: a readable label, and a fingerprint of `identity`."""
 
@@ -92,7 +96,7 @@ class ItemsSpec(Spec):
 
     @property
     def identity(self) -> dict[str, Any]:
-        task = self.task.model_dump(mode="json", include={"source", "scoring", "resample", "truncate", "version"})
+        task = self.task.model_dump(mode="json", include=ITEM_FIELDS)
         return {
             "stage": "items",
             "version": VERSIONS["items"],

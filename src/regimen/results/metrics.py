@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from regimen.study.schema import HARNESS
+
 Columns = Mapping[str, Sequence[Any]]
 
 LOWER_IS_BETTER = frozenset({"bits-per-byte", "answer-bits-per-byte", "perplexity"})
@@ -20,12 +22,17 @@ LOWER_IS_BETTER = frozenset({"bits-per-byte", "answer-bits-per-byte", "perplexit
 
 def aggregate(metrics: Sequence[str], columns: Columns) -> dict[str, float]:
     """Each metric over all items; nan where there is nothing to compute it from."""
-    return {name: float(_METRICS[name](columns)) for name in metrics}
+    return {name: float(_function(name)(columns)) for name in metrics}
 
 
 def is_known(metric: str) -> bool:
     """Whether `aggregate` can compute the metric."""
-    return metric in _METRICS
+    return metric in _METRICS or metric.startswith(HARNESS)
+
+
+def _function(metric: str) -> Callable[[Columns], float]:
+    """lm-evaluation-harness scores the items itself; its metrics here are means of what it says of each."""
+    return _mean_of(metric) if metric.startswith(HARNESS) else _METRICS[metric]
 
 
 def better_sign(metric: str) -> int:

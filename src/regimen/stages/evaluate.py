@@ -18,7 +18,8 @@ from regimen.data.items import read_items
 from regimen.engine.adapter_bank import AdapterBank
 from regimen.engine.base_model import BaseModel
 from regimen.engine.checkpoints import load_adapter
-from regimen.evaluation.evaluator import ItemResult, Model, evaluate, result_columns
+from regimen.evaluation.evaluator import Model, evaluate
+from regimen.evaluation.item_results import ItemResult, result_columns
 from regimen.files import write_atomically
 from regimen.plan import EvaluateSpec
 from regimen.results import Outcome, StageFolder, aggregate
@@ -58,7 +59,7 @@ def run_evaluate(specs: Sequence[EvaluateSpec], folders: Sequence[StageFolder], 
     base, bank = _open(specs, context)
     items = read_items(context.input(first.items) / ITEMS)
     model = Model(base, bank, context.tokenizer(first.base))
-    evaluation = evaluate(model, first.task, items, first.context, first.generate)
+    evaluation = evaluate(model, first.task, items, first.context, first.generate, context.where("hub").here)
     for index, (spec, folder, path) in enumerate(zip(specs, folders, paths, strict=True)):
         facts: dict[str, Any] = {"task": spec.task_name, "trained": spec.trained, "shots": spec.shots}
         if evaluation.skipped is None:

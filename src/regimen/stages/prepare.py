@@ -12,8 +12,10 @@ from dataclasses import asdict
 from regimen.data.cleaning import Ledger, TestTexts
 from regimen.data.items import Item, build_items, texts_to_avoid, write_items
 from regimen.data.prepare import Preparation, prepare
+from regimen.data.sources import Where
 from regimen.errors import RegimenError
 from regimen.evaluation.floors import bag_of_words, closed_lines, is_closed, training_texts
+from regimen.evaluation.lm_eval_bridge import harness_items
 from regimen.plan import ItemsSpec, PrepareSpec
 from regimen.results import Floors, Outcome, StageFolder, aggregate
 from regimen.stages.context import Context
@@ -43,13 +45,19 @@ def run_items(specs: Sequence[ItemsSpec], folders: Sequence[StageFolder], contex
         started = time.time()
         path = folder.open()
         ledger = Ledger()
-        items = build_items(spec.task, spec.sources, spec.cap, spec.seed, context.where(spec.data), ledger, spec.shots)
+        items = _items(spec, context.where(spec.data), ledger)
         write_items(items, path / ITEMS)
         ledger.write(path / DROPS)
         facts = {"task": spec.task_name, "items": len(items), "rows": ledger.rows, "drops": ledger.counts}
         if not spec.shots and (floors := _floors(spec, items, context)) is not None:
             facts["floors"] = asdict(floors)
         _finish(context, folder, started, facts)
+
+
+def _items(spec: ItemsSpec, where: Where, ledger: Ledger) -> list[Item]:
+    if spec.task.lm_eval is not None:
+        return harness_items(spec.task, spec.cap, spec.shots, where.here)
+    return build_items(spec.task, spec.sources, spec.cap, spec.seed, where, ledger, spec.shots)
 
 
 def _floors(spec: ItemsSpec, items: Sequence[Item], context: Context) -> Floors | None:

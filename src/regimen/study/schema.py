@@ -7,7 +7,7 @@ of what a result is fingerprinted by, unless it says otherwise.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
@@ -17,7 +17,8 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]*$", max_le
 Template = Annotated[str, AfterValidator(check_template)]
 Precision = Literal["fp32", "bf16", "auto"]
 LegKind = Literal["pretrain", "finetune"]
-Scoring = Literal["choice", "generation", "execution", "text"]
+Scoring = Literal["choice", "generation", "execution", "text", "lm-eval"]
+HARNESS = "lm-eval:"  # begins the names of metrics that lm-evaluation-harness computes
 Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 
@@ -212,13 +213,15 @@ class Task(Frozen):
 
     `panel`: "main" tasks are what experiments are compared on; "own" tasks are reported only for experiments that
     trained on their source; "text" tasks measure bits per byte of held-out text. `resample` names the group that
-    the bootstrap draws whole: a template over the row, or "near-duplicates" (default: the item).
+    the bootstrap draws whole: a template over the row, or "near-duplicates" (default: the item). `lm_eval` names a
+    task of lm-evaluation-harness instead: rows, prompts and metrics (written `acc`, kept as "lm-eval:acc") are its own.
     """
 
     title: str
     group: Name
     panel: Literal["main", "own", "text"] = "main"
-    source: tuple[Name, ...]
+    source: tuple[Name, ...] = ()
+    lm_eval: str | None = None
     scoring: Scoring
     metrics: Annotated[tuple[str, ...], Field(min_length=1)]
     resample: Template | None = None
@@ -227,11 +230,28 @@ class Task(Frozen):
     truncate: Literal["left", "middle"] = "left"
     version: Annotated[int, Field(ge=1)] = 1
 
+    @model_validator(mode="before")
+    @classmethod
+    def _harness(cls, values: Any) -> Any:
+        """Of a harness's task only its name and metrics need be said."""
+        if not isinstance(values, dict) or not values.get("lm_eval"):
+            return values
+        metrics = values.get("metrics") or ["acc"]
+        named = [f"{HARNESS}{str(name).removeprefix(HARNESS)}" for name in metrics]
+        return {"scoring": "lm-eval", **values, "metrics": named}
+
     @model_validator(mode="after")
     def _check(self) -> Task:
         if (self.scoring in ("generation", "execution")) != (self.generation is not None):
             raise ValueError(f"scoring by {self.scoring} and `generation` settings do not go together")
-        if self.panel != "text" and len(self.source) != 1:
+        if (self.lm_eval is not None) != (self.scoring == "lm-eval"):
+            raise ValueError("`lm_eval` and `scoring: lm-eval` go together")
+        if self.lm_eval is not None:
+            if self.source or self.generation or self.panel != "main":
+                raise ValueError("a task of lm-evaluation-harness has no `source`, `generation` or `panel` of its own")
+        elif not self.source:
+            raise ValueError("a task needs a `source`, or `lm_eval`")
+        elif self.panel != "text" and len(self.source) != 1:
             raise ValueError("only a text task may have several sources")
         return self
 
