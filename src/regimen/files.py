@@ -22,6 +22,12 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         scratch.unlink(missing_ok=True)
 
 
+def drop_unfinished(folder: Path) -> None:
+    """Deletes what a killed process left half-written in a folder; nobody else may be writing there."""
+    for path in folder.glob(".*.tmp"):
+        path.unlink(missing_ok=True)
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes a UTF-8 text file atomically."""
     write_atomically(path, lambda scratch: scratch.write_text(text, encoding="utf-8"))

@@ -28,7 +28,7 @@ from regimen.engine.checkpoints import (
 from regimen.engine.lockstep import Lockstep, Member, StepRecord
 from regimen.engine.states import MemberState
 from regimen.errors import Interrupted, RunFolderError
-from regimen.files import write_text
+from regimen.files import drop_unfinished, write_text
 from regimen.plan import TrainSpec
 from regimen.results import Outcome, StageFolder
 from regimen.stages.context import Context
@@ -58,6 +58,8 @@ def run_train(specs: Sequence[TrainSpec], folders: Sequence[StageFolder], contex
     leg = specs[0].leg
     base = context.base(leg.base, leg.adapter, leg.merged)
     paths = [folder.open() for folder in folders]
+    for path in paths:
+        drop_unfinished(path)
     resumed = _common_step(specs, paths)
     runs = [
         _begin(spec, folder, path, base, context, resumed)
