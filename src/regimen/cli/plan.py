@@ -19,13 +19,17 @@ def plan(
 ) -> None:
     """Show the experiments, the shared stages, the hours, the Gantt."""
     from regimen.api import load_and_compile
+    from regimen.plan.rates import measured_hours, remembered
 
     compiled = load_and_compile(study, profile=profile, track=track, gpus=gpus)
+    measured = measured_hours(compiled, remembered(compiled.study))
     if json_output:
-        typer.echo(json.dumps(compiled.to_json(), indent=2, ensure_ascii=False))
+        document = compiled.to_json()
+        document["totals"]["measured"] = measured
+        typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
         return
     from rich.console import Console
 
     from regimen.cli.plan_view import plan_view
 
-    Console().print(plan_view(compiled, gpus))
+    Console().print(plan_view(compiled, gpus, measured))

@@ -5,6 +5,8 @@ Owns the drawing. Does not know how plans are made.
 
 from __future__ import annotations
 
+from typing import Any
+
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
@@ -14,9 +16,9 @@ from regimen.plan import Plan, PlannedExperiment
 GANTT_COLUMNS = 48
 
 
-def plan_view(plan: Plan, gpus: int) -> Group:
+def plan_view(plan: Plan, gpus: int, measured: dict[str, Any] | None) -> Group:
     """The whole view."""
-    return Group(_head(plan), _phases(plan), _experiments(plan), _gantt(plan, gpus), _foot(plan))
+    return Group(_head(plan), _phases(plan), _experiments(plan), _gantt(plan, gpus), _foot(plan), _machine(measured))
 
 
 def _head(plan: Plan) -> Text:
@@ -98,4 +100,17 @@ def _foot(plan: Plan) -> Text:
         f"{planned:,} steps planned, {to_run:,} to run{saved}; "
         f"{totals['gpu_hours_planned']:,.1f} GPU-hours planned, {totals['gpu_hours_to_run']:,.1f} to run, "
         f"at {totals['rate']['steps_per_gpu_hour']:,.0f} steps an hour ({totals['rate']['source']})"
+    )
+
+
+def _machine(measured: dict[str, Any] | None) -> Text:
+    """The hours of this machine, by what `regimen bench` measured on it."""
+    if measured is None:
+        return Text("on this machine: not measured; `regimen bench` measures it")
+    steps = measured["steps_per_hour"] * measured["workers"]
+    return Text(
+        f"on this machine (measured {measured['measured']}: {steps:,.0f} steps an hour with {measured['workers']} "
+        f"workers, {measured['width']} adapters together, MFU {measured['mfu']:.0%}): "
+        f"{measured['hours_to_run']:,.1f} hours of training to run, {measured['hours_planned']:,.1f} without sharing; "
+        "evaluation comes on top"
     )

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,6 +62,7 @@ class BaseModel:
     end: int
     linears: dict[str, LockstepLinear]
     kept: dict[Any, float] = field(default_factory=dict)
+    programs: list[Any] = field(default_factory=list, repr=False)
 
     @property
     def head(self) -> Tensor:
@@ -99,9 +102,31 @@ class BaseModel:
             if (self.folder / name).is_file():
                 shutil.copyfile(self.folder / name, folder / name)
 
+    def round_to(self, precision: str) -> None:
+        """Rounds the weights to a precision, in place."""
+        self.model.to(DTYPES[precision])
+
     def named_values(self, tensors: dict[str, Tensor]) -> list[Tensor]:
         """The tensors of a saved model in the order of this one's parameters; raises KeyError for one that lacks."""
         return [tensors[name] for name, _ in self.model.named_parameters()]
+
+    @contextmanager
+    def compiled_layers(self) -> Iterator[None]:
+        """Within, decoder layers run compiled, one program for each shape of input, so that equal work rounds equally.
+
+        Compiling takes seconds to minutes, once a process and shape; `regimen bench` measures whether that pays.
+        """
+        layers = getattr(self.model, self.model.base_model_prefix).layers
+        if not self.programs:
+            torch._dynamo.config.recompile_limit = 64  # type: ignore[attr-defined]
+            self.programs.extend(torch.compile(layer.forward, dynamic=False) for layer in layers)
+        for layer, program in zip(layers, self.programs, strict=True):
+            layer.forward = program
+        try:
+            yield
+        finally:
+            for layer in layers:
+                del layer.forward
 
     def body(self, tokens: Tensor, positions: Tensor, mask: Tensor | None, cache: Any = None) -> Tensor:
         """Hidden states after the last norm, (N, L, d). `mask` is (N, 1, L, S) and true where attention is allowed;
@@ -155,13 +180,14 @@ def wrap_linears(model: nn.Module) -> dict[str, LockstepLinear]:
     return wrapped
 
 
-def segment_mask(positions: Tensor) -> Tensor | None:
-    """(N, 1, L, L) mask that keeps attention causal and inside each segment; None where every row is one segment.
+def segment_mask(positions: Tensor, *, always: bool = False) -> Tensor | None:
+    """(N, 1, L, L) mask that keeps attention causal and inside each segment; None where every row is one segment
+    (unless `always`).
 
     `positions` (N, L) restart at 0 where a segment begins.
     """
     starts = positions == 0
-    if not bool(starts[:, 1:].any()):
+    if not always and not bool(starts[:, 1:].any()):
         return None
     segments = starts.cumsum(dim=1)
     same = segments[:, :, None] == segments[:, None, :]

@@ -7,6 +7,7 @@ clipping and updates, each its own. Does not know sources, files, stages or when
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -68,6 +69,7 @@ class Lockstep:
     members: Sequence[Member]
     pass_tokens: int | None = None
     memory: int | None = None  # bytes to size micro-batches for; None: what the device has
+    compiled: bool = False  # decoder layers compiled; every pass then has the block's full width and a mask
     running: list[Member] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -87,6 +89,11 @@ class Lockstep:
             square=torch.stack([state.square for state in states]).to(device),
             updates=torch.tensor([state.updates for state in states], device=device),
         )
+
+    @property
+    def pass_size(self) -> int:
+        """How many tokens a pass may hold, once the first step has settled it."""
+        return self._budget
 
     def settle(self) -> None:
         """Writes the running members' weights and moments back into their states."""
@@ -178,7 +185,7 @@ class Lockstep:
         counts = torch.tensor([max(1, batch.loss_tokens) for batch in batches], dtype=torch.float32)
         weights = (1.0 / counts).to(device)
         totals = torch.zeros(len(batches), device=device)
-        with self._bank.attached():
+        with self._bank.attached(), self.base.compiled_layers() if self.compiled else nullcontext():
             for start in range(0, len(batches[0].tokens), micro):
                 totals += self._one_pass(batches, slice(start, start + micro), weights)
         return totals
@@ -186,11 +193,13 @@ class Lockstep:
     def _one_pass(self, batches: Sequence[Batch], rows: slice, weights: Tensor) -> Tensor:
         """Forward and backward of some rows of every member; returns their share of each member's loss."""
         width = max(1, int(max(batch.lengths[rows].max() for batch in batches)))
+        if self.compiled:
+            width = batches[0].tokens.shape[1]
         tokens = self._stacked([batch.tokens[rows, :width] for batch in batches])
         positions = self._stacked([batch.positions[rows, :width] for batch in batches])
         predicted = self._stacked([batch.loss[rows, :width] for batch in batches])
         count = tokens.shape[0] // len(batches)
-        hidden = self.base.body(tokens, positions, segment_mask(positions))
+        hidden = self.base.body(tokens, positions, segment_mask(positions, always=self.compiled))
         by_row = weights.repeat_interleave(count)
         loss, losses = token_losses(hidden, self.base.head, tokens, predicted, by_row)
         loss.backward()

@@ -1,0 +1,104 @@
+"""What was trained, as others load it: a PEFT folder, or a whole model with its adapters merged.
+
+Owns the files of an export, whole or not there, and the sending of a folder to the Hub. Does not know run folders,
+plans or what a card says.
+"""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from regimen.engine.base_model import TOKENIZER_FILES, load_base
+from regimen.engine.checkpoints import ADAPTER, ADAPTER_CONFIG, load_adapter
+from regimen.engine.merging import merge_row
+from regimen.errors import ModelError, UsageError
+from regimen.study.schema import Adapter, Base
+
+CARD = "README.md"
+MODEL_FILES = ("model.safetensors", "config.json", "generation_config.json", *TOKENIZER_FILES)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained end: its stage folder, its base and adapter, and the ends that were merged into the base before it."""
+
+    folder: Path
+    base: Base
+    base_folder: Path
+    adapter: Adapter
+    merged_before: Sequence[Path] = ()
+
+
+def export(trained: Trained, to: Path, card: str, *, merged: bool) -> None:
+    """Writes the export to `to`, which must not exist or be empty; raises UsageError where it cannot be what is asked.
+
+    A full fine-tuning is a whole model either way.
+    """
+    if to.exists() and (not to.is_dir() or any(to.iterdir())):
+        raise UsageError(f"--to {str(to)!r} exists and is not an empty folder; name a new one")
+    whole = merged or trained.adapter.method == "full"
+    if trained.merged_before and not whole:
+        raise UsageError(
+            f"this adapter sits on a base into which {len(trained.merged_before)} adapters were merged, so it is "
+            "nothing without them; use --merged"
+        )
+    with _whole(to) as folder:
+        if trained.adapter.method == "full":
+            _copy(trained.folder, folder, MODEL_FILES)
+        elif whole:
+            _merge(trained, folder)
+        else:
+            _copy(trained.folder, folder, (ADAPTER, ADAPTER_CONFIG))
+            _copy(trained.base_folder, folder, TOKENIZER_FILES)
+        (folder / CARD).write_text(card, encoding="utf-8")
+
+
+def _merge(trained: Trained, folder: Path) -> None:
+    """The sums are formed in fp32, one after another, and rounded once to the base's precision."""
+    base = load_base(trained.base_folder, "fp32")
+    for end in (*trained.merged_before, trained.folder):
+        merge_row(base, trained.adapter, load_adapter(end, base, trained.adapter))
+    base.round_to(trained.base.precision)
+    base.save(folder)
+
+
+def _copy(source: Path, folder: Path, names: Sequence[str]) -> None:
+    for name in names:
+        if (source / name).is_file():
+            shutil.copyfile(source / name, folder / name)
+
+
+@contextmanager
+def _whole(to: Path):
+    """A scratch folder that becomes `to` if all goes well, and nothing if not."""
+    to.parent.mkdir(parents=True, exist_ok=True)
+    scratch = to.with_name(f".{to.name}-{uuid.uuid4().hex[:8]}")
+    scratch.mkdir()
+    try:
+        yield scratch
+        if to.is_dir():
+            to.rmdir()
+        scratch.rename(to)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def push(folder: Path, repository: str) -> None:
+    """Sends a folder to a model repository on the Hub, made if it is not there; raises ModelError saying why not."""
+    from huggingface_hub import HfApi
+
+    api = HfApi()
+    try:
+        api.create_repo(repository, exist_ok=True)
+        api.upload_folder(repo_id=repository, folder_path=folder, commit_message="Export from regimen")
+    except Exception as fault:  # the client raises many types: no network, no token, no right
+        first = str(fault).splitlines()[0] if str(fault) else type(fault).__name__
+        raise ModelError(
+            f"{folder} could not be sent to {repository!r} ({first[:160]}); it is whole on disk, "
+            "`hf upload` sends it once you are logged in"
+        ) from None
