@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from regimen.execution.runner import RunSummary, Settings, run_plan
 from regimen.plan import DEFAULT_WIDTH, Plan, compile_plan
+from regimen.plan.rates import remembered
 from regimen.results import RunFolder
 from regimen.study import Study, load_study
 
@@ -38,6 +39,7 @@ def run(
 
     `data` is a mirror folder; with it the network is never used. `observe` is told of every change.
     """
+    tuned = _tuned(plan.study, Path(out))
     settings = Settings(
         out=Path(out),
         data=Path(data) if data is not None else None,
@@ -47,13 +49,27 @@ def run(
         workers=workers,
         skip_missing=skip_missing,
         checkpoint_seconds=checkpoint_seconds,
+        pass_tokens=tuned.get("pass_tokens"),
+        compiled=tuned.get("compiled", False),
     )
-    return run_plan(plan, settings, observe or (lambda what, facts: None), recorded or _recorded(plan))
+    kept = {"pass_tokens": settings.pass_tokens, "compiled": settings.compiled}
+    recorded = {**(recorded or _recorded(plan)), "engine": kept}
+    return run_plan(plan, settings, observe or (lambda what, facts: None), recorded)
 
 
 def _recorded(plan: Plan) -> dict[str, Any]:
     """What a run folder keeps so that reports compile the same plan."""
     return {"compile": dict(plan.compiled_with)}
+
+
+def _tuned(study: Study, out: Path | None) -> dict[str, Any]:
+    """Cohort width, tokens a pass, compiled layers: what the run folder was begun with, so that a resumed run rounds
+    alike; for a new one what `regimen bench` measured on this machine, if it did."""
+    if out is not None and (out / "run.json").is_file():
+        settings = RunFolder(out).settings()
+        return {"width": settings.get("compile", {}).get("cohort_width"), **settings.get("engine", {})}
+    rate = remembered(study)
+    return {} if rate is None else {"width": rate.width, "pass_tokens": rate.pass_tokens, "compiled": rate.compiled}
 
 
 class Run:
@@ -88,8 +104,12 @@ def load_and_compile(
     sharing: bool = True,
     cohort_width: int | None = None,
     gpus: int = 1,
+    out: Path | None = None,
 ) -> Plan:
-    """Loads a study and compiles it, as the commands do."""
+    """Loads a study and compiles it, as the commands do.
+
+    Without `cohort_width` it is that of the run folder `out`, or the one measured on this machine.
+    """
     loaded = load_study(study, profile, seed=seed)
     return compile_plan(
         loaded,
@@ -98,6 +118,6 @@ def load_and_compile(
         tasks=tasks,
         eval_items=eval_items,
         sharing=sharing,
-        cohort_width=cohort_width or DEFAULT_WIDTH,
+        cohort_width=cohort_width or _tuned(loaded, out).get("width") or DEFAULT_WIDTH,
         gpus=gpus,
     )

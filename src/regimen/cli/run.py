@@ -43,6 +43,7 @@ def run(
         eval_items=eval_items,
         sharing=sharing,
         cohort_width=cohort_width,
+        out=out,
     )
     if data is not None and not data.is_dir():
         from regimen.errors import UsageError

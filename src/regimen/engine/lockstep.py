@@ -74,7 +74,7 @@ class Lockstep:
 
     def __post_init__(self) -> None:
         self.running = [member for member in self.members if member.step < member.last]
-        self._budget = self.pass_tokens or 0
+        self._budget = 0
         self._load()
 
     def _load(self) -> None:
@@ -176,7 +176,7 @@ class Lockstep:
             with bank.attached(), counting_kept([*self.base.model.parameters(), bank.weights]) as kept:
                 self.base.body(torch.zeros_like(positions), positions, segment_mask(positions % (block // 2 + 1)))
             self.base.kept[key] = kept.total / block
-        limit = PASS_TOKENS.get(self.base.device.type, PASS_TOKENS["cpu"])
+        limit = self.pass_tokens or PASS_TOKENS.get(self.base.device.type, PASS_TOKENS["cpu"])
         return min(limit, tokens_that_fit(self.base.kept[key], self.base.device, self.memory))
 
     def _accumulate(self, batches: Sequence[Batch], micro: int) -> Tensor:

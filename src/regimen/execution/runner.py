@@ -40,6 +40,8 @@ class Settings:
     gpus: int | None = None
     skip_missing: bool = False
     checkpoint_seconds: float = 60.0
+    pass_tokens: int | None = None
+    compiled: bool = False
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,8 @@ def _make_pool(settings: Settings, plan: Plan) -> Pool:
         "data": str(settings.data.resolve()) if settings.data else None,
         "here": str(settings.here.resolve()) if settings.here else None,
         "checkpoint_seconds": settings.checkpoint_seconds,
+        "pass_tokens": settings.pass_tokens,
+        "compiled": settings.compiled,
     }
     if settings.pool != "local":
         raise UsageError(f"no pool {settings.pool!r}; there is local")

@@ -17,6 +17,8 @@ class Place:
     device: str = "cpu"
     threads: int | None = None
     checkpoint_seconds: float = 60.0
+    pass_tokens: int | None = None
+    compiled: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """As JSON."""

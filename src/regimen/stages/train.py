@@ -66,7 +66,10 @@ def run_train(specs: Sequence[TrainSpec], folders: Sequence[StageFolder], contex
         for spec, folder, path in zip(specs, folders, paths, strict=True)
     ]
     by_name = {run.spec.fingerprint: run for run in runs}
-    lockstep = Lockstep(base, leg.adapter, leg.schedule, [run.member for run in runs])
+    place = context.place
+    compiled = place.compiled and leg.adapter.method == "lora"
+    members = [run.member for run in runs]
+    lockstep = Lockstep(base, leg.adapter, leg.schedule, members, pass_tokens=place.pass_tokens, compiled=compiled)
     cohort = _Cohort(runs, lockstep, base, context, started)
     for run in runs:
         context.log(run.path, "training", step=run.member.step, of=run.spec.last_step, cohort=len(runs))
@@ -78,7 +81,7 @@ def run_train(specs: Sequence[TrainSpec], folders: Sequence[StageFolder], contex
         cohort.announce()
         ended = cohort.any_ended()
         stop = context.stopping()
-        if ended or stop or time.monotonic() - saved > context.place.checkpoint_seconds:
+        if ended or stop or time.monotonic() - saved > place.checkpoint_seconds:
             cohort.checkpoint()
             saved = time.monotonic()
         if ended:
