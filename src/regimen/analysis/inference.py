@@ -143,7 +143,7 @@ class _Swapper:
     def summed(self) -> WeightedSums:
         of, against = _places(self.scores, self.pairs)
         moves = self.scores.sums[self.clusters][:, of] - self.scores.sums[self.clusters][:, against]
-        return WeightedSums(moves.reshape(len(moves), -1))
+        return WeightedSums(moves.reshape(len(moves), moves.shape[1] * moves.shape[2]))
 
     def observed(self) -> Array:
         """The gains as they are, (pairs,)."""

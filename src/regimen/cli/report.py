@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from regimen.cli.options import OutArgument
 
 
-def report(out: OutArgument) -> None:
+def report(
+    out: OutArgument,
+    png: Annotated[
+        bool, typer.Option("--png", help="Also draw the figures as PNG; needs Chromium or Chrome on the PATH.")
+    ] = False,
+) -> None:
     """Write the report of a run."""
     from regimen.api import open_run
     from regimen.report.pages import write_report
 
     opened = open_run(out)
-    typer.echo(f"report: {write_report(opened.folder, opened.plan)}")
+    typer.echo(f"report: {write_report(opened.folder, opened.plan, png=png)}")

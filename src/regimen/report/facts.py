@@ -1,0 +1,164 @@
+"""What a run is made of: hours planned and spent, the Gantt charts, rows dropped, provenance.
+
+Owns the reading of outcomes' facts. Names of machines are left out: a report may be shared. Does not know scores.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from regimen.plan import ItemsSpec, PrepareSpec
+from regimen.report.charts import Axis, Bar, Gantt
+from regimen.report.reading import Reading
+from regimen.report.words import NOT_YET, anchor
+from regimen.results import Outcome
+
+
+def phase_of_stages(reading: Reading) -> dict[str, tuple[str, str]]:
+    """Stage -> (phase, experiment) of the first experiment that needs it; shared stages count once."""
+    owner: dict[str, tuple[str, str]] = {}
+    for planned in reading.plan.experiments:
+        for stage in planned.stages:
+            owner.setdefault(stage, (planned.experiment.phase, planned.experiment.id))
+    for stage in reading.plan.reference.values():
+        owner.setdefault(stage, ("1", ""))
+    return owner
+
+
+def seconds_of(outcome: Outcome) -> float:
+    """A stage's share of its cohort's wall clock."""
+    return outcome.seconds / max(1, outcome.where.get("cohort", 1))
+
+
+def hours(reading: Reading) -> list[dict[str, Any]]:
+    """Hours by phase: planned for the plan's machine, and spent here; the rest are stages that all phases share."""
+    owner = phase_of_stages(reading)
+    spent: dict[str, dict[str, float]] = {}
+    for name, outcome in reading.tables.outcomes.items():
+        phase = owner[name][0] if name in owner else "data"
+        kinds = spent.setdefault(phase, {})
+        kinds[outcome.kind] = kinds.get(outcome.kind, 0.0) + seconds_of(outcome) / 3600
+    rows = []
+    for phase in [*reading.phases, *(["data"] if "data" in spent else [])]:
+        planned = reading.plan.totals["by_phase"].get(phase, {})
+        about = reading.plan.study.phases.get(phase)
+        kinds = spent.get(phase, {})
+        rows.append(
+            {
+                "phase": phase,
+                "title": about.title if about else "rows and test items" if phase == "data" else "",
+                "experiments": planned.get("experiments"),
+                "planned": planned.get("gpu_hours"),
+                "train": kinds.get("train"),
+                "evaluate": kinds.get("evaluate"),
+                "spent": sum(kinds.values()) if kinds else None,
+            }
+        )
+    return rows
+
+
+def planned_gantt(reading: Reading) -> Gantt:
+    """The plan's Gantt chart."""
+    bars = tuple(
+        Bar(bar.label, bar.start_hour, bar.end_hour, bar.phase, _link(reading, bar.label)) for bar in reading.plan.gantt
+    )
+    return Gantt(
+        name="gantt-planned",
+        title="As planned",
+        alt=f"The plan's schedule: {len(bars)} bars, a bar an experiment, in hours by the plan's rate",
+        x=Axis("hours, by the plan's rate"),
+        bars=bars,
+        groups=tuple(reading.phases),
+    )
+
+
+def actual_gantt(reading: Reading) -> Gantt | None:
+    """What ran when: a bar a training, and one for the evaluations of each phase, in minutes from the first start."""
+    owner = phase_of_stages(reading)
+    timed = [(name, out) for name, out in reading.tables.outcomes.items() if name in owner and out.ended > out.started]
+    if not timed:
+        return None
+    first = min(outcome.started for _, outcome in timed)
+    spans: dict[tuple[str, str, str], list[float]] = {}
+    for name, outcome in timed:
+        phase, experiment = owner[name]
+        training = outcome.kind == "train"
+        label = reading.plan.stages[name].label if training else f"evaluations of {phase}"
+        start, end = (outcome.started - first) / 60, (outcome.ended - first) / 60
+        span = spans.setdefault((label, phase, anchor(experiment) if training and experiment else ""), [start, end])
+        span[0], span[1] = min(span[0], start), max(span[1], end)
+    bars = [Bar(label, span[0], span[1], phase, link) for (label, phase, link), span in spans.items()]
+    return Gantt(
+        name="gantt-actual",
+        title="As it ran",
+        alt=f"What ran when: {len(bars)} bars, in minutes since the start",
+        x=Axis("minutes since the start"),
+        bars=tuple(sorted(bars, key=lambda bar: (bar.start, bar.label))),
+        groups=tuple(reading.phases),
+    )
+
+
+def _link(reading: Reading, label: str) -> str:
+    return anchor(label) if label in reading.anchors else ""
+
+
+def prepared(reading: Reading) -> dict[str, Any]:
+    """Sources as they were read: rows, what was dropped and why, digests; and the same of each task's test items."""
+    sources, items = [], []
+    for name, stage in reading.plan.stages.items():
+        outcome = reading.tables.outcomes.get(name)
+        facts = outcome.facts if outcome else {}
+        if isinstance(stage, PrepareSpec):
+            licence = stage.source.licence
+            sources.append({"name": stage.source_name, "form": stage.form, "licence": licence, **_counts(facts)})
+        elif isinstance(stage, ItemsSpec):
+            shots = f", {stage.shots}-shot" if stage.shots else ""
+            items.append({"name": stage.task_name + shots, "form": "test", **_counts(facts)})
+    reasons = sorted({reason for entry in [*sources, *items] for reason in entry["drops"]})
+    return {"sources": sources, "items": items, "reasons": reasons}
+
+
+def _counts(facts: dict[str, Any]) -> dict[str, Any]:
+    drops = facts.get("drops")
+    known = ("rows", "blocks", "tokens", "loss_tokens", "items", "digest", "cut_examples", "overlaps")
+    return {"there": bool(facts), "drops": drops if isinstance(drops, dict) else {}} | {
+        key: facts.get(key) for key in known
+    }
+
+
+def provenance(reading: Reading) -> list[tuple[str, str]]:
+    """(what, value): everything that a result depends on, and what it ran on."""
+    study = reading.plan.study
+    schedule = study.schedule
+    rates = schedule.learning_rate
+    return [
+        ("study", f"{study.study}, profile {study.profile}, track {reading.plan.track}"),
+        ("seed", str(study.seed)),
+        ("base model", f"{study.base.id}, revision {study.base.revision}, {study.base.precision}"),
+        ("adapter", f"{study.adapter.method}, rank {study.adapter.rank}, alpha {study.adapter.alpha:g}"),
+        ("batch", f"{study.batch.sequences} blocks of {study.batch.block} tokens a step"),
+        (
+            "schedule",
+            f"learning rate {rates.pretrain:g} (pretraining), {rates.finetune:g} (fine-tuning), "
+            f"{schedule.warmup_steps} warm-up steps, cooldown over {100 * schedule.cooldown:g}%",
+        ),
+        ("data", "the package's miniatures" if study.data == "miniature" else "the study's sources"),
+        ("versions", _distinct(reading, "versions")),
+        ("devices", _distinct(reading, "device_name")),
+        ("commit", _distinct(reading, "commit")),
+    ]
+
+
+def _distinct(reading: Reading, key: str) -> str:
+    """The different values of one fact of where stages ran."""
+    found: dict[str, None] = {}
+    for outcome in reading.tables.outcomes.values():
+        value = outcome.where.get(key)
+        if isinstance(value, dict):
+            found[", ".join(f"{name} {version}" for name, version in sorted(value.items()))] = None
+        elif value is not None:
+            found[value if isinstance(value, str) else json.dumps(value)] = None
+    if found:
+        return "; ".join(sorted(found))
+    return "not recorded" if reading.tables.outcomes else NOT_YET

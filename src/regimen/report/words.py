@@ -1,0 +1,85 @@
+"""Numbers and names as a reader sees them; a missing number reads "not yet".
+
+Owns formats, anchors and the order of them. Does not know pages.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+NOT_YET = "not yet"
+
+
+def known(value: Any) -> bool:
+    """Whether there is a finite number."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def number(value: Any, digits: int = 3) -> str:
+    """0.812"""
+    return f"{value:.{digits}f}" if known(value) else NOT_YET
+
+
+def signed(value: Any, digits: int = 3) -> str:
+    """+0.042"""
+    return f"{value:+.{digits}f}" if known(value) else NOT_YET
+
+
+def points(value: Any) -> str:
+    """A change of a share, in hundredths: +4.2"""
+    return f"{100 * value:+.1f}" if known(value) else NOT_YET
+
+
+def interval(low: Any, high: Any, digits: int = 3) -> str:
+    """+0.010 to +0.070, or nothing where an end is missing."""
+    return f"{signed(low, digits)} to {signed(high, digits)}" if known(low) and known(high) else ""
+
+
+def span(low: Any, high: Any, digits: int = 3) -> str:
+    """0.710 to 0.830, or nothing where an end is missing."""
+    return f"{number(low, digits)} to {number(high, digits)}" if known(low) and known(high) else ""
+
+
+def probability(value: Any) -> str:
+    """A p-value in few digits."""
+    if not known(value):
+        return NOT_YET
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def count(value: Any) -> str:
+    """12,345"""
+    return f"{round(value):,}" if known(value) else NOT_YET
+
+
+def hours(value: Any) -> str:
+    """Hours with the digits that small and large ones need."""
+    if not known(value):
+        return NOT_YET
+    return f"{value:.3f}" if 0 < abs(value) < 0.1 else f"{value:.2f}" if abs(value) < 10 else f"{value:,.1f}"
+
+
+def share(value: Any) -> str:
+    """40%"""
+    return f"{100 * value:.3g}%" if known(value) else NOT_YET
+
+
+def stem(end: str) -> str:
+    """The experiment of an end point: "id@2" and "id:5-shot" are of "id"."""
+    return end.split("@", 1)[0].split(":", 1)[0]
+
+
+def anchor(experiment: str, task: str = "") -> str:
+    """The anchor of an experiment's section, or of its score on a task."""
+    name = "x-" + re.sub(r"[^A-Za-z0-9.-]", "_", stem(experiment))
+    return f"{name}--{re.sub(r'[^A-Za-z0-9.-]', '_', task)}" if task else name
+
+
+def evidence_size(entry: dict[str, Any]) -> tuple[int | None, int | None]:
+    """(items, clusters) of a contrast's entry."""
+    size = entry.get("n")
+    if isinstance(size, dict):
+        return size.get("items"), size.get("clusters")
+    return entry.get("items", size), entry.get("clusters")

@@ -1,0 +1,110 @@
+"""Made-up runs for reports: plans of the demo profile with simulated outcomes, hostile texts where wanted."""
+
+from __future__ import annotations
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from regimen.plan import EvaluateSpec, ItemsSpec, Plan, compile_plan
+from regimen.results import RunFolder
+from regimen.study import Study, load_study
+from tests.analysis.simulated import SCHEMA, simulate
+
+FEW = ("1-*", "3a-sst2", "3a-financial-sentiment", "2b-fiqa-*", "3c-6-glue", "3c-1-*")
+HOSTILE = "</script><img src=x onerror=alert(1)>{{ 7 * 7 }}${x}|`*_&\"'\\"
+
+
+def skill(end: str, task: str) -> float:
+    """The base at 0.35; fine-tuning helps, pretraining does nothing."""
+    return 0.8 if end.startswith("3") else 0.35
+
+
+def few(study: Study | None = None) -> Plan:
+    """A plan of a few experiments of each kind."""
+    return compile_plan(study or load_study("qwen2-finance", "demo"), only=FEW)
+
+
+def run_of(plan: Plan, out: Path, items: int = 12) -> RunFolder:
+    """A finished run of the plan, with prompts beside the items."""
+    simulate(out, plan, skill, items=items)
+    folder = RunFolder(out)
+    for stage in plan.stages.values():
+        if isinstance(stage, ItemsSpec):
+            lines = [
+                json.dumps({"id": f"{stage.task_name}-{index:04d}", "prompt": f"Question {index}?\nAnswer:"})
+                for index in range(items)
+            ]
+            (folder.folder(stage).path / "items.jsonl").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def hostile_study() -> Study:
+    """The demo study with hostile titles."""
+    study = load_study("qwen2-finance", "demo")
+    return study.model_copy(
+        update={
+            "title": HOSTILE,
+            "experiments": tuple(e.model_copy(update={"title": HOSTILE}) for e in study.experiments),
+            "tasks": {name: task.model_copy(update={"title": HOSTILE}) for name, task in study.tasks.items()},
+            "phases": {name: phase.model_copy(update={"title": HOSTILE}) for name, phase in study.phases.items()},
+        }
+    )
+
+
+def make_hostile(folder: RunFolder, plan: Plan) -> None:
+    """Every prompt, target and output of the run becomes hostile."""
+    for stage in plan.stages.values():
+        path = folder.folder(stage).path
+        if isinstance(stage, EvaluateSpec) and (path / "items.parquet").is_file():
+            rows = pq.read_table(path / "items.parquet").to_pylist()
+            for row in rows:
+                row |= {"target": HOSTILE, "prediction": HOSTILE, "text": HOSTILE, "detail": HOSTILE}
+            columns = {name: [row[name] for row in rows] for name in SCHEMA.names}
+            pq.write_table(pa.table(columns, schema=SCHEMA), path / "items.parquet")
+        elif isinstance(stage, ItemsSpec):
+            items = [json.loads(line) for line in (path / "items.jsonl").read_text().splitlines()]
+            (path / "items.jsonl").write_text("".join(json.dumps(i | {"prompt": HOSTILE}) + "\n" for i in items))
+
+
+class Page(HTMLParser):
+    """The elements of a page: (tag, attributes) in order, ids, links, and the text outside scripts and styles."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self._inside: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag in ("script", "style"):
+            self._inside.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if self._inside and self._inside[-1] == tag:
+            self._inside.pop()
+
+    def handle_data(self, data: str) -> None:
+        if not self._inside:
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        """The text, blanks folded."""
+        return " ".join(" ".join(self.words).split())
+
+    @property
+    def ids(self) -> list[str]:
+        """All ids, in order."""
+        return [attrs["id"] or "" for _, attrs in self.tags if "id" in attrs]
+
+    @property
+    def links(self) -> list[str]:
+        """All targets of links."""
+        return [attrs["href"] or "" for _, attrs in self.tags if "href" in attrs]

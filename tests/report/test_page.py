@@ -1,0 +1,141 @@
+"""The page as a file: links that arrive, nothing that data could break, "not yet" where there is nothing."""
+
+from __future__ import annotations
+
+import csv
+import filecmp
+import json
+import random
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from regimen.plan import Plan, compile_plan
+from regimen.report.pages import write_report
+from regimen.results import RunFolder
+from regimen.results.tables import COLUMNS
+from regimen.study import load_study
+from tests.report import made
+from tests.report.made import HOSTILE, Page
+
+VERDICTS = {"yes", "no", "mixed"}
+EIGHT_MB = 8 * 1024 * 1024
+
+
+def verdicts(page: Path) -> list[str]:
+    return re.findall(r'<span class="verdict v-[a-z-]+">([a-z ]+)</span>', page.read_text(encoding="utf-8"))
+
+
+def test_every_link_arrives_and_no_id_stands_twice(page: Path) -> None:
+    read = Page(page.read_text(encoding="utf-8"))
+    assert len(read.ids) == len(set(read.ids))
+    inside = [link[1:] for link in read.links]
+    assert all(link.startswith("#") for link in read.links), "the page points out of itself"
+    assert sorted(set(inside) - set(read.ids)) == []
+    assert len(inside) > 300
+
+
+def test_every_trained_experiment_has_a_section_with_recipe_scores_and_samples(page: Path, plan: Plan) -> None:
+    text = page.read_text(encoding="utf-8")
+    for planned in plan.experiments:
+        section = text.split(f'<details id="x-{planned.experiment.id}">', 1)[1].split("</article>", 1)[0]
+        if planned.experiment.legs:
+            assert "epochs of it" in section
+            assert "<svg" in section
+            for source in planned.experiment.legs[0].mixture:
+                assert source in section
+        assert "What the model said" in section
+        assert "zero-shot" in section
+
+
+def test_the_page_asks_the_network_for_nothing(page: Path) -> None:
+    read = Page(page.read_text(encoding="utf-8"))
+    policy = next(a["content"] for tag, a in read.tags if tag == "meta" and a.get("http-equiv"))
+    assert policy is not None
+    assert "default-src 'none'" in policy
+    assert "connect-src 'none'" in policy
+    assert "'unsafe-inline'" not in policy.split("script-src")[1].split(";")[0]
+    assert not [tag for tag, attrs in read.tags if "src" in attrs or tag in ("link", "iframe", "object", "base")]
+
+
+def test_the_same_run_gives_the_same_bytes(finished: RunFolder, plan: Plan, tmp_path: Path) -> None:
+    again = tmp_path / "copy"
+    shutil.copytree(finished.path, again)
+    shutil.rmtree(again / "report")
+    write_report(RunFolder(again), plan)
+    names = sorted(p.relative_to(finished.report) for p in finished.report.rglob("*") if p.is_file())
+    assert {"index.html", "report.md", "results.csv", "findings.json", "tables.tex"} <= {str(name) for name in names}
+    assert names == sorted(p.relative_to(again / "report") for p in (again / "report").rglob("*") if p.is_file())
+    assert [name for name in names if not filecmp.cmp(finished.report / name, again / "report" / name, False)] == []
+
+
+def test_an_empty_run_says_not_yet_everywhere(plan: Plan, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.create(plan.study, plan, {"compile": dict(plan.compiled_with)})
+    page = write_report(folder, plan)
+    assert set(verdicts(page)) <= {"not yet", "not identifiable"}
+    assert verdicts(page).count("not yet") >= 5
+    read = Page(page.read_text(encoding="utf-8"))
+    assert sorted({link[1:] for link in read.links} - set(read.ids)) == []
+    assert list(csv.reader((folder.report / "results.csv").read_text().splitlines())) == [list(COLUMNS)]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_run_with_any_part_missing_still_reports_and_claims_nothing_without_data(
+    seed: int, finished: RunFolder, plan: Plan, tmp_path: Path
+) -> None:
+    lost = random.Random(seed)
+    folder = RunFolder(tmp_path / "run")
+    shutil.copytree(finished.path, folder.path)
+    for stage in plan.stages.values():
+        if lost.random() < (0.3, 0.6, 0.95)[seed]:
+            shutil.rmtree(folder.folder(stage).path)
+    page = write_report(folder, plan)
+    read = Page(page.read_text(encoding="utf-8"))
+    assert sorted({link[1:] for link in read.links} - set(read.ids)) == []
+    assert "not yet" in read.text
+    found = json.loads((folder.report / "findings.json").read_text())
+    for question in found["questions"]:
+        if any(entry.get("estimate") is None for entry in question["contrasts"] if entry.get("status") == "not yet"):
+            assert question["verdict"] not in VERDICTS
+
+
+def test_text_from_data_stays_text(tmp_path: Path) -> None:
+    plan = made.few(made.hostile_study())
+    folder = made.run_of(plan, tmp_path / "run", items=4)
+    made.make_hostile(folder, plan)
+    page = write_report(folder, plan)
+    read = Page(page.read_text(encoding="utf-8"))
+    assert not [tag for tag, attrs in read.tags if tag == "img" or any(name.startswith("on") for name in attrs)]
+    scripts = [attrs for tag, attrs in read.tags if tag == "script"]
+    assert {attrs.get("type") for attrs in scripts} == {None, "application/json", "application/octet-stream"}
+    assert sum("type" not in attrs for attrs in scripts) == 1
+    assert HOSTILE in read.text, "the text itself is shown"
+    assert "49" not in re.findall(r"onerror=alert\(1\)&gt;(\d+)", page.read_text(encoding="utf-8"))
+    table = (folder.report / "report.md").read_text(encoding="utf-8")
+    assert "<img" not in re.sub(r"\\<", "", table)
+    tex = (folder.report / "tables.tex").read_text(encoding="utf-8")
+    assert r"\textbackslash{}" in tex
+    assert HOSTILE not in tex
+
+
+def test_damaged_item_rows_cost_the_samples_and_nothing_else(finished: RunFolder, plan: Plan, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    shutil.copytree(finished.path, folder.path)
+    stage = plan.stages[next(p for p in plan.experiments if p.experiment.id == "3a-sst2").evaluations["math"]]
+    (folder.folder(stage).path / "items.parquet").write_bytes(b"PAR1 no more")
+    text = write_report(folder, plan).read_text(encoding="utf-8")
+    section = text.split('<details id="x-3a-sst2">', 1)[1].split("</article>", 1)[0]
+    assert "What the model said" in section
+    assert "<b>Math reasoning</b> <span" not in section
+
+
+@pytest.mark.slow
+def test_the_whole_plan_stays_under_eight_megabytes(tmp_path: Path) -> None:
+    plan = compile_plan(load_study("qwen2-finance", "demo"))
+    folder = made.run_of(plan, tmp_path / "run", items=8)
+    page = write_report(folder, plan)
+    assert page.stat().st_size < EIGHT_MB
+    assert len(re.findall(r'<article class="experiment"', page.read_text(encoding="utf-8"))) == 73
