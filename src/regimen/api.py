@@ -6,10 +6,13 @@ Owns the joining of study, plan and run. Stands on the floor of the command line
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from regimen.execution.runner import RunSummary, Settings, run_plan
+from regimen.execution.places import Settings
+from regimen.execution.runner import RunSummary, run_plan
 from regimen.plan import DEFAULT_WIDTH, Plan, compile_plan
 from regimen.plan.rates import remembered
 from regimen.results import RunFolder
@@ -29,6 +32,7 @@ def run(
     pool: str = "local",
     ray_address: str | None = None,
     workers: int | None = None,
+    gpus: int | None = None,
     skip_missing: bool = False,
     here: str | Path | None = None,
     checkpoint_seconds: float = 60.0,
@@ -47,6 +51,7 @@ def run(
         pool=pool,
         ray_address=ray_address,
         workers=workers,
+        gpus=gpus,
         skip_missing=skip_missing,
         checkpoint_seconds=checkpoint_seconds,
         pass_tokens=tuned.get("pass_tokens"),
@@ -105,19 +110,27 @@ def load_and_compile(
     cohort_width: int | None = None,
     gpus: int = 1,
     out: Path | None = None,
+    budget_hours: float | None = None,
 ) -> Plan:
-    """Loads a study and compiles it, as the commands do.
+    """Loads a study and compiles it, as the commands do; with a budget, the best subset of it that fits.
 
     Without `cohort_width` it is that of the run folder `out`, or the one measured on this machine.
     """
     loaded = load_study(study, profile, seed=seed)
-    return compile_plan(
+    compile_for = partial(
+        compile_plan,
         loaded,
         track=track,
-        only=only,
         tasks=tasks,
         eval_items=eval_items,
         sharing=sharing,
         cohort_width=cohort_width or _tuned(loaded, out).get("width") or DEFAULT_WIDTH,
         gpus=gpus,
     )
+    plan = compile_for(only=only)
+    if budget_hours is None:
+        return plan
+    from regimen.plan.budget import choose_within
+
+    choice = choose_within(plan, budget_hours)
+    return replace(compile_for(only=choice.chosen), budget=choice.to_json())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import uuid
@@ -33,9 +34,54 @@ def write_text(path: Path, text: str) -> None:
     write_atomically(path, lambda scratch: scratch.write_text(text, encoding="utf-8"))
 
 
+def write_once(path: Path, text: str) -> bool:
+    """Writes a text file that must not be there yet, whole, durably; False, and nothing changed, if it is there."""
+    scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        scratch.write_text(text, encoding="utf-8")
+        with scratch.open("rb+") as file:
+            os.fsync(file.fileno())
+        try:
+            os.link(scratch, path)
+        except FileExistsError:
+            return False
+        except OSError:  # a filesystem without hard links
+            os.replace(scratch, path)
+        _sync_folder(path.parent)
+    finally:
+        scratch.unlink(missing_ok=True)
+    return True
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def write_json(path: Path, value: Any) -> None:
     """Writes a JSON file atomically, indented, keys as given."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def why_unwritable(fault: BaseException) -> str | None:
+    """One sentence if an exception says that a disk is full or cannot be written to; None for all others.
+
+    Libraries written in other languages raise types of their own, so their words count too.
+    """
+    number = getattr(fault, "errno", None)
+    words = str(fault)
+    name = getattr(fault, "filename", None)
+    where = f" ({name})" if name else ""
+    if number in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in words or "disk is full" in words:
+        return f"the disk is full{where}; free some space, then the same command goes on where it stopped"
+    if number == errno.EROFS or "Read-only file system" in words or "readonly database" in words:
+        return f"the folder is on a disk that is mounted read-only{where}; choose another --out or remount it"
+    if number in (errno.EACCES, errno.EPERM):
+        return f"this user may not write there{where}; choose another --out or change its permissions"
+    return None
 
 
 def cache_home() -> Path:

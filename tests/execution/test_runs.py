@@ -5,83 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-ARGUMENTS = [
-    "run", "qwen2-finance", "--profile", "demo", "--only", "1-sst2", "--only", "3c-1-financial-sentiment", "--only",
-    "3a-sst2", "--tasks", "sst2,financial-sentiment", "--eval-items", "12", "--workers", "2", "--cohort-width", "4",
-    "--checkpoint-seconds", "0",
-]  # fmt: skip
-
-
-def command(out: Path, *more: str) -> list[str]:
-    return [sys.executable, "-m", "regimen", *ARGUMENTS, "--out", str(out), *more]
-
-
-def finish(out: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(out, *more), capture_output=True, text=True, timeout=240, check=False)
-
-
-def fingerprint_of(out: Path) -> dict[str, Any]:
-    """Every adapter's bytes, every loss and score, by stage folder."""
-    found: dict[str, Any] = {}
-    for folder in sorted((out / "stages").iterdir()):
-        assert (folder / "DONE").is_file(), folder
-        if folder.name.startswith("train-"):
-            found[folder.name] = (
-                (folder / "adapter_model.safetensors").read_bytes(),
-                (folder / "metrics.jsonl").read_text(),
-            )
-        elif folder.name.startswith("evaluate-"):
-            found[folder.name] = json.loads((folder / "outcome.json").read_text())["facts"]["metrics"]
-    return found
-
-
-@pytest.fixture(scope="module")
-def calm(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("calm") / "run"
-    done = finish(out)
-    assert done.returncode == 0, done.stderr
-    return out
-
-
-def processes_of(out: Path) -> list[int]:
-    """Workers whose place is this run folder: none may outlive their driver."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                environment = (entry / "environ").read_bytes()
-            except OSError:
-                continue
-            if f"REGIMEN_TEST_RUN={out}".encode() in environment:
-                found.append(int(entry.name))
-    return found
-
-
-def start(out: Path) -> subprocess.Popen[str]:
-    environment = {**os.environ, "REGIMEN_TEST_RUN": str(out)}
-    return subprocess.Popen(command(out), env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def wait_for(out: Path, pattern: str, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not list(out.glob(pattern)):
-        assert time.monotonic() < deadline, f"no {pattern} within {seconds} s"
-        time.sleep(0.02)
-
-
-def wait_gone(out: Path, seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while processes_of(out):
-        assert time.monotonic() < deadline, "a worker outlives its driver"
-        time.sleep(0.05)
+from tests.execution.runs import fingerprint_of, finish, processes_of, start, wait_for, wait_gone
 
 
 def test_a_run_leaves_what_the_contract_says(calm: Path) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from regimen.errors import RunFolderError
-from regimen.files import write_json, write_text
+from regimen.files import write_json, write_once, write_text
 from regimen.plan import Plan, compile_plan
 from regimen.results import Ledger, Outcome, RunFolder, StageFolder, read_ledger, read_outcome
 from regimen.results.outcomes import differences
@@ -42,9 +43,27 @@ def test_a_stage_is_done_only_when_its_marker_stands(plan: Plan, tmp_path: Path)
 def test_the_marker_is_written_after_the_outcome(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     order: list[str] = []
     monkeypatch.setattr("regimen.results.outcomes.write_json", lambda path, value: order.append(path.name))
-    monkeypatch.setattr("regimen.results.outcomes.write_text", lambda path, text: order.append(path.name))
+    monkeypatch.setattr("regimen.results.outcomes.write_once", lambda path, text: order.append(path.name))
     StageFolder(tmp_path, next(iter(plan.stages.values()))).commit(outcome_of(plan))
     assert order == ["outcome.json", "DONE"]
+
+
+def test_a_stage_is_committed_once(plan: Plan, tmp_path: Path) -> None:
+    folder = StageFolder(tmp_path, next(iter(plan.stages.values())))
+    path = folder.open()
+    (path / ".outcome.json.0123abcd.tmp").write_text("half of it")
+    assert folder.commit(outcome_of(plan))
+    assert not list(path.glob(".*.tmp")), "what a killed writer left is gone"
+    before = (path / "DONE").stat().st_mtime_ns
+    again = replace(outcome_of(plan), facts={"items": 4})
+    assert not folder.commit(again)
+    assert folder.outcome() == outcome_of(plan)
+    assert (path / "DONE").stat().st_mtime_ns == before
+    assert not write_once(path / "DONE", "other")
+
+
+def test_a_clock_set_back_gives_no_negative_time(plan: Plan) -> None:
+    assert replace(outcome_of(plan), started=100.0, ended=40.0).seconds == 0.0
 
 
 def test_a_folder_of_another_stage_is_refused_with_the_fields_that_differ(plan: Plan, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import typer
 from regimen import __version__
 from regimen.cli import commands
 from regimen.errors import RegimenError
+from regimen.files import why_unwritable
 
 app = typer.Typer(
     name="regimen",
@@ -46,9 +47,15 @@ def main() -> None:
     except RegimenError as fault:
         sys.stderr.write(f"regimen: {fault}\n")
         sys.exit(fault.exit_code)
-    except KeyboardInterrupt:
-        sys.stderr.write("regimen: stopped at once; the state on disk is safe, the same command goes on\n")
-        sys.exit(130)
     except BrokenPipeError:  # the reader of our output went away
         sys.stderr.close()
         sys.exit(1)
+    except OSError as fault:
+        sentence = why_unwritable(fault)
+        if sentence is None:
+            raise
+        sys.stderr.write(f"regimen: {sentence}\n")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.stderr.write("regimen: stopped at once; the state on disk is safe, the same command goes on\n")
+        sys.exit(130)

@@ -15,3 +15,7 @@ DataOption = Annotated[
     Path | None, typer.Option("--data", help="A mirror folder; the network is then never used.", file_okay=False)
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+BudgetOption = Annotated[
+    float | None,
+    typer.Option("--budget-hours", help="Only the best subset of experiments that takes at most so many GPU-hours."),
+]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from regimen.cli.options import JsonOption, ProfileOption, StudyArgument, TrackOption
+from regimen.cli.options import BudgetOption, JsonOption, ProfileOption, StudyArgument, TrackOption
 
 
 def plan(
@@ -15,13 +15,14 @@ def plan(
     profile: ProfileOption = None,
     track: TrackOption = "full",
     gpus: Annotated[int, typer.Option(help="GPUs of the Gantt.")] = 1,
+    budget_hours: BudgetOption = None,
     json_output: JsonOption = False,
 ) -> None:
     """Show the experiments, the shared stages, the hours, the Gantt."""
     from regimen.api import load_and_compile
     from regimen.plan.rates import measured_hours, remembered
 
-    compiled = load_and_compile(study, profile=profile, track=track, gpus=gpus)
+    compiled = load_and_compile(study, profile=profile, track=track, gpus=gpus, budget_hours=budget_hours)
     measured = measured_hours(compiled, remembered(compiled.study))
     if json_output:
         document = compiled.to_json()

@@ -18,7 +18,8 @@ GANTT_COLUMNS = 48
 
 def plan_view(plan: Plan, gpus: int, measured: dict[str, Any] | None) -> Group:
     """The whole view."""
-    return Group(_head(plan), _phases(plan), _experiments(plan), _gantt(plan, gpus), _foot(plan), _machine(measured))
+    foot = (_foot(plan), _machine(measured))
+    return Group(_head(plan), _phases(plan), _experiments(plan), _gantt(plan, gpus), *_budget(plan), *foot)
 
 
 def _head(plan: Plan) -> Text:
@@ -90,6 +91,23 @@ def _gantt(plan: Plan, gpus: int) -> Table:
         width = max(1, round((last - first) / end * GANTT_COLUMNS))
         table.add_row(phase, f"{first:,.1f}-{last:,.1f}", " " * left + "█" * width)
     return table
+
+
+def _budget(plan: Plan) -> list[Text]:
+    """What a budget leaves out, and which questions then stay open for want of what."""
+    if plan.budget is None:
+        return []
+    budget = plan.budget
+    lines = [
+        f"within {budget['budget_hours']:g} GPU-hours, {budget['hours']:.1f} used: {len(budget['chosen'])} experiments",
+        f"questions that can be answered: {', '.join(budget['answerable']) or 'none'}",
+    ]
+    for name, titles in budget["open"].items():
+        more = f" and {len(titles) - 3} more" if len(titles) > 3 else ""
+        lines.append(f"{name} stays open, without {'; '.join(titles[:3])}{more}")
+    if budget["left_out"]:
+        lines.append(f"left out: {', '.join(budget['left_out'])}")
+    return [Text("\n".join(lines))]
 
 
 def _foot(plan: Plan) -> Text:

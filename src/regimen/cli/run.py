@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from regimen.cli.options import DataOption, ProfileOption, StudyArgument, TrackOption
+from regimen.cli.options import BudgetOption, DataOption, ProfileOption, StudyArgument, TrackOption
 
 
 def run(
@@ -17,12 +17,14 @@ def run(
     profile: ProfileOption = None,
     track: TrackOption = "full",
     only: Annotated[list[str] | None, typer.Option(help="Experiments by id or glob; repeat.")] = None,
+    budget_hours: BudgetOption = None,
     tasks: Annotated[str | None, typer.Option(help="Evaluate only these tasks, comma-separated.")] = None,
     eval_items: Annotated[int | None, typer.Option(help="Test items a task.")] = None,
     data: DataOption = None,
     pool: Annotated[str, typer.Option(help="local or ray.")] = "local",
-    ray_address: Annotated[str | None, typer.Option(help="local, auto, or host:port.")] = None,
+    ray_address: Annotated[str | None, typer.Option(help="local (default), auto, or host:port.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Worker processes.")] = None,
+    gpus: Annotated[int | None, typer.Option(min=0, help="GPUs to use; all by default.")] = None,
     cohort_width: Annotated[int | None, typer.Option(min=1, help="Adapters trained together.")] = None,
     sharing: Annotated[bool, typer.Option("--sharing/--no-sharing", help="Share trunks.")] = True,
     seed: Annotated[int | None, typer.Option(min=0, help="Instead of the study's seed.")] = None,
@@ -44,6 +46,7 @@ def run(
         sharing=sharing,
         cohort_width=cohort_width,
         out=out,
+        budget_hours=budget_hours,
     )
     if data is not None and not data.is_dir():
         from regimen.errors import UsageError
@@ -58,6 +61,7 @@ def run(
             pool=pool,
             ray_address=ray_address,
             workers=workers,
+            gpus=gpus,
             skip_missing=skip_missing,
             here=path.parent if path.is_file() else None,
             checkpoint_seconds=checkpoint_seconds,

@@ -80,7 +80,9 @@ def load_state(path: Path) -> MemberState:
             values = [file.get_tensor(name) for name in ("row", "mean", "square")]
             updates = int(file.metadata()["updates"])
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as fault:
-        raise RunFolderError(f"the training state {path} is damaged ({fault})") from None
+        raise RunFolderError(
+            f"the training state {path} is damaged; delete its folder and run again ({fault})"
+        ) from None
     row, mean, square = values
     return MemberState(row, mean, square, updates)
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from regimen.execution.pool import Event, Job
+from regimen.execution.pool import LAST, Event, Job
 
 CLOSE_SECONDS = 3.0
 
@@ -40,6 +40,7 @@ class LocalPool:
     places: Sequence[dict[str, Any]]
     logs: Path
     environments: Sequence[dict[str, str]] = ()
+    name: str = "worker"
     _workers: dict[int, _Worker] = field(default_factory=dict)
     _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
 
@@ -61,7 +62,7 @@ class LocalPool:
     def _start(self, slot: int) -> _Worker:
         self.logs.mkdir(parents=True, exist_ok=True)
         environment = {**os.environ, **(self.environments[slot] if self.environments else {})}
-        with (self.logs / f"worker-{slot}.log").open("ab") as log:
+        with (self.logs / f"{self.name}-{slot}.log").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "regimen.execution.worker"],
                 stdin=subprocess.PIPE,
@@ -70,7 +71,7 @@ class LocalPool:
                 start_new_session=True,
                 env=environment,
             )
-        worker = _Worker(f"worker-{slot} (pid {process.pid})", process)
+        worker = _Worker(f"{self.name}-{slot} (pid {process.pid})", process)
         assert process.stdout is not None
         os.set_blocking(process.stdout.fileno(), False)
         self._selector.register(process.stdout, selectors.EVENT_READ, slot)
@@ -106,7 +107,7 @@ class LocalPool:
         events = []
         for line in lines:
             event = json.loads(line)
-            if event["event"] in ("done", "error", "interrupted"):
+            if event["event"] in LAST:
                 worker.job = None
             if event["event"] != "ready":
                 events.append(event)
@@ -121,7 +122,9 @@ class LocalPool:
         if worker.job is None:
             return []
         how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-        log = self.logs / f"worker-{slot}.log"
+        if -code == signal.SIGKILL:
+            how += " (the kernel does that when memory runs out: then use fewer --workers)"
+        log = self.logs / f"{self.name}-{slot}.log"
         return [{"event": "died", "job": worker.job, "error": f"{worker.name} was {how}; its log is {log}"}]
 
     def interrupt(self) -> None:

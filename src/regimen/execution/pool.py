@@ -9,14 +9,16 @@ from typing import Any, Protocol
 
 Job = dict[str, Any]
 Event = dict[str, Any]
+LAST = ("done", "error", "died", "interrupted")  # the events after which a job is no longer running
 
 
 class Pool(Protocol):
     """A place where jobs run.
 
-    Events are plain dicts with "job" and "event": "progress" (with "steps"), "ended" (with "outcome", a stage was
-    committed), "failed" (with "stage" and "error", one stage cannot go on), and one of these last: "done",
-    "error" (with "error" and "retry"), "died" (with "error"), "interrupted".
+    Events are plain dicts with "job" and "event": "placed" (with "worker", where that is known only later),
+    "progress" (with "steps"), "ended" (with "outcome", a stage was committed), "failed" (with "stage" and "error",
+    one stage cannot go on), and one of these last: "done", "error" (with "error" and "retry"), "died" (with "error"),
+    "interrupted".
     """
 
     def free(self) -> int:

@@ -6,7 +6,6 @@ stages do, and prints nothing.
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 import time
@@ -16,32 +15,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from regimen.errors import ModelError, SourceMissing, UsageError
-from regimen.execution.local_pool import LocalPool
-from regimen.execution.pool import Pool
+from regimen.errors import ModelError, SourceMissing
+from regimen.execution.places import Settings
+from regimen.execution.pools import cache_of, check_pool, make_pool
 from regimen.execution.scheduler import Observer, Scheduler
-from regimen.files import cache_home, write_json
+from regimen.files import drop_unfinished, write_json
 from regimen.plan import Plan, PlannedExperiment
 from regimen.results import Ledger, RunFolder
 from regimen.stages.availability import missing_base, missing_inputs
-from regimen.stages.place import Place
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Where and how a plan is run; no result depends on it beyond rounding."""
-
-    out: Path
-    data: Path | None = None
-    here: Path | None = None
-    pool: str = "local"
-    ray_address: str | None = None
-    workers: int | None = None
-    gpus: int | None = None
-    skip_missing: bool = False
-    checkpoint_seconds: float = 60.0
-    pass_tokens: int | None = None
-    compiled: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,17 +49,20 @@ class RunSummary:
 def run_plan(plan: Plan, settings: Settings, observe: Observer, recorded: dict[str, Any]) -> RunSummary:
     """Runs what is missing. Raises SourceMissing or ModelError, nothing written, if something needed is not there."""
     started = time.monotonic()
+    check_pool(settings)
     folder = RunFolder(settings.out)
     todo = _is_anything_left(plan, folder)
     refused, skipped = _check_inputs(plan, settings) if todo else ({}, {})
-    pool = _make_pool(settings, plan)
     with folder.locked():
         folder.create(plan.study, plan, recorded)
+        for place in (folder.path, folder.path / "experiments", folder.report):
+            drop_unfinished(place)
+        pool = make_pool(settings, plan)
         ledger = Ledger(settings.out)
         try:
             with _signals() as stopping:
                 worked = _Counting(observe)
-                scheduler = Scheduler(plan, folder, pool, ledger, cache_home(), stopping, worked, refused)
+                scheduler = Scheduler(plan, folder, pool, ledger, cache_of(settings), stopping, worked, refused)
                 scheduler.run()
         finally:
             pool.close()
@@ -149,53 +133,6 @@ def _dependants(plan: Plan, stages: set[str]) -> list[str]:
         if reached.intersection(stage.inputs):
             reached.add(name)
     return [p.experiment.id for p in plan.experiments if reached.intersection(p.stages)]
-
-
-def _make_pool(settings: Settings, plan: Plan) -> Pool:
-    place = {
-        "stages": str((settings.out / "stages").resolve()),
-        "cache": str(cache_home()),
-        "data": str(settings.data.resolve()) if settings.data else None,
-        "here": str(settings.here.resolve()) if settings.here else None,
-        "checkpoint_seconds": settings.checkpoint_seconds,
-        "pass_tokens": settings.pass_tokens,
-        "compiled": settings.compiled,
-    }
-    if settings.pool != "local":
-        raise UsageError(f"no pool {settings.pool!r}; there is local")
-    gpus = visible_gpus() if settings.gpus is None else settings.gpus
-    if gpus:
-        count = settings.workers or gpus
-        places = [Place(**place, device="cuda:0").to_json() for _ in range(count)]
-        environments = [{"CUDA_VISIBLE_DEVICES": _device(slot % gpus)} for slot in range(count)]
-        return LocalPool(places, settings.out / "logs", environments)
-    count = settings.workers or default_workers(plan)
-    threads = max(1, available_cores() // count)
-    places = [Place(**place, threads=threads).to_json() for _ in range(count)]
-    return LocalPool(places, settings.out / "logs", [{"OMP_NUM_THREADS": str(threads)}] * count)
-
-
-def _device(index: int) -> str:
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return visible.split(",")[index] if visible else str(index)
-
-
-def visible_gpus() -> int:
-    """NVIDIA GPUs that this process may use, found without torch."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return len([name for name in visible.split(",") if name.strip() not in ("", "-1")])
-    return len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
-
-
-def available_cores() -> int:
-    """Cores this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def default_workers(plan: Plan) -> int:
-    """A worker a core for a packaged (tiny) base, whose products are too small to share; else one with all cores."""
-    return available_cores() if plan.study.base.origin == "packaged" else 1
 
 
 @contextmanager

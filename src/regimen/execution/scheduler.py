@@ -7,13 +7,13 @@ done; the ledger is told. Does not know what a job does or where a pool runs it.
 from __future__ import annotations
 
 import heapq
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from regimen.errors import MachineError
 from regimen.execution.pool import Event, Job, Pool
 from regimen.plan import Cohort, Plan, Stage, TrainSpec
 from regimen.results import Ledger, Outcome, RunFolder, StageFolder
@@ -28,6 +28,7 @@ Observer = Callable[[str, dict[str, Any]], None]
 class _Task:
     """A cohort's stages that are not done: what it waits for, how often its worker died."""
 
+    id: str
     cohort: Cohort
     left: list[str]
     waits: set[str]
@@ -50,27 +51,33 @@ class Scheduler:
     refused: dict[str, str] = field(default_factory=dict)
     states: dict[str, str] = field(init=False, default_factory=dict)
     errors: dict[str, str] = field(init=False, default_factory=dict)
+    halted: str | None = field(init=False, default=None)
     _tasks: dict[str, _Task] = field(init=False, default_factory=dict)
+    _task_of: dict[str, _Task] = field(init=False, default_factory=dict)
+    _running: int = field(init=False, default=0)
     _needed_by: dict[str, list[str]] = field(init=False, default_factory=dict)
     _ready: list[tuple[float, int, str]] = field(init=False, default_factory=list)
     _counter: int = field(init=False, default=0)
 
     def run(self) -> None:
-        """Runs until everything is done, failed or blocked, or until asked to stop."""
+        """Runs until everything is done, failed or blocked, or until asked to stop.
+
+        Raises MachineError, all running work ended, where the disk takes nothing more.
+        """
         self._survey()
-        stopped_at: float | None = None
+        stopped = False
         while True:
-            running = sum(task.running for task in self._tasks.values())
-            if stopped_at is None and self.stopping():
-                stopped_at = time.monotonic()
+            if not stopped and (self.halted or self.stopping()):
+                stopped = True
                 self.pool.interrupt()
-            if stopped_at is None:
+            if not stopped:
                 self._submit()
-                running = sum(task.running for task in self._tasks.values())
-            if not running:
-                return
+            if not self._running and (stopped or not self._ready):
+                break
             for event in self.pool.wait(POLL_SECONDS):
                 self._handle(event)
+        if self.halted:
+            raise MachineError(self.halted)
 
     def _survey(self) -> None:
         """Reads the markers and builds the tasks of what is not done."""
@@ -92,13 +99,17 @@ class Scheduler:
             waits = {
                 given for name in left for given in self.plan.stages[name].inputs if self.states.get(given) != "done"
             }
-            self._tasks[cohort.id] = _Task(cohort, left, waits, -max(weights[name] for name in left))
-            for given in waits:
-                self._needed_by.setdefault(given, []).append(cohort.id)
+            self._add(_Task(cohort.id, cohort, left, waits, -max(weights[name] for name in left)))
         for name, why in self.refused.items():
             self._fail(name, why)
         for task in list(self._tasks.values()):
             self._enqueue(task)
+
+    def _add(self, task: _Task) -> None:
+        self._tasks[task.id] = task
+        self._task_of.update(dict.fromkeys(task.left, task))
+        for given in task.waits:
+            self._needed_by.setdefault(given, []).append(task.id)
 
     def _prepare_again(self, stage: Stage) -> None:
         """Blocks lie in the cache, which may have been emptied: they are made again for trainings still to come."""
@@ -117,18 +128,22 @@ class Scheduler:
     def _enqueue(self, task: _Task) -> None:
         if not task.waits and task.left and not task.running:
             self._counter += 1
-            heapq.heappush(self._ready, (task.priority, self._counter, task.cohort.id))
+            heapq.heappush(self._ready, (task.priority, self._counter, task.id))
 
     def _submit(self) -> None:
         while self._ready and self.pool.free():
             task = self._tasks[heapq.heappop(self._ready)[2]]
             if task.running or not task.left:
                 continue
-            task.running = True
-            worker = self.pool.submit(task.cohort.id, self._job(task))
+            self._run_state(task, True)
+            worker = self.pool.submit(task.id, self._job(task))
             self.ledger.started(task.left, worker)
             for name in task.left:
                 self._set(name, "running")
+
+    def _run_state(self, task: _Task, running: bool) -> None:
+        self._running += running - task.running
+        task.running = running
 
     def _job(self, task: _Task) -> Job:
         stages = [self.plan.stages[name] for name in task.left]
@@ -145,34 +160,60 @@ class Scheduler:
         kind = event["event"]
         if kind == "progress":
             self.observe("progress", event["steps"])
+        elif kind == "placed":
+            self.ledger.placed(task.left, event["worker"])
         elif kind == "ended":
             self._done(task, Outcome(**event["outcome"]))
         elif kind == "failed":
             self._fail(event["stage"], event["error"])
         else:
-            task.running = False
+            self._run_state(task, False)
             self._job_ended(task, kind, event)
 
     def _job_ended(self, task: _Task, kind: str, event: Event) -> None:
-        if kind == "done" and not task.left:
+        for name in list(task.left):  # a worker may die between a marker and the word of it
+            outcome = self.folder.outcome(self.plan.stages[name])
+            if outcome is not None:
+                self._done(task, outcome)
+        if not task.left:
             return
-        if kind == "interrupted":
-            self.ledger.set_state(task.left, "pending")
-            for name in task.left:
-                self._set(name, "pending")
+        if kind == "interrupted":  # by us, or its worker was told to end: then another goes on
+            self._again(task)
             return
         error = event.get("error", "its worker ended without a result")
+        if event.get("halt"):
+            self.halted = error
+            self._again(task)
+            return
+        if event.get("memory") and len(task.left) > 1:
+            self._split(task, error)
+            return
         if kind == "died" or event.get("retry"):
             task.deaths += 1
-            self.ledger.note("retry" if task.deaths < MAX_DEATHS else "gave up", task.cohort.id, error)
+            self.ledger.note("retry" if task.deaths < MAX_DEATHS else "gave up", task.id, error)
             if task.deaths < MAX_DEATHS:
-                for name in task.left:
-                    self._set(name, "pending")
-                self._enqueue(task)
+                self._again(task)
                 return
             error = f"{error} ({MAX_DEATHS} times)"
         for name in list(task.left):
             self._fail(name, error)
+
+    def _again(self, task: _Task) -> None:
+        """Puts a job back: it goes on from what is on disk."""
+        self.ledger.set_state(task.left, "pending")
+        for name in task.left:
+            self._set(name, "pending")
+        self._enqueue(task)
+
+    def _split(self, task: _Task, error: str) -> None:
+        """Carries a job that was too large for memory out in halves; its results are the same up to rounding."""
+        self.ledger.note("split", task.id, error)
+        middle = (len(task.left) + 1) // 2
+        for part, left in enumerate((task.left[:middle], task.left[middle:])):
+            half = _Task(f"{task.id}/{part}", task.cohort, list(left), set(), task.priority, task.deaths)
+            self._add(half)
+            self._again(half)
+        task.left.clear()
 
     def _done(self, task: _Task, outcome: Outcome) -> None:
         name = outcome.fingerprint
@@ -205,7 +246,7 @@ class Scheduler:
                 self._enqueue(task)
 
     def _leave(self, name: str, state: str, error: str) -> None:
-        task = self._tasks.get(self.plan.cohort_of[name])
+        task = self._task_of.get(name)
         if task and name in task.left:
             task.left.remove(name)
         self.ledger.set_state([name], state, error)

@@ -16,10 +16,12 @@ import sys
 import threading
 import traceback
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
 from regimen.errors import Interrupted, RegimenError
+from regimen.files import why_unwritable
 
 GRACE_SECONDS = 5.0
 
@@ -47,6 +49,11 @@ class _Driver:
         last.daemon = True
         last.start()
 
+    def end(self) -> None:
+        """Asked by the machine to end (SIGTERM): the job under way saves its state, no other is begun."""
+        self.stop.set()
+        self.jobs.put(None)
+
     def send(self, event: dict[str, Any]) -> None:
         with self._lock:
             try:
@@ -65,6 +72,7 @@ def main() -> None:
     warnings.filterwarnings("ignore", category=FutureWarning)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
     driver = _Driver(out)
+    signal.signal(signal.SIGTERM, lambda number, frame: driver.end())
     hello = driver.jobs.get()
     if hello is None:
         return
@@ -101,10 +109,14 @@ def run_one(job: dict[str, Any], context: Any) -> dict[str, Any]:
     except RegimenError as fault:
         _log_failure(job, context, str(fault))
         return {"event": "error", "error": str(fault), "retry": False}
-    except MemoryError:
-        return {"event": "error", "error": "out of memory; use fewer workers or a smaller cohort", "retry": True}
     except Exception as fault:
         _log_failure(job, context, traceback.format_exc())
+        if isinstance(fault, MemoryError) or type(fault).__name__ == "OutOfMemoryError":
+            text = "out of memory; use fewer --workers or a smaller --cohort-width"
+            return {"event": "error", "error": text, "retry": True, "memory": True}
+        unwritable = why_unwritable(fault)
+        if unwritable is not None:
+            return {"event": "error", "error": unwritable, "retry": False, "halt": True}
         text = f"{type(fault).__name__}: {str(fault).splitlines()[0] if str(fault) else ''}"
         return {"event": "error", "error": text, "retry": isinstance(fault, OSError)}
     finally:
@@ -116,7 +128,8 @@ def _log_failure(job: dict[str, Any], context: Any, detail: str) -> None:
     for name in job["job"]["names"].values():
         folder = Path(context.place.stages) / name
         if folder.is_dir() and not (folder / "DONE").is_file():
-            context.log(folder, "error", detail=detail)
+            with suppress(OSError):  # on a full disk the driver's word must do
+                context.log(folder, "error", detail=detail)
 
 
 def _die_with_parent() -> None:

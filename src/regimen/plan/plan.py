@@ -71,6 +71,7 @@ class Plan:
     rate_source: str = "the plan's rate"
     compiled_with: tuple[tuple[str, Any], ...] = ()
     notes: tuple[str, ...] = field(default=())
+    budget: dict[str, Any] | None = None
 
     @cached_property
     def cohort_of(self) -> dict[str, str]:
@@ -111,6 +112,7 @@ class Plan:
             "totals": self.totals,
             "gantt": [bar.__dict__ for bar in self.gantt],
             "notes": list(self.notes),
+            **({"budget": self.budget} if self.budget else {}),
         }
 
     def _stage_json(self, stage: Stage) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from regimen.results.floors import Floors, floors_of
 from regimen.results.ledger import Ledger, read_ledger
 from regimen.results.metrics import aggregate, better_sign, is_known
-from regimen.results.outcomes import Outcome, StageFolder, differences, read_outcome
+from regimen.results.outcomes import Outcome, StageFolder, Stopwatch, differences, read_outcome
 from regimen.results.references import Anchor, Reference, all_references, anchor_of, references_of
 from regimen.results.run_folder import RunFolder
 
@@ -15,6 +15,7 @@ __all__ = [
     "Reference",
     "RunFolder",
     "StageFolder",
+    "Stopwatch",
     "aggregate",
     "all_references",
     "anchor_of",

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable
-from contextlib import closing
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from regimen.errors import MachineError
+from regimen.files import why_unwritable
 from regimen.results.outcomes import Outcome
 
 FILE = "ledger.sqlite"
@@ -43,9 +45,22 @@ class Ledger:
     def _connect(self) -> sqlite3.Connection:
         try:
             return _opened(self._path)
+        except sqlite3.OperationalError as fault:
+            raise _unwritable(self._path, fault) from None
         except sqlite3.DatabaseError:  # damaged: the markers know all that matters
-            self._path.rename(self._path.with_suffix(f".damaged-{int(time.time())}"))
+            for path in (self._path, self._path.with_name(f"{FILE}-journal")):
+                if path.is_file():
+                    path.rename(path.with_name(f"{path.name}.damaged-{int(time.time())}"))
             return _opened(self._path)
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction; a disk that is full or read-only is told in a sentence."""
+        try:
+            with self._db:
+                yield self._db
+        except sqlite3.OperationalError as fault:
+            raise _unwritable(self._path, fault) from None
 
     def close(self) -> None:
         """Closes the file."""
@@ -53,8 +68,8 @@ class Ledger:
 
     def enter(self, rows: Iterable[tuple[str, str, str, str | None]]) -> None:
         """Registers stages (fingerprint, label, kind, cohort) as pending; known ones keep their state."""
-        with self._db:
-            self._db.executemany(
+        with self._writing() as db:
+            db.executemany(
                 "INSERT INTO stages (fingerprint, label, kind, cohort, state) VALUES (?, ?, ?, ?, 'pending') "
                 "ON CONFLICT (fingerprint) DO UPDATE SET cohort = excluded.cohort, "
                 "state = CASE WHEN state = 'done' THEN 'done' ELSE 'pending' END",
@@ -64,42 +79,58 @@ class Ledger:
     def started(self, stages: Iterable[str], worker: str) -> None:
         """The stages are being worked on."""
         now = time.time()
-        with self._db:
-            self._db.executemany(
+        with self._writing() as db:
+            db.executemany(
                 "UPDATE stages SET state = 'running', attempts = attempts + 1, worker = ?, started = ?, error = NULL "
                 "WHERE fingerprint = ?",
                 [(worker, now, stage) for stage in stages],
             )
 
+    def placed(self, stages: Iterable[str], worker: str) -> None:
+        """Where the stages are being worked on, as far as it was not known when they started."""
+        with self._writing() as db:
+            db.executemany("UPDATE stages SET worker = ? WHERE fingerprint = ?", [(worker, s) for s in stages])
+
     def ended(self, outcome: Outcome) -> None:
         """A stage ended, one way or another."""
         state = "done" if outcome.status in ("done", "skipped") else "failed"
-        with self._db:
-            self._db.execute(
+        with self._writing() as db:
+            db.execute(
                 "UPDATE stages SET state = ?, started = ?, ended = ?, error = ? WHERE fingerprint = ?",
                 (state, outcome.started, outcome.ended, outcome.error, outcome.fingerprint),
             )
 
     def set_state(self, stages: Iterable[str], state: str, error: str | None = None) -> None:
         """Sets the state of stages ("pending", "failed", "blocked")."""
-        with self._db:
-            self._db.executemany(
+        with self._writing() as db:
+            db.executemany(
                 "UPDATE stages SET state = ?, error = ? WHERE fingerprint = ?",
                 [(state, error, stage) for stage in stages],
             )
 
     def note(self, what: str, stage: str | None = None, detail: str = "") -> None:
         """Records an event: a retry, a worker's death, a gate overridden."""
-        with self._db:
-            self._db.execute("INSERT INTO events VALUES (?, ?, ?, ?)", (time.time(), what, stage, detail))
+        with self._writing() as db:
+            db.execute("INSERT INTO events VALUES (?, ?, ?, ?)", (time.time(), what, stage, detail))
+
+
+def _unwritable(path: Path, fault: sqlite3.Error) -> MachineError:
+    why = why_unwritable(fault) or f"{fault}; the markers on disk are safe, the same command goes on"
+    return MachineError(f"the ledger {path} cannot be written: {why}")
 
 
 def _opened(path: Path) -> sqlite3.Connection:
     # DELETE journal: run folders may lie on shared filesystems, where WAL is not safe
     db = sqlite3.connect(path, timeout=30)
-    db.execute("PRAGMA journal_mode=DELETE")
-    db.execute("PRAGMA synchronous=NORMAL")
-    db.executescript(_SCHEMA)
+    try:
+        db.execute("PRAGMA journal_mode=DELETE")
+        db.execute("PRAGMA synchronous=NORMAL")
+        if db.execute("PRAGMA quick_check").fetchone()[0] != "ok":
+            raise sqlite3.DatabaseError("damaged")
+        db.executescript(_SCHEMA)
+    except sqlite3.Error:
+        db.close()
+        raise
     return db
 
 

@@ -7,13 +7,14 @@ not know what the stage did.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from regimen.errors import RunFolderError
-from regimen.files import write_json, write_text
+from regimen.files import drop_unfinished, write_json, write_once
 from regimen.plan import Stage
 
 MARKER = "DONE"
@@ -36,8 +37,21 @@ class Outcome:
 
     @property
     def seconds(self) -> float:
-        """Wall-clock time."""
-        return self.ended - self.started
+        """Wall-clock time; never negative, though clocks are set back."""
+        return max(0.0, self.ended - self.started)
+
+
+class Stopwatch:
+    """Wall clock for the start, a clock that nobody sets for the time since."""
+
+    def __init__(self) -> None:
+        self.started = time.time()
+        self._begun = time.monotonic()
+
+    @property
+    def ended(self) -> float:
+        """Now, on the wall clock as it was at the start."""
+        return self.started + time.monotonic() - self._begun
 
 
 class StageFolder:
@@ -63,10 +77,17 @@ class StageFolder:
             write_json(spec, payload)
         return self.path
 
-    def commit(self, outcome: Outcome) -> None:
-        """Writes the outcome, then the marker."""
+    def commit(self, outcome: Outcome) -> bool:
+        """Writes the outcome, then the marker; False, and nothing changed, if the stage was committed before.
+
+        That can be when a worker that was thought lost was only cut off: both have the same result, one commits it.
+        """
+        if self.done:
+            return False
         write_json(self.path / "outcome.json", asdict(outcome))
-        write_text(self.path / MARKER, f"{outcome.status}\n")
+        first = write_once(self.path / MARKER, f"{outcome.status}\n")
+        drop_unfinished(self.path)
+        return first
 
     def reopen(self) -> None:
         """Takes the marker away: the stage is to be done again."""

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from regimen.errors import RunFolderError
 from regimen.files import write_json, write_text
@@ -22,6 +22,7 @@ from regimen.results.outcomes import Outcome, StageFolder, differences
 from regimen.study import Study, dump_study, load_study
 
 FORMAT = 1
+LOCK_TRIES = 5
 
 
 class RunFolder:
@@ -71,7 +72,7 @@ class RunFolder:
         path = self.path / ".lock"
         if not path.is_file():
             return False
-        with path.open("a+", encoding="utf-8") as file:
+        with path.open(encoding="utf-8") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except OSError:
@@ -83,9 +84,7 @@ class RunFolder:
         """Holds the folder for one driver; raises RunFolderError naming the holder."""
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / ".lock").open("a+", encoding="utf-8") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+            if not _lock(file):
                 file.seek(0)
                 holder = file.read().strip() or "another process"
                 raise RunFolderError(f"{self.path} is in use by {holder}; wait for it or stop it") from None
@@ -95,6 +94,17 @@ class RunFolder:
             file.write(f"process {os.getpid()} on {socket.gethostname()} since {started}")
             file.flush()
             yield
+
+
+def _lock(file: IO[str]) -> bool:
+    """Takes the lock, in a few tries: one who asks for the status holds it for an instant."""
+    for _ in range(LOCK_TRIES):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except OSError:
+            time.sleep(0.05)
+    return False
 
 
 def _check_same_study(before: Study, study: Study, path: Path) -> None:

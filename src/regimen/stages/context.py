@@ -115,6 +115,7 @@ class Context:
             "pid": os.getpid(),
             "device": device,
             "device_name": name,
+            "gpu": os.environ.get("CUDA_VISIBLE_DEVICES") if device.startswith("cuda") else None,
             "threads": torch.get_num_threads(),
             "versions": {package: version(package) for package in ("regimen-lm", "torch", "transformers")},
         }
@@ -126,7 +127,7 @@ class Context:
             file.write(line + "\n")
 
     def finish(self, folder: StageFolder, outcome: Outcome) -> None:
-        """Commits an outcome and reports it."""
-        self.log(folder.path, outcome.status, seconds=round(outcome.seconds, 3))
-        folder.commit(outcome)
+        """Commits an outcome and reports it; the log says "done" (or "skipped") once, by who committed it."""
+        if folder.commit(outcome):
+            self.log(folder.path, outcome.status, seconds=round(outcome.seconds, 3))
         self.report({"event": "ended", "outcome": asdict(outcome)})

@@ -6,7 +6,6 @@ Owns the way from specs to the evaluator and the writing of items.parquet. Does 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from regimen.evaluation.evaluator import Model, evaluate
 from regimen.evaluation.item_results import ItemResult, result_columns
 from regimen.files import write_atomically
 from regimen.plan import EvaluateSpec
-from regimen.results import Outcome, StageFolder, aggregate
+from regimen.results import Outcome, StageFolder, Stopwatch, aggregate
 from regimen.stages.context import Context
 from regimen.stages.prepare import ITEMS
 
@@ -53,7 +52,7 @@ _SCHEMA = pa.schema(
 
 def run_evaluate(specs: Sequence[EvaluateSpec], folders: Sequence[StageFolder], context: Context) -> None:
     """Evaluates the cohort's adapters on their task."""
-    started = time.time()
+    watch = Stopwatch()
     first = specs[0]
     paths = [folder.open() for folder in folders]
     base, bank = _open(specs, context)
@@ -73,8 +72,8 @@ def run_evaluate(specs: Sequence[EvaluateSpec], folders: Sequence[StageFolder], 
                 kind="evaluate",
                 label=spec.label,
                 status="skipped" if evaluation.skipped else "done",
-                started=started,
-                ended=time.time(),
+                started=watch.started,
+                ended=watch.ended,
                 where=context.machine() | {"cohort": len(specs)},
                 facts=facts,
             ),

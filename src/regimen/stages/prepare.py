@@ -5,7 +5,6 @@ Owns the way from these specs to data's functions and what is recorded of them. 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import asdict
 
@@ -17,7 +16,7 @@ from regimen.errors import RegimenError
 from regimen.evaluation.floors import bag_of_words, closed_lines, is_closed, training_texts
 from regimen.evaluation.lm_eval_bridge import harness_items
 from regimen.plan import ItemsSpec, PrepareSpec
-from regimen.results import Floors, Outcome, StageFolder, aggregate
+from regimen.results import Floors, Outcome, StageFolder, Stopwatch, aggregate
 from regimen.stages.context import Context
 
 ITEMS = "items.jsonl"
@@ -27,7 +26,7 @@ DROPS = "drops.jsonl"
 def run_prepare(specs: Sequence[PrepareSpec], folders: Sequence[StageFolder], context: Context) -> None:
     """Prepares one source in one form."""
     for spec, folder in zip(specs, folders, strict=True):
-        started = time.time()
+        watch = Stopwatch()
         path = folder.open()
         tests = TestTexts(texts_to_avoid([(test, context.input(test) / ITEMS) for test in spec.tests]))
         work = Preparation(spec.source_name, spec.source, spec.form, spec.batch, spec.seed, tests)
@@ -36,13 +35,13 @@ def run_prepare(specs: Sequence[PrepareSpec], folders: Sequence[StageFolder], co
         home, facts = prepare(work, tokenizer, context.where(spec.data), context.cache / "blocks", ledger)
         ledger.write(path / DROPS)
         facts |= {"folder": home.name, "source": spec.source_name, "form": spec.form}
-        _finish(context, folder, started, facts)
+        _finish(context, folder, watch, facts)
 
 
 def run_items(specs: Sequence[ItemsSpec], folders: Sequence[StageFolder], context: Context) -> None:
     """Renders the test items of one task."""
     for spec, folder in zip(specs, folders, strict=True):
-        started = time.time()
+        watch = Stopwatch()
         path = folder.open()
         ledger = Ledger()
         items = _items(spec, context.where(spec.data), ledger)
@@ -51,7 +50,7 @@ def run_items(specs: Sequence[ItemsSpec], folders: Sequence[StageFolder], contex
         facts = {"task": spec.task_name, "items": len(items), "rows": ledger.rows, "drops": ledger.counts}
         if not spec.shots and (floors := _floors(spec, items, context)) is not None:
             facts["floors"] = asdict(floors)
-        _finish(context, folder, started, facts)
+        _finish(context, folder, watch, facts)
 
 
 def _items(spec: ItemsSpec, where: Where, ledger: Ledger) -> list[Item]:
@@ -79,7 +78,7 @@ def _floors(spec: ItemsSpec, items: Sequence[Item], context: Context) -> Floors 
     return Floors(majority, chance, tfidf, tfidf_rows=len(texts))
 
 
-def _finish(context: Context, folder: StageFolder, started: float, facts: dict[str, object]) -> None:
+def _finish(context: Context, folder: StageFolder, watch: Stopwatch, facts: dict[str, object]) -> None:
     stage = folder.stage
     context.finish(
         folder,
@@ -88,8 +87,8 @@ def _finish(context: Context, folder: StageFolder, started: float, facts: dict[s
             kind=stage.kind,
             label=stage.label,
             status="done",
-            started=started,
-            ended=time.time(),
+            started=watch.started,
+            ended=watch.ended,
             where=context.machine(),
             facts=facts,
         ),

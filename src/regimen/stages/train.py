@@ -30,7 +30,7 @@ from regimen.engine.states import MemberState
 from regimen.errors import Interrupted, RunFolderError
 from regimen.files import drop_unfinished, write_text
 from regimen.plan import TrainSpec
-from regimen.results import Outcome, StageFolder
+from regimen.results import Outcome, StageFolder, Stopwatch
 from regimen.stages.context import Context
 
 METRICS = "metrics.jsonl"
@@ -54,7 +54,7 @@ class _Run:
 
 def run_train(specs: Sequence[TrainSpec], folders: Sequence[StageFolder], context: Context) -> None:
     """Trains the cohort to the end of every member; raises Interrupted, state saved, when asked to stop."""
-    started = time.time()
+    watch = Stopwatch()
     leg = specs[0].leg
     base = context.base(leg.base, leg.adapter, leg.merged)
     paths = [folder.open() for folder in folders]
@@ -70,7 +70,7 @@ def run_train(specs: Sequence[TrainSpec], folders: Sequence[StageFolder], contex
     compiled = place.compiled and leg.adapter.method == "lora"
     members = [run.member for run in runs]
     lockstep = Lockstep(base, leg.adapter, leg.schedule, members, pass_tokens=place.pass_tokens, compiled=compiled)
-    cohort = _Cohort(runs, lockstep, base, context, started)
+    cohort = _Cohort(runs, lockstep, base, context, watch)
     for run in runs:
         context.log(run.path, "training", step=run.member.step, of=run.spec.last_step, cohort=len(runs))
     cohort.finish_ended()
@@ -101,7 +101,7 @@ def _begin(
     if resumed is not None:
         step = spec.first_step + resumed
         state = load_state(checkpoint_path(path, step))
-        trace = _trace_until(path / METRICS, step)
+        trace = _trace_until(path / METRICS, step) or []
     else:
         drop_checkpoints(path)
         state = _initial_state(spec, base, context)
@@ -142,7 +142,8 @@ def _common_step(specs: Sequence[TrainSpec], paths: Sequence[Path]) -> int | Non
         common = done if common is None else {step for step in common & done if step <= longest}
     for step in sorted(common or (), reverse=True):
         if all(
-            _is_readable(checkpoint_path(path, spec.first_step + step)) and (path / METRICS).is_file()
+            _is_readable(checkpoint_path(path, spec.first_step + step))
+            and _trace_until(path / METRICS, spec.first_step + step) is not None
             for spec, path in zip(specs, paths, strict=True)
         ):
             return step
@@ -157,8 +158,15 @@ def _is_readable(path: Path) -> bool:
     return True
 
 
-def _trace_until(path: Path, step: int) -> list[str]:
-    return [line for line in path.read_text(encoding="utf-8").splitlines() if json.loads(line)["step"] < step]
+def _trace_until(path: Path, step: int) -> list[str] | None:
+    """The lines of the steps before `step`; None where the trace is damaged or does not reach so far."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        steps = [json.loads(line)["step"] for line in lines]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    kept = [line for line, at in zip(lines, steps, strict=True) if at < step]
+    return kept if steps and steps[0] + len(kept) >= step else None
 
 
 def _note(run: _Run, record: StepRecord) -> None:
@@ -184,7 +192,7 @@ class _Cohort:
     lockstep: Lockstep
     base: BaseModel
     context: Context
-    started: float
+    watch: Stopwatch
     announced: float = 0.0
 
     def announce(self) -> None:
@@ -242,8 +250,8 @@ class _Cohort:
             kind="train",
             label=spec.label,
             status="done",
-            started=self.started,
-            ended=time.time(),
+            started=self.watch.started,
+            ended=self.watch.ended,
             where=self.context.machine() | {"cohort": len(self.lockstep.members)},
             facts=self._facts(run),
         )

@@ -1,0 +1,202 @@
+"""Worker processes on a Ray cluster: the same workers as the local pool's, each held by an actor.
+
+Owns connecting to Ray, placing one actor a worker, hearing them and noticing their death. The only home of ray. Ray
+carries paths and small JSON, restarts and retries nothing: the scheduler and its ledger decide. The run folder lies
+where every node sees it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from regimen.errors import MachineError, UsageError
+from regimen.execution.local_pool import LocalPool
+from regimen.execution.places import available_cores
+from regimen.execution.pool import LAST, Event, Job
+
+OBJECT_STORE_BYTES = 100 * 2**20  # only small JSON passes through it
+LISTEN_SECONDS = 0.5
+PING_SECONDS = 2.0
+CLOSE_SECONDS = 6.0
+
+
+class _Seat:
+    """Lives in an actor: one worker process, which dies with the actor however that ends."""
+
+    def __init__(self, number: int, place: dict[str, Any], logs: str, environment: dict[str, str]):
+        gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+        where = place | ({"device": "cuda:0"} if gpus else {})
+        self._pool = LocalPool([where], Path(logs), [environment], name=f"ray-{number}")
+
+    def submit(self, name: str, job: Job) -> str:
+        return f"{self._pool.submit(name, job)} on {socket.gethostname()}"
+
+    def listen(self, seconds: float) -> list[Event]:
+        return self._pool.wait(seconds)
+
+    def ping(self) -> list[Event]:
+        return []
+
+    def interrupt(self) -> None:
+        self._pool.interrupt()
+
+    def close(self) -> None:
+        self._pool.close()
+
+
+@dataclass
+class _Held:
+    """The driver's side of a seat: its actor, its job, the call that is under way."""
+
+    number: int
+    actor: Any
+    job: str | None = None
+    placing: Any = None
+    call: Any = None
+    heard: float = field(default_factory=time.monotonic)
+
+
+@dataclass
+class RayPool:
+    """At most `workers` workers (as many as the cluster holds by default) of `cpus` cores and `gpus` GPUs each.
+
+    `address` is "local" (a cluster of this machine, for this run alone), "auto" or host:port. Nodes may join and leave.
+    """
+
+    place: dict[str, Any]
+    logs: Path
+    address: str = "local"
+    workers: int | None = None
+    cpus: int = 1
+    gpus: float = 0.0
+    _seats: list[_Held] = field(default_factory=list)
+    _count: int = 0
+    _counted: tuple[float, int] = (0.0, 0)
+    _started: bool = False
+
+    def __post_init__(self) -> None:
+        self._ray = _import_ray()
+        if self._ray.is_initialized():
+            return
+        quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.ERROR}
+        try:
+            if self.address == "local":
+                self._ray.init(
+                    address="local", num_cpus=available_cores(), object_store_memory=OBJECT_STORE_BYTES, **quiet
+                )
+            else:
+                self._ray.init(address=self.address, log_to_driver=False, logging_level=logging.ERROR)
+        except (ConnectionError, ValueError, RuntimeError) as fault:
+            first = str(fault).splitlines()[0] if str(fault) else type(fault).__name__
+            raise MachineError(
+                f"no Ray cluster at {self.address!r} ({first[:160]}); start one with `ray start`, or leave "
+                "--ray-address out for one of this machine"
+            ) from None
+        self._started = True
+
+    def free(self) -> int:
+        """How many more jobs can be submitted now: places for workers less those that are busy."""
+        limit = self._places() if self.workers is None else min(self.workers, self._places())
+        return max(0, limit - sum(seat.job is not None for seat in self._seats))
+
+    def _places(self) -> int:
+        """How many workers the living nodes can hold, asked at most once a second."""
+        asked, places = self._counted
+        if time.monotonic() - asked > 1.0:
+            places = sum(self._fits(node["Resources"]) for node in self._ray.nodes() if node["Alive"])
+            self._counted = (time.monotonic(), places)
+        return places
+
+    def _fits(self, resources: dict[str, float]) -> int:
+        fits = int(resources.get("CPU", 0) // self.cpus)
+        return min(fits, int(resources.get("GPU", 0) / self.gpus + 1e-6)) if self.gpus else fits
+
+    def submit(self, name: str, job: Job) -> str:
+        """Gives a job to an idle worker, or to a new one that Ray places; "placed" tells where."""
+        seat = next((seat for seat in self._seats if seat.job is None), None) or self._new_seat()
+        seat.job = name
+        seat.placing = seat.actor.submit.remote(name, job)
+        seat.call = seat.actor.listen.remote(LISTEN_SECONDS)
+        return f"ray-{seat.number}"
+
+    def _new_seat(self) -> _Held:
+        threads = str(self.place.get("threads") or self.cpus)
+        environment = {"OMP_NUM_THREADS": threads, "REGIMEN_CACHE": self.place["cache"]}
+        environment |= {key: value for key, value in os.environ.items() if key.startswith("HF_")}
+        remote = self._ray.remote(num_cpus=self.cpus, num_gpus=self.gpus, max_restarts=0, max_task_retries=0)(_Seat)
+        seat = _Held(self._count, remote.remote(self._count, self.place, str(self.logs), environment))
+        self._count += 1
+        self._seats.append(seat)
+        return seat
+
+    def wait(self, seconds: float) -> list[Event]:
+        """Events since the last call; returns early when there is one."""
+        for seat in self._seats:  # idle workers are asked now and then, so that a dead one is not given a job
+            if seat.call is None and time.monotonic() - seat.heard > PING_SECONDS:
+                seat.call = seat.actor.ping.remote()
+        calls = [seat.call for seat in self._seats if seat.call is not None]
+        if not calls:
+            time.sleep(seconds)
+            return []
+        self._ray.wait(calls, num_returns=1, timeout=seconds)
+        ready, _ = self._ray.wait(calls, num_returns=len(calls), timeout=0)
+        events: list[Event] = []
+        for seat in [seat for seat in self._seats if seat.call in ready]:
+            events += self._hear(seat)
+        return events
+
+    def _hear(self, seat: _Held) -> Iterator[Event]:
+        seat.heard = time.monotonic()
+        try:
+            if seat.placing is not None:
+                worker = self._ray.get(seat.placing)
+                seat.placing = None
+                yield {"event": "placed", "job": seat.job, "worker": worker}
+            heard = self._ray.get(seat.call)
+        except self._ray.exceptions.RayError as fault:
+            self._seats.remove(seat)
+            if seat.job is not None:
+                first = str(fault).strip().splitlines()[0]
+                yield {"event": "died", "job": seat.job, "error": f"ray-{seat.number} was lost ({first[:200]})"}
+            return
+        yield from heard
+        if any(event["event"] in LAST for event in heard):
+            seat.job = None
+        seat.call = seat.actor.listen.remote(LISTEN_SECONDS) if seat.job is not None else None
+
+    def interrupt(self) -> None:
+        """Asks running jobs to save their state and end."""
+        for seat in self._seats:
+            if seat.job is not None:
+                seat.actor.interrupt.remote()
+
+    def close(self) -> None:
+        """Ends every worker and, where this pool started it, Ray."""
+        closing = [seat.actor.close.remote() for seat in self._seats]
+        if closing:
+            self._ray.wait(closing, num_returns=len(closing), timeout=CLOSE_SECONDS)
+        for seat in self._seats:
+            self._ray.kill(seat.actor, no_restart=True)
+        self._seats.clear()
+        if self._started:
+            self._started = False
+            self._ray.shutdown()
+
+
+def _import_ray() -> Any:
+    # Before the import: a driver under `uv run` would else ship its folder and build an environment on every node.
+    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+        import ray.exceptions
+    except ImportError:
+        raise UsageError("--pool ray needs the package ray; pip install 'regimen-lm[ray]'") from None
+    return ray

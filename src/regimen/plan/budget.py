@@ -1,0 +1,216 @@
+"""Which experiments to run when there is not time for all: the best subset under a budget of GPU-hours.
+
+Owns what "best" means - most questions answerable, then most declared contrasts covered, then most experiments, then
+fewest hours - and what stays open. Shared trunks are paid for once. Solved exactly, by integer programming (HiGHS
+through scipy, loaded only here). Does not know how a plan is compiled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from regimen.errors import UsageError
+from regimen.plan.plan import Plan, PlannedExperiment
+from regimen.plan.stages import TrainSpec
+from regimen.study.questions import ZERO_SHOT, Contrast, ContrastRule, RankRule
+
+HOURS_SLACK = 1e-9
+
+
+@dataclass(frozen=True)
+class Need:
+    """Something that a question needs: it is met when, of each of `groups`, at least one experiment is run."""
+
+    id: str
+    title: str
+    groups: tuple[frozenset[str], ...]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The experiments chosen and left out, what they cost, the questions they can answer and those left open.
+
+    `open` gives for each question that stays open the titles of what it still needs.
+    """
+
+    budget: float
+    hours: float
+    chosen: tuple[str, ...]
+    left_out: tuple[str, ...]
+    answerable: tuple[str, ...]
+    open: dict[str, tuple[str, ...]]
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "budget_hours": self.budget,
+            "hours": round(self.hours, 6),
+            "chosen": list(self.chosen),
+            "left_out": list(self.left_out),
+            "answerable": list(self.answerable),
+            "open": {name: list(titles) for name, titles in self.open.items()},
+        }
+
+
+def needs_of(plan: Plan) -> dict[str, tuple[Need, ...]]:
+    """What each question needs for a verdict: the contrasts that its rule rests on.
+
+    A ranking needs an experiment of every phase that trains; a threshold one fine-tuning on each task's own rows.
+    """
+    known = {planned.experiment.id for planned in plan.experiments}
+    needs: dict[str, tuple[Need, ...]] = {}
+    for name, question in plan.study.questions.items():
+        if isinstance(question.rule, ContrastRule):
+            groups = {*question.rule.all_positive, *question.rule.half_positive}
+            rests_on = [c for c in question.contrasts if c.pairs and (c.group in groups or not groups)]
+            needs[name] = tuple(_need(contrast, known) for contrast in rests_on)
+        elif isinstance(question.rule, RankRule):
+            needs[name] = tuple(_by_phase(plan.experiments))
+        else:
+            needs[name] = tuple(_by_task(plan))
+    return needs
+
+
+def _need(contrast: Contrast, known: set[str]) -> Need:
+    ends = {end.partition("@")[0] for pair in contrast.pairs for end in (pair.of, pair.against)}
+    return Need(contrast.id, contrast.title, tuple(frozenset({end} & known) for end in sorted(ends - {ZERO_SHOT})))
+
+
+def _by_phase(experiments: Sequence[PlannedExperiment]) -> Iterator[Need]:
+    phases: dict[str, set[str]] = {}
+    for planned in experiments:
+        if planned.trainings:
+            phases.setdefault(planned.experiment.phase, set()).add(planned.experiment.id)
+    for phase, members in phases.items():
+        yield Need(f"phase:{phase}", f"an experiment of phase {phase}", (frozenset(members),))
+
+
+def _by_task(plan: Plan) -> Iterator[Need]:
+    for name, task in plan.study.panel("main").items():
+        tuned = {
+            planned.experiment.id
+            for planned in plan.experiments
+            if planned.experiment.kind == "finetune"
+            and set(task.source) & {source for leg in planned.experiment.legs for source in leg.mixture}
+        }
+        if tuned:  # a task that nothing is fine-tuned for cannot be asked about
+            yield Need(f"task:{name}", f"a fine-tuning on the rows of {name}", (frozenset(tuned),))
+
+
+def subset_hours(plan: Plan, chosen: Sequence[str]) -> float:
+    """GPU-hours of some experiments, each shared stretch of training counted once."""
+    wanted = set(chosen)
+    picked = [planned for planned in plan.experiments if planned.experiment.id in wanted]
+    stages = {name for planned in picked for name in planned.trainings}
+    steps = sum(_steps(plan, name) for name in stages)
+    return steps / plan.steps_per_gpu_hour + sum(p.gpu_hours for p in picked if not p.trainings)
+
+
+def _steps(plan: Plan, name: str) -> int:
+    stage = plan.stages[name]
+    return stage.steps if isinstance(stage, TrainSpec) else 0
+
+
+def choose_within(plan: Plan, hours: float) -> Choice:
+    """The best subset of the plan's experiments that takes at most `hours`; raises UsageError if none fits."""
+    cheapest = min(subset_hours(plan, _with_starts(plan, p)) for p in plan.experiments)
+    if hours < cheapest:
+        raise UsageError(f"--budget-hours is {hours:g}; the cheapest experiment takes {cheapest:.2g} hours")
+    needs = needs_of(plan)
+    chosen = set(_Program(plan, needs, hours).solve())
+    names = [planned.experiment.id for planned in plan.experiments]
+    missing = {
+        question: tuple(need.title for need in wanted if not is_met(need, chosen)) for question, wanted in needs.items()
+    }
+    return Choice(
+        budget=hours,
+        hours=subset_hours(plan, tuple(chosen)),
+        chosen=tuple(name for name in names if name in chosen),
+        left_out=tuple(name for name in names if name not in chosen),
+        answerable=tuple(question for question, titles in missing.items() if not titles),
+        open={question: titles for question, titles in missing.items() if titles},
+    )
+
+
+def is_met(need: Need, chosen: set[str]) -> bool:
+    """Whether some experiments meet a need."""
+    return all(group & chosen for group in need.groups)
+
+
+def _with_starts(plan: Plan, planned: PlannedExperiment) -> tuple[str, ...]:
+    by_id = {p.experiment.id: p.experiment for p in plan.experiments}
+    names = [planned.experiment.id]
+    while (start := by_id[names[-1]].start_from) is not None:
+        names.append(start)
+    return tuple(names)
+
+
+class _Program:
+    """The integer program: a 0/1 variable for each experiment, stretch of training, need and question."""
+
+    def __init__(self, plan: Plan, needs: Mapping[str, Sequence[Need]], hours: float):
+        self._columns: dict[tuple[str, str], int] = {}
+        self._rows: list[tuple[dict[int, float], float]] = []  # sum(coefficient * variable) <= bound
+        self._hours: dict[int, float] = {}
+        for planned in plan.experiments:
+            self._add_experiment(plan, planned)
+        self._rows.append((dict(self._hours), hours + HOURS_SLACK))
+        for question, wanted in needs.items():
+            for need in wanted:
+                self._implies(("question", question), [("need", need.id)])
+        for need in {need.id: need for wanted in needs.values() for need in wanted}.values():
+            for group in need.groups:
+                self._implies(("need", need.id), [("experiment", name) for name in sorted(group)])
+
+    def _column(self, key: tuple[str, str]) -> int:
+        return self._columns.setdefault(key, len(self._columns))
+
+    def _implies(self, one: tuple[str, str], any_of: Sequence[tuple[str, str]]) -> None:
+        self._rows.append(({self._column(one): 1.0, **{self._column(key): -1.0 for key in any_of}}, 0.0))
+
+    def _add_experiment(self, plan: Plan, planned: PlannedExperiment) -> None:
+        own = ("experiment", planned.experiment.id)
+        column = self._column(own)
+        if planned.experiment.start_from is not None:
+            self._implies(own, [("experiment", planned.experiment.start_from)])
+        for name in planned.trainings:
+            self._implies(own, [("stretch", name)])
+            self._hours[self._column(("stretch", name))] = _steps(plan, name) / plan.steps_per_gpu_hour
+        if not planned.trainings:
+            self._hours[column] = planned.gpu_hours
+
+    def solve(self) -> list[str]:
+        """The chosen experiments: one aim after another, each held while the next is sought."""
+        for kind in ("question", "need", "experiment"):
+            most = {column: -1.0 for (what, _), column in self._columns.items() if what == kind}
+            if most:
+                best = round(-self._minimise(most)[0])
+                self._rows.append((most, float(-best)))
+        values = self._minimise(self._hours)[1]
+        return [name for (what, name), column in self._columns.items() if what == "experiment" and values[column] > 0.5]
+
+    def _minimise(self, costs: Mapping[int, float]) -> tuple[float, Sequence[float]]:
+        import numpy as np
+        from scipy.optimize import Bounds, LinearConstraint, milp
+        from scipy.sparse import coo_array
+
+        size = len(self._columns)
+        objective = np.zeros(size)
+        objective[list(costs)] = list(costs.values())
+        entries = [(row, column, value) for row, (held, _) in enumerate(self._rows) for column, value in held.items()]
+        bounds = np.array([bound for _, bound in self._rows])
+        rows, columns, values = zip(*entries, strict=True)
+        matrix = coo_array((values, (rows, columns)), shape=(len(self._rows), size)).tocsr()
+        constraints = LinearConstraint(matrix, -np.inf, bounds)  # type: ignore[arg-type]
+        found = milp(
+            objective,
+            integrality=np.ones(size),
+            bounds=Bounds(0, 1),
+            constraints=constraints,
+            options={"mip_rel_gap": 0.0},
+        )
+        if found.x is None:
+            raise UsageError(f"no subset of the experiments fits the budget ({found.message})")
+        return float(found.fun), found.x

@@ -1,0 +1,126 @@
+"""A small run of the demo as real processes: starting it, watching it, and what it left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+ARGUMENTS = [
+    "qwen2-finance", "--profile", "demo", "--only", "1-sst2", "--only", "3c-1-financial-sentiment", "--only",
+    "3a-sst2", "--tasks", "sst2,financial-sentiment", "--eval-items", "12", "--workers", "2", "--cohort-width", "4",
+    "--checkpoint-seconds", "0",
+]  # fmt: skip
+
+
+# One experiment on one worker: the least that has every kind of stage.
+SMALL = [
+    "qwen2-finance", "--profile", "demo", "--only", "3a-sst2", "--tasks", "sst2", "--eval-items", "8", "--workers", "1",
+    "--checkpoint-seconds", "0",
+]  # fmt: skip
+
+
+def command(out: Path, *more: str, arguments: list[str] = ARGUMENTS) -> list[str]:
+    return [sys.executable, "-m", "regimen", "run", *arguments, "--out", str(out), *more]
+
+
+def marked(out: Path) -> dict[str, str]:
+    """An environment by which every process of a run can be found."""
+    return {**os.environ, "REGIMEN_TEST_RUN": str(out)}
+
+
+def finish(
+    out: Path, *more: str, arguments: list[str] = ARGUMENTS, environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(out, *more, arguments=arguments),
+        env=marked(out) | (environment or {}),
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+
+def start(
+    out: Path, *more: str, arguments: list[str] = ARGUMENTS, environment: dict[str, str] | None = None
+) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command(out, *more, arguments=arguments),
+        env=marked(out) | (environment or {}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def fingerprint_of(out: Path) -> dict[str, Any]:
+    """Every adapter's bytes, every loss and score, by stage folder."""
+    found: dict[str, Any] = {}
+    for folder in sorted((out / "stages").iterdir()):
+        assert (folder / "DONE").is_file(), folder
+        if folder.name.startswith("train-"):
+            found[folder.name] = (
+                (folder / "adapter_model.safetensors").read_bytes(),
+                (folder / "metrics.jsonl").read_text(),
+            )
+        elif folder.name.startswith("evaluate-"):
+            found[folder.name] = json.loads((folder / "outcome.json").read_text())["facts"]["metrics"]
+    return found
+
+
+def commits(out: Path) -> Counter[str]:
+    """How often each stage says that it was committed, from its log."""
+    counted: Counter[str] = Counter()
+    for log in (out / "stages").glob("*/log.jsonl"):
+        lines = [json.loads(line) for line in log.read_text().splitlines() if line]
+        counted[log.parent.name] = sum(line["event"] in ("done", "skipped") for line in lines)
+    return counted
+
+
+def assert_committed_once(out: Path, killed_before_the_log: int = 1) -> None:
+    """No stage was committed twice; where it was killed between marker and log there is no line, and only there."""
+    counted = commits(out)
+    assert max(counted.values()) == 1
+    assert sum(count == 0 for count in counted.values()) <= killed_before_the_log
+    assert not list((out / "stages").glob("*/.*.tmp")), "nothing half-written stays"
+
+
+def processes_of(out: Path) -> list[int]:
+    """Living processes of a run: none may outlive their driver."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                environment = (entry / "environ").read_bytes()
+            except OSError:
+                continue
+            if f"REGIMEN_TEST_RUN={out}\0".encode() in environment:
+                found.append(int(entry.name))
+    return found
+
+
+def wait_for(out: Path, pattern: str, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not list(out.glob(pattern)):
+        assert time.monotonic() < deadline, f"no {pattern} within {seconds} s"
+        time.sleep(0.02)
+
+
+def wait_gone(out: Path, seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while left := processes_of(out):
+        assert time.monotonic() < deadline, f"left behind: {[_command_of(pid) for pid in left]}"
+        time.sleep(0.05)
+
+
+def _command_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()[:120]
+    except OSError:
+        return str(pid)

@@ -1,0 +1,57 @@
+"""SIGKILL at every named point, to the worker and to the driver: the rerun equals the undisturbed run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.execution.points import POINTS, hits, plan_kills
+from tests.execution.runs import SMALL, assert_committed_once, fingerprint_of, finish, wait_gone
+
+
+@pytest.mark.slow
+def test_a_worker_killed_at_each_point(small_calm: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    points = [name for name in POINTS if name != "during the report"]
+    done = finish(out, arguments=SMALL, environment=plan_kills(tmp_path / "kills", "self", points))
+    assert done.returncode == 0, done.stderr
+    assert hits(tmp_path / "kills") == set(points)
+    assert fingerprint_of(out) == fingerprint_of(small_calm)
+    assert_committed_once(out)
+    wait_gone(out)
+
+
+@pytest.mark.slow
+def test_a_driver_killed_at_each_point(small_calm: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    points = [name for name in POINTS if name != "during the report"]
+    kills = plan_kills(tmp_path / "kills", "driver", points)
+    codes = []
+    markers: dict[Path, int] = {}
+    while not codes or codes[-1] == -9:
+        assert len(codes) <= len(points)
+        codes.append(finish(out, arguments=SMALL, environment=kills).returncode)
+        wait_gone(out)
+        now = {path: path.stat().st_mtime_ns for path in out.glob("stages/*/DONE")}
+        assert now.items() >= markers.items(), "a marker that stood was written again"
+        markers = now
+    assert codes == [-9] * len(points) + [0]
+    assert hits(tmp_path / "kills") == set(points)
+    assert fingerprint_of(out) == fingerprint_of(small_calm)
+    assert_committed_once(out)
+
+
+def test_a_driver_killed_during_the_report(small_calm: Path, tmp_path: Path) -> None:
+    report = small_calm / "report" / "index.html"
+    report.unlink()
+    kills = plan_kills(tmp_path / "kills", "self", ["during the report"])
+    assert finish(small_calm, arguments=SMALL, environment=kills).returncode == -9
+    assert not report.exists()
+    before = fingerprint_of(small_calm)
+    done = finish(small_calm, arguments=SMALL)
+    assert done.returncode == 0
+    assert "nothing was left to do" in done.stderr
+    assert report.is_file()
+    assert not list(report.parent.glob(".*.tmp")), "nothing half-written stays"
+    assert fingerprint_of(small_calm) == before

@@ -1,0 +1,95 @@
+"""Ray: the same results as on local workers, through nodes that die and join, and nothing left behind."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.execution.points import POINTS, hits, plan_kills
+from tests.execution.runs import SMALL, assert_committed_once, fingerprint_of, finish, marked, start, wait_gone
+
+pytest.importorskip("ray", reason="the extra `ray` is not installed")
+
+
+@pytest.mark.slow
+def test_a_cluster_of_this_machine_gives_the_same_and_ends_with_the_run(calm: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    done = finish(out, "--pool", "ray")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"report: {out}/report/index.html\n", "Ray keeps its own words off our output"
+    assert fingerprint_of(out) == fingerprint_of(calm)
+    assert_committed_once(out)
+    wait_gone(out, 20)
+
+
+def test_no_cluster_is_said_and_nothing_left(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    done = finish(out, "--pool", "ray", "--ray-address", "127.0.0.1:1")
+    assert done.returncode == 2
+    assert "no Ray cluster at '127.0.0.1:1'" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not out.exists()
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Three nodes; its processes carry the run's mark, so that a leftover is found."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.execution.ray_cluster"],
+        env=marked(tmp_path / "run"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    yield process
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.close()
+    process.wait(60)
+    process.stdout.close()
+    wait_gone(tmp_path / "run", 20)
+
+
+def ask(cluster: subprocess.Popen[str], line: str) -> None:
+    assert cluster.stdin is not None
+    assert cluster.stdout is not None
+    cluster.stdin.write(line + "\n")
+    cluster.stdin.flush()
+    assert cluster.stdout.readline() == "done\n"
+
+
+NODE_POINTS = [name for name in POINTS if name != "during the report"]  # by then no node works for us
+
+
+@pytest.mark.slow
+def test_nodes_that_die_at_each_point_and_nodes_that_join(
+    small_calm: Path, cluster: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    assert cluster.stdout is not None
+    address = cluster.stdout.readline().strip()
+    kills = plan_kills(tmp_path / "kills", "raylet", NODE_POINTS)
+    driver = start(out, "--pool", "ray", "--ray-address", address, arguments=SMALL, environment=kills)
+    joined = 0
+    while driver.poll() is None:
+        if len(hits(tmp_path / "kills")) > joined:
+            ask(cluster, "join")
+            joined += 1
+        time.sleep(0.1)
+    _, log = driver.communicate(timeout=60)
+    assert driver.returncode == 0, log
+    assert hits(tmp_path / "kills") == set(NODE_POINTS)
+    assert fingerprint_of(out) == fingerprint_of(small_calm)
+    assert_committed_once(out)
+    with closing(sqlite3.connect(out / "ledger.sqlite")) as db:
+        lost = db.execute("SELECT detail FROM events WHERE what = 'retry'").fetchall()
+    assert len(lost) >= len(NODE_POINTS) - 1, "the death of a node is on record"
+    assert all("was lost" in detail for (detail,) in lost)
