@@ -19,7 +19,7 @@ def skewed(seed: int, count: int) -> list[float]:
 
 def test_the_interval_of_a_mean_is_scipys_bca() -> None:
     values = np.array(skewed(3, 60))
-    found = bootstrap(scores_of({"x": values.tolist()}), seed=1, resamples=40_000).value("x").interval()
+    found = bootstrap(scores_of({"x": values.tolist()}), seed=1, resamples=40_000).value("x").interval(expanded=False)
     wanted = scipy_bootstrap((values,), np.mean, n_resamples=40_000, rng=np.random.default_rng(2), method="BCa")
     width = wanted.confidence_interval.high - wanted.confidence_interval.low
     assert found.low == pytest.approx(wanted.confidence_interval.low, abs=0.02 * width)
@@ -31,10 +31,23 @@ def test_the_interval_of_a_mean_is_scipys_bca() -> None:
     assert found.high - percentile.high > 0.02 * width
 
 
+def test_few_clusters_reach_as_far_as_students_t() -> None:
+    """Of a mean of symmetric values the expanded interval is the t interval; with many values it is scipy's BCa."""
+    from scipy.stats import t
+
+    values = np.linspace(-1, 1, 9)
+    found = bootstrap(scores_of({"x": values.tolist()}), seed=1, resamples=40_000).value("x").interval()
+    half = t.ppf(0.975, 8) * values.std(ddof=1) / 3
+    assert found.high == pytest.approx(half, rel=0.06)
+    assert found.low == pytest.approx(-half, rel=0.06)
+    many = bootstrap(scores_of({"x": skewed(3, 2000)}), seed=1, resamples=5000).value("x")
+    assert many.interval().high == pytest.approx(many.interval(expanded=False).high, abs=1e-3)
+
+
 def test_the_interval_of_a_paired_difference_is_scipys_bca() -> None:
     one, other = np.array(coins(1, 80, 0.7)), np.array(coins(2, 80, 0.5))
     draws = bootstrap(scores_of({"x": one.tolist(), "y": other.tolist()}), seed=4, resamples=40_000)
-    found = draws.gain("x", "y").interval()
+    found = draws.gain("x", "y").interval(expanded=False)
     wanted = scipy_bootstrap(
         (one - other,), np.mean, n_resamples=40_000, rng=np.random.default_rng(3), method="BCa"
     ).confidence_interval
@@ -48,7 +61,7 @@ def test_the_jackknife_of_several_samples_is_scipys() -> None:
     one, other = skewed(5, 30), skewed(6, 45)
     first = TaskScores.from_rows("first", "exact-match", {"x": binary(one)})
     second = TaskScores.from_rows("second", "exact-match", {"x": binary(other)})
-    found = (bootstrap(first, 1, 40_000).value("x") - bootstrap(second, 1, 40_000).value("x")).interval()
+    found = (bootstrap(first, 1, 40_000).value("x") - bootstrap(second, 1, 40_000).value("x")).interval(expanded=False)
 
     def difference(a, b, axis):
         return a.mean(axis=axis) - b.mean(axis=axis)

@@ -86,11 +86,13 @@ class Resampled:
             cubes, squares = cubes + float((pull**3).sum()), squares + float((pull**2).sum())
         return cubes / (6 * squares**1.5) if squares > 0 else 0.0
 
-    def interval(self, level: float = 0.95) -> Interval:
+    def interval(self, level: float = 0.95, expanded: bool = True) -> Interval:
         """The BCa interval (Efron, Journal of the American Statistical Association 82, 1987).
 
-        Draws equal to the value count half in the bias correction, as in scipy.stats.bootstrap. Where no draw is
-        on one side of the value, the correction is that of half a draw there.
+        `expanded`: its quantiles are taken as far out as Student's t and the bootstrap's missing n/(n-1) ask for
+        (Hesterberg, The American Statistician 69, 2015), without which it is too short for few clusters. Draws equal
+        to the value count half in the bias correction, as in scipy.stats.bootstrap. Where no draw is on one side of
+        the value, the correction is that of half a draw there.
         """
         from scipy.special import ndtr, ndtri
 
@@ -101,13 +103,21 @@ class Resampled:
         count = len(self.draws)
         share = min(max((count + below - above) / (2 * count), 0.5 / count), 1 - 0.5 / count)
         bias, acceleration = float(ndtri(share)), self.acceleration
-        ends = []
-        for quantile in ((1 - level) / 2, (1 + level) / 2):
-            shifted = bias + float(ndtri(quantile))
+        far, ends = self._reach(level) if expanded else float(ndtri((1 + level) / 2)), []
+        for quantile in (-far, far):
+            shifted = bias + quantile
             room = 1 - acceleration * shifted
             ends.append(float(ndtr(bias + shifted / room)) if room > 0 else float(shifted > 0))
         low, high = np.quantile(self.draws, ends)
         return Interval(float(low), float(high), degenerate=False)
+
+    def _reach(self, level: float) -> float:
+        """How many standard errors the ends lie from the value: t's quantile times sqrt(n / (n - 1))."""
+        from scipy.special import stdtrit
+
+        clusters = sum(len(change) for change in self.changes.values())
+        free = clusters - len(self.changes)
+        return float(stdtrit(free, (1 + level) / 2)) * (clusters / free) ** 0.5 if free > 0 else float("inf")
 
 
 def mean(numbers: Sequence[Resampled]) -> Resampled:
