@@ -190,10 +190,16 @@ def main() -> None:
     started, scenarios = time.time(), []
     for items in chosen.items:
         null = run(chosen.studies, items, {}).summary()
-        scenarios.append({"items": items, "effects": "none", **null})
         planted = {kind: float(value) for kind, value in dict(null["median_mde"]).items()}  # type: ignore[call-overload]
+        scenarios.append({"items": items, "effects": "none", **null})
+        _write(chosen, started, scenarios)
         power = run(chosen.power_studies, items, planted, first=10**6).summary()
         scenarios.append({"items": items, "effects": planted, **power})
+        _write(chosen, started, scenarios)
+
+
+def _write(chosen: argparse.Namespace, started: float, scenarios: list[dict[str, object]]) -> None:
+    """Writes what is known so far."""
     result = {
         "command": f"python -m benchmarks.analysis.calibration --studies {chosen.studies} --power-studies "
         f"{chosen.power_studies} --items {' '.join(map(str, chosen.items))}",

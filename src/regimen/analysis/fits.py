@@ -54,7 +54,7 @@ def fit_draws(x: Array, draws: Array, at: Array) -> Array:
     unit = float(np.min(x))
     least = np.full(len(draws), np.inf)
     values = np.zeros((len(draws), len(at)))
-    for beta in _BETAS[::4]:
+    for beta in _BETAS:
         (offset, scale), misfit = _solve(x / unit, draws, float(beta))
         better = misfit < least
         least = np.where(better, misfit, least)

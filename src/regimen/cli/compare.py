@@ -1,0 +1,66 @@
+"""`regimen compare A B --run OUT`: what differs in two recipes, and their paired differences task by task."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from regimen.cli.options import JsonOption
+
+
+def compare(
+    a: Annotated[str, typer.Argument(help="An experiment's id, or zero-shot.")],
+    b: Annotated[str, typer.Argument(help="The experiment that it is compared with, or zero-shot.")],
+    run: Annotated[Path, typer.Option("--run", help="The run folder.")],
+    task: Annotated[list[str] | None, typer.Option("--task", help="Only this task; may be given again.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare two experiments of a run."""
+    from regimen.analysis.comparison import compare_experiments
+    from regimen.analysis.evidence import Evidence
+    from regimen.analysis.findings import plain
+    from regimen.api import open_run
+    from regimen.results.tables import RunTables
+
+    opened = open_run(run)
+    found = plain(compare_experiments(Evidence(RunTables(opened.folder, opened.plan)), a, b, task or ()))
+    if as_json:
+        typer.echo(json.dumps(found, indent=1))
+    else:
+        _show(found)
+
+
+def _show(found: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console()
+    recipe = Table("recipe", escape(found["a"]), escape(found["b"]), title="What differs", title_justify="left")
+    for row in found["recipe"]:
+        recipe.add_row(row["field"], _cell(row["a"]), _cell(row["b"]))
+    console.print(recipe if found["recipe"] else "The recipes are the same.")
+    scores = Table(title=f"{escape(found['a'])} less {escape(found['b'])}, up is better", title_justify="left")
+    for name in ("task", "metric", "a", "b", "difference (95%)", "p (Holm)"):
+        scores.add_column(name, justify="left" if name in ("task", "metric") else "right")
+    for row in found["tasks"]:
+        scores.add_row(row["task"], row["metric"], _cell(row["a"]), _cell(row["b"]), *_difference(row))
+    console.print(scores)
+    for row in found["tasks"]:
+        if row["status"] == "tested":
+            console.print(f"[bold]{escape(row['task'])}[/bold]: {escape(row['statement'])}", highlight=False)
+
+
+def _difference(row: dict[str, Any]) -> tuple[str, str]:
+    if row["status"] != "tested":
+        return row["statement"], ""
+    return f"{row['estimate']:+.3f} ({row['low']:+.3f}, {row['high']:+.3f})", f"{row['p_adjusted']:.2g}"
+
+
+def _cell(value: Any) -> str:
+    from rich.markup import escape
+
+    return "-" if value is None else f"{value:.4g}" if isinstance(value, float) else escape(str(value))
