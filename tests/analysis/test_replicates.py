@@ -1,0 +1,92 @@
+"""Replicates are found by their recipe, widen what is said of it, and signs in traces become advice."""
+
+from __future__ import annotations
+
+import pytest
+
+from regimen.analysis import advice
+from regimen.analysis.contrasts import Rules
+from regimen.analysis.declared import judge_contrasts
+from regimen.analysis.evidence import Evidence
+from regimen.analysis.replicates import replicate_groups
+from regimen.plan import compile_plan
+from regimen.results.tables import RunTables
+from regimen.study import Contrast, Pair, load_study
+from tests.analysis.conftest import without
+from tests.analysis.simulated import simulate
+
+RULES = Rules(seed=1, resamples=500, swaps=999)
+SEEDS = {"3a-math": 0.9, "c-seed18-math": 0.5, "c-seed19-math": 0.2}
+
+
+@pytest.fixture(scope="module")
+def seeded(tmp_path_factory: pytest.TempPathFactory) -> RunTables:
+    """Fine-tuning on math with three seeds that end far apart."""
+    plan = compile_plan(
+        load_study("qwen2-finance", "demo"),
+        only=["1-math", "1-sst2", *SEEDS, "3c-3-*", "3a-sst2", "c-seed18-3c-3-sentiment", "c-seed19-3c-3-sentiment"],
+        tasks=["math", "sst2"],
+    )
+    return simulate(tmp_path_factory.mktemp("seeds") / "run", plan, lambda end, task: SEEDS.get(end, 0.3), items=60)
+
+
+CONTRAST = Contrast(id="c", title="c", group="g", pairs=(Pair(of="3a-math", against="zero-shot", task="math"),))
+
+
+def test_replicates_are_experiments_that_differ_in_their_seed_alone(seeded: RunTables) -> None:
+    groups = {tuple(group) for group in replicate_groups(Evidence(seeded, RULES))}
+    assert ("3a-math", "c-seed18-math", "c-seed19-math") in groups
+    assert ("3c-3-sentiment", "c-seed18-3c-3-sentiment", "c-seed19-3c-3-sentiment") in groups
+    assert all("3a-sst2" not in group for group in groups)
+
+
+def test_seeds_that_disagree_take_the_certainty_away(seeded: RunTables) -> None:
+    alone = without(seeded, ["c-seed18-math", "c-seed19-math"])
+    sure = judge_contrasts(Evidence(alone, RULES), [CONTRAST])["c"]
+    assert sure.direction == "better"
+    doubtful = judge_contrasts(Evidence(seeded, RULES), [CONTRAST])["c"]
+    assert doubtful.seeds is not None
+    assert doubtful.comparison is not None
+    assert sure.comparison is not None
+    assert doubtful.seeds.se > 2 * sure.comparison.se
+    assert doubtful.comparison.p == pytest.approx(max(sure.comparison.p, doubtful.seeds.p))
+    assert doubtful.direction == "no difference seen"
+    assert doubtful.comparison.estimate == sure.comparison.estimate
+
+
+def test_the_variance_of_seeds_by_hand(seeded: RunTables) -> None:
+    import numpy as np
+
+    evidence = Evidence(seeded, RULES)
+    found = judge_contrasts(evidence, [CONTRAST])["c"]
+    assert found.comparison is not None
+    assert found.seeds is not None
+    groups = [
+        [v.point for name in group if (v := evidence.value(name, "math"))] for group in replicate_groups(evidence)
+    ]
+    squares = sum(float(((np.array(g) - np.mean(g)) ** 2).sum()) for g in groups)
+    free = sum(len(g) - 1 for g in groups)
+    # zero-shot is not trained, so one side carries the variance of a seed
+    assert found.seeds.se == pytest.approx(np.sqrt(squares / free + found.comparison.se**2))
+
+
+@pytest.mark.parametrize(
+    ("losses", "shape"),
+    [
+        ([2 - 0.05 * i for i in range(30)], "falling"),
+        ([2 - 0.05 * i for i in range(20)] + [1.0 + 0.02 * i for i in range(20)], "rising"),
+        ([2 - 0.1 * i for i in range(10)] + [1.0] * 40, "flat"),
+        ([1.0, 2.0], "unknown"),
+    ],
+)
+def test_the_shape_of_a_trace(losses: list[float], shape: str) -> None:
+    assert advice._shape(losses) == shape
+
+
+def test_advice_needs_a_sign(seeded: RunTables) -> None:
+    class Silent(Evidence):
+        pass
+
+    evidence = Silent(without(seeded, lambda cell: True), RULES)
+    evidence.tables.curves = dict  # type: ignore[method-assign, assignment]
+    assert advice.adjustments(evidence, ["3a-math"]) == []
