@@ -53,12 +53,15 @@ class Study:
     truth: dict[str, float]
 
 
-def simulate(seed: int, items: int, effects: Mapping[str, float]) -> Study:
-    """A study of about `items` items a task; `effects`: what the first contrast of each kind differs by."""
+def simulate(seed: int, items: int, effects: Mapping[str, float], naive: bool = False) -> Study:
+    """A study of `items` items a task; `effects`: what the first contrast of each kind differs by.
+
+    `naive` forgets who belongs to which cluster, as an analysis without clusters would.
+    """
     random = np.random.default_rng(seed)
     ends = [f"{kind}{place}" for kind in KINDS for place in range(MEANS if kind == "mean" else EACH)]
     names = ("zero-shot", *ends)
-    scores = {task: _task(random, task, names, items, effects) for task in TASKS}
+    scores = {task: _task(random, task, names, items, effects, naive) for task in TASKS}
     contrasts = {
         end: [
             Pair(of=end, against="zero-shot", task=task) for task in (TASKS if end.startswith("mean") else [end[:-1]])
@@ -73,7 +76,12 @@ def _effect(end: str, effects: Mapping[str, float]) -> float:
 
 
 def _task(
-    random: np.random.Generator, task: str, names: tuple[str, ...], items: int, effects: Mapping[str, float]
+    random: np.random.Generator,
+    task: str,
+    names: tuple[str, ...],
+    items: int,
+    effects: Mapping[str, float],
+    naive: bool,
 ) -> TaskScores:
     metric, sizes = TASKS[task]
     of_cluster = np.repeat(np.arange(items), np.resize(sizes, items))[:items]
@@ -90,6 +98,8 @@ def _task(
     else:
         right = latent < norm.ppf(BASE + np.array(gains))
         added = np.stack([np.ones_like(latent), right], axis=2) if metric == "exact-match" else _classes(random, right)
+    if naive:
+        of_cluster, clusters = np.arange(items), items
     sums = np.zeros((clusters, len(names), added.shape[2]))
     np.add.at(sums, of_cluster, added)
     return TaskScores(task, metric, names, sums, items)

@@ -6,6 +6,7 @@ import pytest
 from benchmarks.analysis.calibration import KINDS, TASKS, Tally, run, simulate
 from scipy.stats import binom
 
+from regimen.analysis.inference import p_values
 from regimen.analysis.scores import TaskScores
 from tests.analysis.rows import binary
 
@@ -39,21 +40,18 @@ def test_effects_of_the_stated_size_are_found(null: Tally) -> None:
         assert sum(tally.found[kind]) >= binom.ppf(0.001, STUDIES, 0.8), kind
 
 
-def test_naive_items_would_reject_where_clusters_do_not() -> None:
-    """The simulated clusters matter: the same scores taken item by item break the promise."""
-    from regimen.analysis.contrasts import Rules, compare
-
-    study = simulate(3, 300, {})
-    scores = study.scores["dialogues"]
-    se = {}
-    for name, found in compare(
-        {"c": study.contrasts["dialogues0"]}, study.scores, Rules(seed=1, resamples=500, swaps=199)
-    ).items():
-        se[name] = found.se
-    share = scores.points
-    naive = ((share[0] * (1 - share[0]) + share[1] * (1 - share[1])) / 300) ** 0.5
-    assert se["c"] > 0.9 * naive  # pairing would make it smaller, luck within clusters makes up for it
-    assert scores.clusters == 60
+def test_items_of_one_cluster_taken_one_by_one_would_break_the_promise() -> None:
+    rejected = {False: 0, True: 0}
+    tests = 0
+    for seed in range(60):
+        for naive in rejected:
+            study = simulate(seed, 100, {}, naive)
+            chosen = {name: pairs for name, pairs in study.contrasts.items() if name.startswith("dialogues")}
+            found = p_values(chosen, study.scores, seed, swaps=999)
+            rejected[naive] += sum(test.p <= 0.05 for test in found.values())
+        tests += len(chosen)
+    assert rejected[False] <= binom.ppf(0.999, tests, 0.05)
+    assert rejected[True] > 1.5 * 0.05 * tests
 
 
 def test_the_sums_are_those_of_item_rows() -> None:

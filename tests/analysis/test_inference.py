@@ -146,3 +146,9 @@ def test_missing_ends_are_refused_by_name() -> None:
         p_values({"c": [Pair(of="x", against="y", task="other")]}, scores, seed=1)
     with pytest.raises(DataError, match="has no pairs"):
         p_values({"c": []}, scores, seed=1)
+
+
+def test_answers_that_are_all_the_same_have_p_1() -> None:
+    same = np.random.default_rng(2).random(20).tolist()
+    found = p_values({"c": [PAIR]}, {"quiz": scores_of({"x": same, "y": same})}, seed=1)["c"]
+    assert (found.p, found.differing) == (1.0, 0)
