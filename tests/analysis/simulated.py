@@ -71,7 +71,7 @@ def _simulate(out: Path, plan: Plan, skill: Skill, items: int, seed: int, skippe
                 facts["skipped"] = "no sandbox"
             else:
                 columns = item_columns(stage.task_name, stage.task, skill(_end(plan, stage), stage.task_name), items,
-                                       f"{seed}-{stage.task_name}", stage.fingerprint)  # fmt: skip
+                                       f"{seed}-{stage.task_name}", stage.label)  # fmt: skip
                 pq.write_table(pa.table(columns, schema=SCHEMA), path / "items.parquet")
                 found = {m: _metric(m, columns) for m in stage.task.metrics}
                 facts |= {"metrics": {k: None if math.isnan(v) else v for k, v in found.items()}, "items": items}

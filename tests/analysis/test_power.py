@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binomtest, t
 from statsmodels.stats.power import TTestPower
 
 from regimen.analysis.power import detectable, detectable_mcnemar, fewest_discordant, mcnemar_power
@@ -59,3 +59,11 @@ def test_power_falls_with_alpha_and_grows_with_items() -> None:
     powers = [mcnemar_power(n, 0.2, 0.1, a) for n, a in itertools.product((50, 100, 400), (0.001, 0.05))]
     assert np.all(np.diff(np.array(powers).reshape(3, 2), axis=1) > 0)
     assert np.all(np.diff(np.array(powers).reshape(3, 2), axis=0) > 0)
+
+
+def test_a_wider_null_asks_for_a_larger_effect() -> None:
+    plain, wide = detectable(0.1, 50, 0.05), detectable(0.1, 50, 0.05, spread=0.2)
+    assert plain is not None
+    assert wide is not None
+    assert wide - plain == pytest.approx(0.1 * t.ppf(0.975, 49))
+    assert detectable(0.1, 50, 0.05, spread=0.05) == plain

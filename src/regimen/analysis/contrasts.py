@@ -123,7 +123,7 @@ def _comparison(
     elif alpha * (rules.swaps + 1) < 1:
         mde = None
     else:
-        mde = detectable(number.se, clusters, alpha, rules.power, free=clusters - len(scores))
+        mde = detectable(number.se, clusters, alpha, rules.power, clusters - len(scores), test.spread)
     return Comparison(
         estimate=number.point,
         low=interval.low,

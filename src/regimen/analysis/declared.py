@@ -36,10 +36,12 @@ class Judged:
         return self.comparison.direction() if self.comparison else self.status
 
     @property
-    def equivalent(self) -> bool:
-        """Whether the interval lies inside the effect that could have been seen."""
+    def rules_out_better(self) -> bool:
+        """Whether it is worse, or the interval lies below any improvement that could have been seen."""
         found = self.comparison
-        return found is not None and found.mde is not None and found.within(found.mde)
+        if found is None or self.direction == "better":
+            return False
+        return self.direction == "worse" or (found.mde is not None and not found.degenerate and found.high < found.mde)
 
 
 def judge_declared(evidence: Evidence) -> dict[str, Judged]:

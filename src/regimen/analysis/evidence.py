@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 State = Literal["there", "missing", "skipped"]
 ITEM_ROWS = "items.parquet"
+EVERY = "every end point"
 
 
 class Evidence:
@@ -92,9 +93,14 @@ class Evidence:
         return "there" if states == {"there"} else "skipped" if "skipped" in states else "missing"
 
     def lacking(self, pairs: Iterable[Pair]) -> list[str]:
-        """What is missing of pairs, as "end on task"."""
+        """What is missing of pairs, as "end on task", with the reason where rows are there and cannot be used."""
         ends = dict.fromkeys((end, pair.task) for pair in pairs for end in (pair.of, pair.against))
-        return [f"{end} on {task}" for end, task in ends if self.state(end, task) == "missing"]
+        gone = [(end, task) for end, task in ends if self.state(end, task) == "missing"]
+        return [f"{end} on {task}{self._because(end, task)}" for end, task in gone]
+
+    def _because(self, end: str, task: str) -> str:
+        problem = self.problems.get((self.name_of(end, task), task)) or self.problems.get((EVERY, task))
+        return f" ({problem})" if problem else ""
 
     def settled(self, pair: Pair) -> Pair:
         """The pair with the names that the scores hold."""
@@ -122,7 +128,7 @@ class Evidence:
         try:
             return bootstrap(scores, self.rules.seed, self.rules.resamples) if scores else None
         except DataError as fault:
-            self.problems["every end point", task] = str(fault)
+            self.problems[EVERY, task] = str(fault)
             return None
 
     def gain(self, of: str, against: str, task: str) -> Resampled | None:

@@ -26,11 +26,15 @@ _SCIPY: dict[Correction, Literal["bh", "by"]] = {"benjamini-hochberg": "bh", "be
 
 @dataclass(frozen=True)
 class PValue:
-    """A two-sided p-value, the test it is from, and in how many clusters the two sides differ at all."""
+    """A two-sided p-value, the test it is from, and in how many clusters the two sides differ at all.
+
+    `spread`: the standard deviation of the contrast under the null hypothesis, where the test is by swaps.
+    """
 
     p: float
     test: str
     differing: int
+    spread: float | None = None
 
 
 def p_values(
@@ -53,12 +57,13 @@ def p_values(
         differing = {task: _differing(scores_of(task, scores), pairs) for task in sorted({p.task for p in pairs})}
         count = sum(int(mask.sum()) for mask in differing.values())
         if count < (swaps + 1).bit_length():
-            found[name] = PValue(_all_swaps(pairs, scores, differing), "all swaps of clusters", count)
+            p, spread = _all_swaps(pairs, scores, differing)
+            found[name] = PValue(p, "all swaps of clusters", count, spread)
         else:
             drawn[name] = count
     tests = f"{swaps:,} random swaps of clusters"
     surprises = _random_swaps({name: contrasts[name] for name in drawn}, scores, seed, swaps)
-    found |= {name: PValue(p, tests, drawn[name]) for name, p in surprises.items()}
+    found |= {name: PValue(p, tests, drawn[name], spread) for name, (p, spread) in surprises.items()}
     return {name: found[name] for name in contrasts}
 
 
@@ -159,7 +164,8 @@ def _slack(pairs: Sequence[Pair], scores: Mapping[str, TaskScores]) -> float:
 
 def _all_swaps(
     pairs: Sequence[Pair], scores: Mapping[str, TaskScores], differing: Mapping[str, NDArray[np.bool_]]
-) -> float:
+) -> tuple[float, float]:
+    """(p, spread)."""
     count = sum(int(mask.sum()) for mask in differing.values())
     ways = (np.arange(2**count)[:, None] >> np.arange(count)) & 1
     null, observed, start = np.zeros(len(ways)), 0.0, 0
@@ -169,13 +175,14 @@ def _all_swaps(
         null += swapper.gains(ways[:, start:stop], swapper.summed()).sum(axis=1)
         observed += float(swapper.observed().sum())
         start = stop
-    return float((np.abs(null) >= abs(observed) - len(pairs) * _slack(pairs, scores)).mean())
+    p = float((np.abs(null) >= abs(observed) - len(pairs) * _slack(pairs, scores)).mean())
+    return p, float(null.std()) / len(pairs)
 
 
 def _random_swaps(
     contrasts: Mapping[str, Sequence[Pair]], scores: Mapping[str, TaskScores], seed: int, swaps: int
-) -> dict[str, float]:
-    """p-values by the rule (count + 1) / (swaps + 1) (Phipson and Smyth 2010), which never gives 0."""
+) -> dict[str, tuple[float, float]]:
+    """(p, spread), p by the rule (count + 1) / (swaps + 1) (Phipson and Smyth 2010), which never gives 0."""
     null = {name: np.zeros(swaps) for name in contrasts}
     observed = dict.fromkeys(contrasts, 0.0)
     for task in sorted({pair.task for pairs in contrasts.values() for pair in pairs}):
@@ -187,11 +194,12 @@ def _random_swaps(
                 if pair.task == task:
                     null[name] += gains[:, pairs.index(pair)]
                     observed[name] += float(points[pairs.index(pair)])
-    return {
-        name: (1 + int((np.abs(null[name]) >= abs(observed[name]) - len(group) * _slack(group, scores)).sum()))
-        / (swaps + 1)
-        for name, group in contrasts.items()
-    }
+    found = {}
+    for name, group in contrasts.items():
+        edge = abs(observed[name]) - len(group) * _slack(group, scores)
+        p = (1 + int((np.abs(null[name]) >= edge).sum())) / (swaps + 1)
+        found[name] = p, float(null[name].std()) / len(group)
+    return found
 
 
 def _swapped(swapper: _Swapper, seed: int, swaps: int) -> Array:

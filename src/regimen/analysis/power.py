@@ -18,19 +18,28 @@ def fewest_discordant(alpha: float) -> int:
     return max(1, math.ceil(math.log2(2 / alpha) - 1e-9))
 
 
-def detectable(se: float, clusters: int, alpha: float, power: float = POWER, free: float | None = None) -> float | None:
+def detectable(
+    se: float,
+    clusters: int,
+    alpha: float,
+    power: float = POWER,
+    free: float | None = None,
+    spread: float | None = None,
+) -> float | None:
     """The effect that a two-sided test at `alpha` finds with probability `power`, in the units of `se`.
 
     (t(1 - alpha/2) + t(power)) se, with Student's t of `free` degrees of freedom (default: clusters - 1); Bloom,
-    Evaluation Review 19 (1995). None where no effect could be found: no spread is seen, or there are fewer clusters
-    than must differ.
+    Evaluation Review 19 (1995). `spread` is the standard deviation under the null hypothesis where that is another:
+    the first part is then in units of the larger of the two. None where no effect could be found: no spread is seen,
+    or there are fewer clusters than must differ.
     """
     from scipy.stats import t
 
     degrees = clusters - 1 if free is None else free
     if se <= 0 or degrees < 1 or clusters < fewest_discordant(alpha):
         return None
-    return float(t.ppf(1 - alpha / 2, degrees) + t.ppf(power, degrees)) * se
+    edge = float(t.ppf(1 - alpha / 2, degrees)) * max(se, spread or 0.0)
+    return edge + float(t.ppf(power, degrees)) * se
 
 
 def mcnemar_power(items: int, discordance: float, effect: float, alpha: float) -> float:

@@ -1,7 +1,7 @@
 """What to do: for each task and budget the recipe that the evidence supports, and a tree to follow.
 
-Owns the budgets, the choice, and the tree as data. A recipe is recommended where it is clearly ahead of zero-shot after
-a correction for having been picked; its gain is then still somewhat flattering, and the entry says so.
+Owns the budgets, the choice, and the tree as data. A recipe is recommended where the exploratory grid calls it ahead
+of zero-shot; the gain of the best of many is flattering, so each entry says of how many, and how sure the choice is.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from regimen.analysis.inference import adjusted
 from regimen.analysis.relative import Relative
 from regimen.analysis.resampling import Resampled, mean
 from regimen.analysis.strategies import recipe_hours, strategy_of
@@ -54,16 +53,15 @@ def _recipe(relative: Relative, task: str, budget: float) -> dict[str, Any]:
     entry: dict[str, Any] = {"task": task, "budget_gpu_hours": budget, "candidates": len(cells)}
     if not cells:
         return entry | {"recipe": None, "statement": f"{task}, under {budget:g} GPU-hours: not yet."}
-    corrected = dict(zip(cells, adjusted([cell.p for cell in cells.values()], "holm"), strict=True))
     best = max(cells, key=lambda name: (cells[name].gain.point, -_hours(relative, name)))
     interval, cell = cells[best].gain.interval(), cells[best]
-    clear = cell.gain.point > 0 and corrected[best] <= evidence.rules.alpha
+    clear = cell.gain.point > 0 and cell.clear
     draws = np.stack([cells[name].gain.draws for name in cells], axis=1)
     alike = [n for n in cells if (cell.gain - cells[n].gain).interval().low <= 0]
     cheapest = min(alike, key=lambda name: (_hours(relative, name), -cells[name].gain.point)) if alike else best
     numbers = (
         f"{cell.gain.point:+.3f} ({interval.low:+.3f} to {interval.high:+.3f}) against zero-shot, n = {cell.items}, "
-        f"{cell.test}, p = {corrected[best]:.2g} after Holm over {len(cells)} candidates"
+        f"{cell.test}, p = {cell.p:.2g}, adjusted over the grid {cell.p_adjusted:.2g}; best of {len(cells)}"
     )
     said = (
         f"{best}: {numbers}" if clear else f"zero-shot: nothing within it is clearly better; nearest {best}, {numbers}"
@@ -76,7 +74,7 @@ def _recipe(relative: Relative, task: str, budget: float) -> dict[str, Any]:
         "gain": cell.gain.point,
         "low": interval.low,
         "high": interval.high,
-        "p_adjusted": corrected[best],
+        "p_adjusted": cell.p_adjusted,
         "n": {"items": cell.items, "clusters": cell.clusters},
         "certainty": float((draws.argmax(axis=1) == list(cells).index(best)).mean()),
         "cheapest_alike": cheapest,

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from regimen.analysis.evidence import Evidence
-from regimen.analysis.inference import adjusted
 from regimen.analysis.ranking import relative_gain
 from regimen.analysis.resampling import Resampled
 from regimen.study import ZERO_SHOT
@@ -19,7 +18,7 @@ from regimen.study import ZERO_SHOT
 class Unit:
     """A task's unit: the best experiment, how far it is ahead of zero-shot, and whether that is clear of zero.
 
-    `p_adjusted`: Holm over the experiments it was chosen from. `clear`: at most 5%, and ahead.
+    `p_adjusted` is the exploratory grid's. `clear`: at most 5%, and ahead.
     """
 
     task: str
@@ -47,9 +46,8 @@ class Relative:
             cells = {name: cell for name in self.experiments if (cell := self.evidence.grid.get((name, task)))}
             if not cells:
                 continue
-            corrected = dict(zip(cells, adjusted([cell.p for cell in cells.values()], "holm"), strict=True))
             best = max(cells, key=lambda name: cells[name].gain.point)
-            units[task] = Unit(task, best, cells[best].gain.point, corrected[best])
+            units[task] = Unit(task, best, cells[best].gain.point, cells[best].p_adjusted)
         return units
 
     @cached_property

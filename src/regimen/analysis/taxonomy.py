@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from regimen.analysis.power import detectable
 from regimen.analysis.ranking import Ranked, rank
 from regimen.analysis.relative import Relative
@@ -36,11 +38,15 @@ class Taxonomy:
             for task in self.relative.tasks:
                 there = [self.relative.gains[name, task] for name in names if (name, task) in self.relative.gains]
                 if strategy == ZERO_SHOT:
-                    unit = next(iter(self.relative.gains.values()))
-                    found.setdefault(strategy, {})[task] = unit * 0.0
+                    found.setdefault(strategy, {})[task] = self._nothing(task)
                 elif there:
                     found.setdefault(strategy, {})[task] = mean(there)
         return found
+
+    def _nothing(self, task: str) -> Resampled:
+        """Zero-shot's gain on zero-shot."""
+        draws = self.evidence.draws(task)
+        return Resampled(0.0, np.zeros(len(draws.draws)), {task: np.zeros(draws.scores.clusters)})
 
     def _rank(self) -> list[Ranked]:
         tasks = self.relative.tasks
@@ -142,7 +148,7 @@ class Taxonomy:
 
 
 def universal(taxonomy: Taxonomy, rule: RankRule) -> tuple[Verdict, str]:
-    """RQ4: yes if one strategy is first in at least `rule.first` of the resamples and harms no task."""
+    """RQ4: yes if one way of training is first in at least `rule.first` of the resamples and harms no task."""
     relative = taxonomy.relative
     if lacking := relative.lacking():
         return "not yet", f"Not yet: {len(lacking)} scores of the full plan are missing, first {lacking[0]}."
@@ -160,7 +166,9 @@ def universal(taxonomy: Taxonomy, rule: RankRule) -> tuple[Verdict, str]:
     )
     if left:
         said += f" Without {', '.join(left)}, where no gain is clear of zero."
-    if leader.first >= rule.first and not harmed:
+    if leader.name == ZERO_SHOT:
+        return "no", f"No: no strategy gains over all tasks; {said} {_per_group(taxonomy)}"
+    if leader.first >= rule.first and leader.mean_gain > 0 and not harmed:
         return "yes", f"Yes: {said} It harms no task beyond the detectable effect."
     why = f"It harms {', '.join(harmed)} beyond the detectable effect." if harmed else ""
     return "no", " ".join(part for part in (f"No: {said}", why, _per_group(taxonomy)) if part)

@@ -18,7 +18,7 @@ Verdict = Literal["yes", "no", "mixed", "not yet", "not identifiable"]
 def by_contrasts(rule: ContrastRule, contrasts: Sequence[Judged]) -> tuple[Verdict, str]:
     """(verdict, summary). Yes: all of `all_positive` better and at least half of `half_positive`.
 
-    No: every contrast worse, or equivalent within the effect that could have been seen. Else mixed; but where not
+    No: every contrast is worse, or rules out an improvement that could have been seen. Else mixed; but where not
     one contrast is clear and for some no effect could have been seen, the question cannot be answered.
     """
     missing = [tested for tested in contrasts if tested.status == "not yet"]
@@ -37,7 +37,7 @@ def by_contrasts(rule: ContrastRule, contrasts: Sequence[Judged]) -> tuple[Verdi
     positive = all(tested.direction == "better" for tested in all_of)
     if positive and (all_of or half) and 2 * len(_which(half, "better")) >= len(half):
         return "yes", f"Yes: {counted}. {told}"
-    if all(tested.direction == "worse" or tested.equivalent for tested in known):
+    if all(tested.rules_out_better for tested in known):
         return "no", f"No: {counted}. {told}"
     if not better and not worse and any(tested.comparison and tested.comparison.mde is None for tested in unclear):
         return "not identifiable", f"Not identifiable: too few items to see any effect. {counted}. {told}"
