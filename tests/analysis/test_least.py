@@ -19,7 +19,7 @@ from tests.analysis.simulated import simulate
 RULE = ThresholdRule(kind="threshold")
 RULES = Rules(seed=1, resamples=500, swaps=999)
 # the sourced line of SST-2 lies at 0.3 + 0.8 (0.942 - 0.3) = 0.81, 0.3 being the simulated majority
-SKILLS = {"c-sst2-250": 0.4, "c-sst2-500": 0.5, "c-sst2-1k": 0.97, "c-sst2-2k": 0.98, "3a-sst2": 0.98}
+SKILLS = {"c-sst2-250": 0.4, "c-sst2-500": 0.5, "c-sst2-1k": 0.93, "c-sst2-2k": 0.94, "3a-sst2": 0.95}
 
 
 @pytest.fixture(scope="module")
