@@ -70,10 +70,10 @@ def train(base: BaseModel, streams: Sequence[Any], steps: int, warm: int = 2, **
     pace = Pace()
     for step in range(steps):
         if step == warm:
-            began = time.perf_counter()
+            began, processor = time.perf_counter(), time.process_time()
         records = lockstep.step()
         pace.losses.append(records[0].loss)
         if step >= warm:
             pace.tokens += sum(record.tokens for record in records)
-    pace.seconds = time.perf_counter() - began
+    pace.seconds, pace.cpu_seconds = time.perf_counter() - began, time.process_time() - processor
     return pace
