@@ -1,9 +1,11 @@
 """Evaluation speed beside lm-evaluation-harness's HFLM: same weights, prompts, precision, one run.
 
-    python benchmarks/evaluation/speed.py --data DIR CASE [--items N] [--batch B] [--precision fp32|bf16]
+    python benchmarks/evaluation/speed.py --data DIR [CASE ...] [--items N] [--batch B] [--precision fp32|bf16]
 
-CASE: sst2, sst2-5-shot, topic, math; or precision (ours in bf16 against ours in fp32, with the scores' difference).
-DIR is a mirror folder. HFLM reuses logits where choices are one token, as it does by default. Both are warmed up.
+CASE: sst2, sst2-5-shot, topic, math, and precision (ours in bf16 against ours in fp32, with the scores' difference);
+all of them by default. DIR is a mirror folder. HFLM reuses logits where choices are one token, as it does by default.
+Both are warmed up and take turns, half of the items each time, so that a busy machine is busy for both; seconds are
+given as wall clock and as processor time of the process.
 """
 
 from __future__ import annotations
@@ -11,8 +13,9 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,14 +27,35 @@ from regimen.engine.generation import Continuation, generate
 from regimen.engine.scoring import Scored, score
 
 T = TypeVar("T")
-ITEMS = {"sst2": 200, "sst2-5-shot": 60, "topic": 32, "math": 32, "precision": 200}
-NEW_TOKENS = 128
+ITEMS = {"sst2": 100, "sst2-5-shot": 40, "topic": 12, "math": 16, "precision": 100}
+NEW_TOKENS = 64
 
 
-def timed(work: Callable[[], T]) -> tuple[float, T]:
-    start = time.perf_counter()
-    result = work()
-    return time.perf_counter() - start, result
+@dataclass
+class Clock:
+    """Seconds of wall clock and of processor time."""
+
+    wall: float = 0.0
+    processor: float = 0.0
+
+    def time(self, work: Callable[[], T]) -> T:
+        """Runs `work` and adds its seconds."""
+        wall, processor = time.perf_counter(), time.process_time()
+        result = work()
+        self.wall += time.perf_counter() - wall
+        self.processor += time.process_time() - processor
+        return result
+
+    def __str__(self) -> str:
+        return f"{self.wall:.1f} s ({self.processor:.1f} s of processor)"
+
+
+def ratio(other: Clock, ours: Clock) -> str:
+    return f"ratio {other.wall / ours.wall:.2f} ({other.processor / ours.processor:.2f} of processor time)"
+
+
+def halves(items: Sequence[Item]) -> list[Sequence[Item]]:
+    return [items[: len(items) // 2], items[len(items) // 2 :]]
 
 
 def with_shots(items: Sequence[Item]) -> list[Item]:
@@ -53,67 +77,72 @@ def answers(bench: Bench, base: BaseModel, items: Sequence[Item]) -> list[Contin
     return [continuations[0] for continuations in found]
 
 
-def against(bench: Bench, case: str, count: int, precision: str, batch: int) -> None:
-    task, _, shots = case.partition("-")
-    items = with_shots(bench.items(task, count, 5 if shots else 0))
-    base, rival = bench.base(precision), bench.rival(precision, batch)
+def against(bench: Bench, case: str, items: Sequence[Item], base: BaseModel, rival: Any) -> None:
+    ours, theirs = Clock(), Clock()
     if case == "math":
-        requests = generation_requests(items, ("Question:",), NEW_TOKENS)
         rival.generate_until(generation_requests(items[:2], ("Question:",), 4), disable_tqdm=True)
         answers(bench, base, items[:1])
-        theirs, texts = timed(lambda: rival.generate_until(requests, disable_tqdm=True))
-        ours, found = timed(lambda: answers(bench, base, items))
+        found: list[Continuation] = []
+        texts: list[str] = []
+        for half in halves(items):
+            requests = generation_requests(half, ("Question:",), NEW_TOKENS)
+            texts += theirs.time(lambda requests=requests: rival.generate_until(requests, disable_tqdm=True))
+            found += ours.time(lambda half=half: answers(bench, base, half))
         tokens = sum(len(one.ids) for one in found)
-        same = sum(
-            bench.tokenizer.decode(one.ids).split("Question:")[0] == t for one, t in zip(found, texts, strict=True)
-        )
-        note = f"{tokens} new tokens ({tokens / ours:.0f}/s), {same} of {len(items)} texts equal"
+        ours_cut = [bench.tokenizer.decode(one.ids).split("Question:")[0] for one in found]
+        same = sum(one == other for one, other in zip(ours_cut, texts, strict=True))
+        note = f"{tokens} new tokens ({tokens / ours.wall:.0f}/s), {same} of {len(items)} texts equal"
     else:
-        requests = choice_requests(items)
         rival.loglikelihood(choice_requests(items[:2]), disable_tqdm=True)
         choices(bench, base, items[:2])
-        theirs, flat = timed(lambda: rival.loglikelihood(requests, disable_tqdm=True))
-        ours, mine = timed(lambda: choices(bench, base, items))
-        values = np.array([value for value, _ in flat]).reshape(mine.shape)
+        mine, flat = [], []
+        for half in halves(items):
+            requests = choice_requests(half)
+            flat += theirs.time(lambda requests=requests: rival.loglikelihood(requests, disable_tqdm=True))
+            mine.append(ours.time(lambda half=half: choices(bench, base, half)))
+        values = np.concatenate(mine)
+        apart = np.abs(values - np.array([value for value, _ in flat]).reshape(values.shape)).max()
         read = sum(len(ids) for ids in bench.tokenizer.encode_many([item.prompt for item in items]))
-        note = f"{read} prompt tokens ({read / ours:.0f}/s), largest difference {np.abs(mine - values).max():.1e} nats"
-    print(f"{case}, {precision}, {len(items)} items: lm-eval {theirs:.1f} s, regimen {ours:.1f} s, "
-          f"ratio {theirs / ours:.2f}; {note}")  # fmt: skip
+        note = f"{read} prompt tokens ({read / ours.wall:.0f}/s), largest difference {apart:.1e} nats"
+    print(f"{case}, {len(items)} items: lm-eval {theirs}, regimen {ours}, {ratio(theirs, ours)}; {note}", flush=True)
 
 
-def precisions(bench: Bench, count: int) -> None:
-    items = bench.items("sst2", count)
+def precisions(bench: Bench, items: Sequence[Item], base: BaseModel) -> None:
     targets = np.array([item.target for item in items])
-    seconds, values = {}, {}
-    for precision in ("fp32", "bf16"):
-        base = bench.base(precision)
-        choices(bench, base, items[:2])
-        seconds[precision], values[precision] = timed(lambda base=base: choices(bench, base, items))
+    clocks, values = {"fp32": Clock(), "bf16": Clock()}, {}
+    bases = {"fp32": base, "bf16": bench.base("bf16")}
+    for name in clocks:
+        choices(bench, bases[name], items[:2])
+        values[name] = clocks[name].time(lambda name=name: choices(bench, bases[name], items))
     right = {name: float((v.argmax(1) == targets).mean()) for name, v in values.items()}
     flips = int((values["fp32"].argmax(1) != values["bf16"].argmax(1)).sum())
     apart = np.abs(values["fp32"] - values["bf16"])
     print(
-        f"precision, sst2, {len(items)} items: fp32 {seconds['fp32']:.1f} s, bf16 {seconds['bf16']:.1f} s, ratio "
-        f"{seconds['fp32'] / seconds['bf16']:.2f}; log-likelihoods differ by {apart.mean():.3f} nats on average, "
-        f"{apart.max():.3f} at most; {flips} predictions differ; accuracy {right['fp32']:.4f} and {right['bf16']:.4f}"
+        f"precision, sst2, {len(items)} items: fp32 {clocks['fp32']}, bf16 {clocks['bf16']}, "
+        f"{ratio(clocks['fp32'], clocks['bf16'])}; log-likelihoods differ by {apart.mean():.3f} nats on average, "
+        f"{apart.max():.3f} at most; {flips} predictions differ; accuracy {right['fp32']:.4f} and {right['bf16']:.4f}",
+        flush=True,
     )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("case", choices=sorted(ITEMS))
+    parser.add_argument("cases", nargs="*", metavar="CASE")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--items", type=int)
     parser.add_argument("--batch", type=int, default=16, help="HFLM's batch size")
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
     given = parser.parse_args()
     bench = Bench.open(given.data)
-    count = given.items or ITEMS[given.case]
-    if given.case == "precision":
-        precisions(bench, count)
-    else:
-        against(bench, given.case, count, given.precision, given.batch)
-    print(machine())
+    base, rival = bench.base(given.precision), bench.rival(given.precision, given.batch)
+    print(f"{machine()}; {given.precision}, HFLM batch {given.batch}", flush=True)
+    for case in given.cases or ITEMS:
+        task, _, shots = case.partition("-")
+        count = given.items or ITEMS[case]
+        if case == "precision":
+            precisions(bench, bench.items("sst2", count), base)
+        else:
+            against(bench, case, with_shots(bench.items(task, count, 5 if shots else 0)), base, rival)
 
 
 if __name__ == "__main__":

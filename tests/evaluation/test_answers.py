@@ -99,6 +99,26 @@ def test_entities_are_read_from_the_hubs_wording() -> None:
     assert answers.entity_counts("A is a person, A is a person.", "A is a person.") == (1, 1, 1)
 
 
+@pytest.mark.parametrize(
+    ("text", "strict", "pixiu", "fingpt"),
+    [
+        ("positive", "positive", "positive", "positive"),
+        ("Negative.\nQuestion", "negative", "negative", "negative"),
+        ("It is positive, not negative", None, "negative", "positive"),  # each rule takes its own first
+        ("I cannot say", None, None, "neutral"),
+        ("", None, None, "neutral"),
+        ("the positives", None, "positive", "positive"),
+    ],
+)
+def test_a_said_choice_by_the_strict_and_by_the_lenient_rules(
+    text: str, strict: str | None, pixiu: str | None, fingpt: str
+) -> None:
+    names = ["negative", "neutral", "positive"]
+    assert answers.said_choice(text, names) == strict
+    assert answers.contained_choice(text, names) == pixiu
+    assert answers.contained_or_neutral(text, names) == fingpt
+
+
 def test_exact_match_sees_through_case_articles_and_points() -> None:
     assert answers.exact_match("The  main risk.", "main risk") == 1.0
     assert answers.exact_match("main risks", "main risk") == 0.0

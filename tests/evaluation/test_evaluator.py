@@ -208,6 +208,22 @@ def test_an_answer_that_cannot_be_read_is_counted_as_failed(tiny: BaseModel, tok
         assert (result.prediction is None) == (not has_number)
 
 
+def test_a_closed_task_may_be_answered_aloud_beside(tiny: BaseModel, tokenizer: TextTokenizer) -> None:
+    said = ("said-accuracy", "missing-rate", "anchor-pixiu", "anchor-fingpt")
+    aloud = CLOSED.model_copy(update={"generation": Generation(tokens=6), "metrics": ("accuracy", *said)})
+    model = with_adapters(tiny, tokenizer, adapters(tiny, 2))
+    for spoken, silent in zip(
+        evaluate(model, aloud, items_of(6), 256, None).results,
+        evaluate(model, CLOSED, items_of(6), 256, None).results,
+        strict=True,
+    ):
+        for one, other in zip(spoken, silent, strict=True):
+            assert (one.prediction, one.score, one.logprobs) == (other.prediction, other.score, other.logprobs)
+            assert one.text is not None
+            assert set(one.values) == set(said)
+            assert one.values["said-accuracy"] + one.values["missing-rate"] <= 1
+
+
 def test_an_answer_that_the_context_cuts_counts_the_bytes_that_were_read(
     tiny: BaseModel, tokenizer: TextTokenizer
 ) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regimen.errors import DataError
-from regimen.results.metrics import Columns, better_sign
+from regimen.results.metrics import MEANS, Columns, better_sign
 from regimen.study.schema import HARNESS
 
 Array = NDArray[np.float64]
@@ -220,8 +220,6 @@ def _perplexity(sums: Array) -> Array:
 
 _BITS = _Form(("nats", "bytes"), _likelihood("bytes"), _bits, counted=False)
 _CLOSED = ("target", "prediction")
-_MEANS = ("exact-match", "numeric-match", "strict-match", "flexible-match", "rouge-l", "pass@1")
-
 _FORMS: dict[str, _Form] = {
     "accuracy": _Form(_CLOSED, _right, _mean, mean=True),
     "macro-f1": _Form(_CLOSED, _confusion, _macro("f1"), _target_labels),
@@ -229,7 +227,7 @@ _FORMS: dict[str, _Form] = {
     "recall": _Form(_CLOSED, _confusion, _macro("recall"), _target_labels),
     "f1": _Form(_CLOSED, _last_class, _micro("f1"), _target_labels),
     "mcc": _Form(_CLOSED, _confusion, _mcc, _all_labels),
-    **{name: _Form(("values",), _values_of(name), _mean, mean=True) for name in _MEANS},
+    **{name: _Form(("values",), _values_of(name), _mean, mean=True) for name in MEANS},
     "bleu": _Form(("counts",), _counts(10), _bleu),
     "entity-f1": _Form(("counts",), _counts(3), _micro("f1")),
     "entity-precision": _Form(("counts",), _counts(3), _micro("precision")),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import string
+from collections.abc import Sequence
 from functools import cache
 
 NUMBER = re.compile(r"[-+]?\$?\(?\d[\d,]*(?:\.\d+)?|[-+]?\$?\.\d+")
@@ -106,6 +107,26 @@ def entity_counts(prediction: str, answer: str) -> tuple[int, int, int]:
     """(right, predicted, wanted) numbers of entities."""
     said, wanted = set(entities_of(prediction)), set(entities_of(answer))
     return len(said & wanted), len(said), len(wanted)
+
+
+def said_choice(text: str, choices: Sequence[str]) -> str | None:
+    """The choice that a text's first line is, without regard to case and punctuation; None where it is none."""
+    first = plain(text.strip().partition("\n")[0])
+    return next((choice for choice in choices if plain(choice) == first), None)
+
+
+def contained_choice(text: str, choices: Sequence[str]) -> str | None:
+    """PIXIU's lenient rule: the first of the choices that stands anywhere in the text."""
+    return next((choice for choice in choices if choice.casefold() in text.casefold()), None)
+
+
+def contained_or_neutral(text: str, choices: Sequence[str]) -> str:
+    """FinGPT's lenient rule: the upper class if its name stands in the text, else the lower one, else neutral.
+
+    Whatever cannot be read counts as neutral, which is the most frequent class.
+    """
+    poles = sorted((choice for choice in choices if choice != "neutral"), reverse=True)
+    return contained_choice(text, poles) or "neutral"
 
 
 @cache

@@ -22,7 +22,7 @@ from regimen.engine.scoring import Scored, score
 from regimen.evaluation import answers
 from regimen.evaluation.item_results import ItemResult
 from regimen.evaluation.prompts import EncodedItem, Encoder, encode_items, prompt_hash
-from regimen.evaluation.readers import ANSWER_BITS, READERS
+from regimen.evaluation.readers import ANSWER_BITS, READERS, read_said_choice
 from regimen.evaluation.sandbox import Case, judge_many, why_not
 from regimen.study.schema import Task
 
@@ -81,6 +81,11 @@ def _by_choice(
         values = next(scored) if e.fault is None else np.full((model.members, len(item.choices)), math.nan)
         for member in range(model.members):
             results[member].append(_chosen(item, e, values[member]))
+    if task.generation is not None:
+        _, said = _generated(model, task, items, context, cap)
+        for number, (item, texts) in enumerate(zip(items, said, strict=True)):
+            for member in range(model.members):
+                read_said_choice(results[member][number], texts[member].text, item.choices)
     return results
 
 

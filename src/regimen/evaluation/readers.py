@@ -7,7 +7,7 @@ Owns what is noted of the item: its prediction, whether it could be read, values
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from regimen.evaluation import answers
 from regimen.evaluation.item_results import ItemResult
@@ -70,6 +70,24 @@ def _bits(result: ItemResult, said: str, answer: str) -> None:
     result.values[ANSWER_BITS] = result.nats / math.log(2) / max(1, result.bytes)
 
 
+def _anchor_exact(result: ItemResult, said: str, answer: str) -> None:
+    result.values["anchor-exact"] = float(said.strip() == answer)
+
+
+def read_said_choice(result: ItemResult, said: str, choices: Sequence[str]) -> None:
+    """What a closed task's answer is when it is generated: by the strict rule, and by others' lenient ones.
+
+    Beside the log-likelihoods' choice, which stays the prediction.
+    """
+    names = [choice.strip() for choice in choices]
+    strict = answers.said_choice(said, names)
+    result.text = said
+    result.values["said-accuracy"] = float(strict == result.target)
+    result.values["missing-rate"] = float(strict is None)
+    result.values["anchor-pixiu"] = float(answers.contained_choice(said, names) == result.target)
+    result.values["anchor-fingpt"] = float(answers.contained_or_neutral(said, names) == result.target)
+
+
 READERS: dict[str, Callable[[ItemResult, str, str], None]] = {
     "rouge-l": _rouge,
     "bleu": _bleu,
@@ -79,4 +97,5 @@ READERS: dict[str, Callable[[ItemResult, str, str], None]] = {
     "strict-match": _strict,
     "entity-f1": _entities,
     ANSWER_BITS: _bits,
+    "anchor-exact": _anchor_exact,
 }

@@ -242,7 +242,8 @@ class Task(Frozen):
 
     @model_validator(mode="after")
     def _check(self) -> Task:
-        if (self.scoring in ("generation", "execution")) != (self.generation is not None):
+        needs, bars = self.scoring in ("generation", "execution"), self.scoring == "text"
+        if (needs and self.generation is None) or (bars and self.generation is not None):
             raise ValueError(f"scoring by {self.scoring} and `generation` settings do not go together")
         if (self.lm_eval is not None) != (self.scoring == "lm-eval"):
             raise ValueError("`lm_eval` and `scoring: lm-eval` go together")
