@@ -18,6 +18,8 @@ from regimen.study.schema import HARNESS
 Columns = Mapping[str, Sequence[Any]]
 
 LOWER_IS_BETTER = frozenset({"bits-per-byte", "answer-bits-per-byte", "perplexity", "missing-rate"})
+# What needs only the targets and predictions of a closed task.
+CLOSED = ("accuracy", "macro-f1", "precision", "recall", "f1", "mcc")
 # Means of a value that each item bears. `anchor-...` are other projects' lenient rules, to be held against their
 # figures; `said-...` is a closed task's answer when generated.
 MEANS = (

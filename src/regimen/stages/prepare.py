@@ -64,7 +64,7 @@ def _floors(spec: ItemsSpec, items: Sequence[Item], context: Context) -> Floors 
     lines = closed_lines(items) if is_closed(spec.task) else None
     if lines is None:
         return None
-    metrics = spec.task.metrics
+    metrics = [metric for metric in spec.task.metrics if metric in CLOSED]
     majority = aggregate(metrics, {"target": lines.targets, "prediction": lines.majority})
     targets, guesses, weights = zip(*lines.guesses, strict=True)
     chance = aggregate(metrics, {"target": targets, "prediction": guesses, "weight": weights})
