@@ -17,6 +17,7 @@ from regimen.evaluation.floors import bag_of_words, closed_lines, is_closed, tra
 from regimen.evaluation.lm_eval_bridge import harness_items
 from regimen.plan import ItemsSpec, PrepareSpec
 from regimen.results import Floors, Outcome, StageFolder, Stopwatch, aggregate
+from regimen.results.metrics import CLOSED
 from regimen.stages.context import Context
 
 ITEMS = "items.jsonl"
