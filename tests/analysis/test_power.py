@@ -67,3 +67,13 @@ def test_a_wider_null_asks_for_a_larger_effect() -> None:
     assert wide is not None
     assert wide - plain == pytest.approx(0.1 * t.ppf(0.975, 49))
     assert detectable(0.1, 50, 0.05, spread=0.05) == plain
+
+
+def test_an_effect_brings_discordance_of_its_own() -> None:
+    """Of answers half right and half discordant (independent models) an effect adds none; of agreeing ones it does."""
+    lone, independent = detectable_mcnemar(200, 0.5, 0.05), detectable_mcnemar(200, 0.5, 0.05, right=0.5)
+    assert independent == pytest.approx(lone, abs=1e-4)
+    plain, more = detectable_mcnemar(200, 0.1, 0.05), detectable_mcnemar(200, 0.1, 0.05, right=0.5)
+    assert plain is not None
+    assert more is not None
+    assert more > plain

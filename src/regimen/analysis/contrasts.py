@@ -119,7 +119,9 @@ def _comparison(
     clusters = sum(task.clusters for task in scores.values())
     items = sum(task.items for task in scores.values())
     if is_mcnemar(pairs, scores):
-        mde = detectable_mcnemar(items, test.differing / items, alpha, rules.power)
+        task = scores[pairs[0].task]
+        right = float(task.points[[task.place(pairs[0].of), task.place(pairs[0].against)]].mean())
+        mde = detectable_mcnemar(items, test.differing / items, alpha, rules.power, right)
     elif alpha * (rules.swaps + 1) < 1:
         mde = None
     else:

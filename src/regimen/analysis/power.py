@@ -62,12 +62,23 @@ def mcnemar_power(items: int, discordance: float, effect: float, alpha: float) -
     return float((binom.pmf(counts, items, min(share, 1.0)) * np.where(edge >= 0, found, 0.0)).sum())
 
 
-def detectable_mcnemar(items: int, discordance: float, alpha: float, power: float = POWER) -> float | None:
-    """The difference of two shares that exact McNemar finds with probability `power`; None if not even 1 is found."""
-    if mcnemar_power(items, discordance, 1.0, alpha) < power:
+def detectable_mcnemar(
+    items: int, discordance: float, alpha: float, power: float = POWER, right: float | None = None
+) -> float | None:
+    """The difference of two shares that exact McNemar finds with probability `power`; None if not even 1 is found.
+
+    `discordance` is what was seen, and an effect adds to it: with `right`, the share that both sides have right on
+    average, as if an effect turned answers whatever the other side says. Without, it is left as it is.
+    """
+
+    def found(effect: float) -> float:
+        more = effect * (1 - discordance / max(right, 1 - right)) if right is not None else 0.0
+        return mcnemar_power(items, min(1.0, discordance + max(0.0, more)), effect, alpha)
+
+    if found(1.0) < power:
         return None
     low, high = 0.0, 1.0
     while high - low > _STEP:
         middle = (low + high) / 2
-        low, high = (middle, high) if mcnemar_power(items, discordance, middle, alpha) < power else (low, middle)
+        low, high = (middle, high) if found(middle) < power else (low, middle)
     return high
