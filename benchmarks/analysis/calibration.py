@@ -190,6 +190,13 @@ def run(
     return tally
 
 
+def plantable(null: Mapping[str, object]) -> dict[str, float]:
+    """The median detectable effects of studies without any, short of what would take a score beyond 1."""
+    stated = null["median_mde"]
+    assert isinstance(stated, dict)
+    return {kind: min(float(value), 1 - BASE - 0.01) for kind, value in stated.items()}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--studies", type=int, default=2000)
@@ -200,7 +207,7 @@ def main() -> None:
     started, scenarios = time.time(), []
     for items in chosen.items:
         null = run(chosen.studies, items, {}).summary()
-        planted = {kind: float(value) for kind, value in dict(null["median_mde"]).items()}  # type: ignore[call-overload]
+        planted = plantable(null)
         scenarios.append({"items": items, "effects": "none", **null})
         _write(chosen, started, scenarios)
         power = run(chosen.power_studies, items, planted, first=10**6).summary()

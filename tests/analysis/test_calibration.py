@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from benchmarks.analysis.calibration import KINDS, TASKS, Tally, run, simulate
+from benchmarks.analysis.calibration import KINDS, TASKS, Tally, plantable, run, simulate
 from scipy.stats import binom
 
 from regimen.analysis.inference import p_values
@@ -32,9 +32,7 @@ def test_intervals_hold_the_truth(null: Tally) -> None:
 
 @pytest.mark.slow
 def test_effects_of_the_stated_size_are_found(null: Tally) -> None:
-    stated = null.summary()["median_mde"]
-    assert isinstance(stated, dict)
-    tally = run(STUDIES, 64, stated, resamples=1000, swaps=1999, first=10**6)
+    tally = run(STUDIES, 64, plantable(null.summary()), resamples=1000, swaps=1999, first=10**6)
     assert tally.found is not None
     for kind in KINDS:
         assert sum(tally.found[kind]) >= binom.ppf(0.001, STUDIES, 0.8), kind
