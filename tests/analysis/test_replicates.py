@@ -90,3 +90,14 @@ def test_advice_needs_a_sign(seeded: RunTables) -> None:
     evidence = Silent(without(seeded, lambda cell: True), RULES)
     evidence.tables.curves = dict  # type: ignore[method-assign, assignment]
     assert advice.adjustments(evidence, ["3a-math"]) == []
+
+
+def test_what_another_track_left_in_the_folder_counts(seeded: RunTables) -> None:
+    """The folder was last run with another selection; the replicates are on disk all the same."""
+    plan = compile_plan(load_study("qwen2-finance", "demo"), only=["1-math", "3a-math"], tasks=["math", "sst2"])
+    tables = RunTables(seeded.folder, plan)
+    assert {cell.experiment for cell in tables.cells.values()} <= {"1-math", "3a-math", "zero-shot"}
+    evidence = Evidence(tables, RULES)
+    assert ["3a-math", "c-seed18-math", "c-seed19-math"] in replicate_groups(evidence)
+    found = judge_contrasts(evidence, [CONTRAST])["c"]
+    assert found.seeds == judge_contrasts(Evidence(seeded, RULES), [CONTRAST])["c"].seeds

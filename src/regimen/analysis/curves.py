@@ -32,7 +32,7 @@ def ladders(evidence: Evidence) -> dict[tuple[str, ...], list[Experiment]]:
             leg = experiment.legs[0]
             total = sum(leg.mixture.values())
             key = (leg.kind, *(f"{name}:{100 * weight / total:g}" for name, weight in sorted(leg.mixture.items())))
-            if evidence.planned(experiment.id) is not None:
+            if evidence.has(experiment.id):
                 found.setdefault(key, {}).setdefault(leg.steps, experiment)
     return {key: [rungs[steps] for steps in sorted(rungs)] for key, rungs in found.items() if len(rungs) > 1}
 

@@ -1,7 +1,7 @@
 """What a run holds for comparing: the aligned item scores of every end point, task by task, and one set of draws each.
 
-Owns the way from an end point's name to its rows, and the reason where there are none. Does not know contrasts,
-questions or verdicts.
+Owns the way from an end point's name to its rows, and the reason where there are none. Looks beyond the track that the
+folder was last run with: what another track left there counts. Does not know contrasts, questions or verdicts.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from regimen.analysis.contrasts import Rules
 from regimen.analysis.resampling import Bootstrap, Resampled, bootstrap
 from regimen.analysis.scores import TaskScores, read_rows
 from regimen.errors import DataError
-from regimen.plan import PlannedExperiment
+from regimen.plan import Plan, PlannedExperiment, compile_plan
 from regimen.results.metrics import Columns
 from regimen.results.tables import Cell, RunTables
 from regimen.study import ZERO_SHOT, Pair
@@ -38,13 +38,22 @@ class Evidence:
         declared = sum(len(question.contrasts) for question in self.study.questions.values())
         self.rules = replace(rules or Rules(seed=self.study.seed), declared=declared)
         self.problems: dict[tuple[str, str], str] = {}
-        self._cells = {(end_of(cell), cell.task): cell for cell in tables.cells.values()}
+        self.whole = whole_plan(tables.plan)
+        self.outcomes, cells = dict(tables.outcomes), list(tables.cells.values())
+        if self.whole is not tables.plan:
+            others = RunTables(tables.folder, self.whole)
+            planned = {planned.experiment.id for planned in tables.plan.experiments} | {ZERO_SHOT}
+            known = {cell.folder for cell in cells}  # the same work under another name is no further evidence
+            beside = [cell for cell in others.cells.values() if cell.experiment not in planned]
+            cells += [cell for cell in beside if cell.folder not in known]
+            self.outcomes = others.outcomes | self.outcomes
+        self._cells = {(end_of(cell), cell.task): cell for cell in cells}
         self._ends: dict[str, list[str]] = {}
         for end, task in self._cells:
             self._ends.setdefault(task, []).append(end)
         self._draws: dict[str, Bootstrap | None] = {}
         self._values: dict[tuple[str, str], dict[str, Resampled]] = {}
-        self._planned = {planned.experiment.id: planned for planned in self.plan.experiments}
+        self._planned = {planned.experiment.id: planned for planned in self.whole.experiments}
 
     @classmethod
     def of(cls, source: RunTables | Evidence, rules: Rules | None = None) -> Evidence:
@@ -59,12 +68,17 @@ class Evidence:
         return exploratory_grid(self)
 
     def planned(self, experiment: str) -> PlannedExperiment | None:
-        """The experiment in this run's plan, None where the track or the selection leaves it out."""
+        """The experiment as planned, whatever the track; None for what is no experiment."""
         return self._planned.get(experiment)
+
+    def has(self, experiment: str) -> bool:
+        """Whether any of the experiment's own evaluations is there."""
+        planned = self._planned.get(experiment)
+        return planned is not None and any((experiment, task) in self._cells for task in planned.evaluations)
 
     @cached_property
     def trained(self) -> list[str]:
-        """The ids of the plan's trained experiments that belong to the study's full track, in order."""
+        """The ids of the trained experiments of the study's full track, in order."""
         full = {e.id for e in self.study.track("full")} if "full" in self.study.tracks else set(self._planned)
         return [name for name, planned in self._planned.items() if planned.experiment.legs and name in full]
 
@@ -189,6 +203,15 @@ class Evidence:
             if sound:
                 return TaskScores.from_rows(task, metric, sound)
         return None
+
+
+def whole_plan(plan: Plan) -> Plan:
+    """The plan of all the study's experiments, compiled with the plan's own settings."""
+    settings: dict[str, Any] = dict(plan.compiled_with)
+    everything = [experiment.id for experiment in plan.study.experiments]
+    if not settings or len(plan.experiments) == len(everything):
+        return plan
+    return compile_plan(plan.study, **settings | {"only": everything})
 
 
 def end_of(cell: Cell) -> str:

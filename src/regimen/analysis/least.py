@@ -86,9 +86,9 @@ def _same_recipe(one: Rung, other: Rung) -> bool:
 
 
 def _rungs(evidence: Evidence, task: str, floor: float, figure: float) -> list[Rung]:
-    """Every trained experiment of the plan with a score on the task, controls among them, shortest first."""
+    """Every trained experiment with a score on the task, controls among them, shortest first."""
     rungs = []
-    for planned in evidence.plan.experiments:
+    for planned in evidence.whole.experiments:
         value = evidence.value(planned.experiment.id, task) if planned.experiment.legs else None
         if value is not None:
             shifted = Resampled(value.point - floor, value.draws - floor, value.changes)
@@ -116,7 +116,7 @@ def rows_seen(evidence: Evidence, experiment: Experiment) -> float | None:
     planned = evidence.planned(experiment.id)
     total = 0.0
     for name in planned.ends if planned else ():
-        stage, outcome = evidence.plan.stages[name], evidence.tables.outcomes.get(name)
+        stage, outcome = evidence.whole.stages[name], evidence.outcomes.get(name)
         if outcome is None or not isinstance(stage, TrainSpec):
             return None
         for source, epochs in outcome.facts.get("epochs", {}).items():
@@ -129,7 +129,7 @@ def rows_seen(evidence: Evidence, experiment: Experiment) -> float | None:
 
 def _rows_of(evidence: Evidence, stage: TrainSpec, source: str) -> int | None:
     for name in stage.leg.sources.values():
-        spec, outcome = evidence.plan.stages.get(name), evidence.tables.outcomes.get(name)
+        spec, outcome = evidence.whole.stages.get(name), evidence.outcomes.get(name)
         if isinstance(spec, PrepareSpec) and spec.source_name == source and outcome is not None:
             return outcome.facts.get("examples", outcome.facts.get("rows"))
     return None

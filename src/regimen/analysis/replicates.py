@@ -36,7 +36,7 @@ def replicate_groups(evidence: Evidence) -> list[list[str]]:
     """Ids of trained experiments that differ in the seed alone, groups of two and more; in the study's order."""
     groups: dict[tuple[Any, ...], dict[int, str]] = {}
     for experiment in evidence.study.experiments:
-        if experiment.legs and evidence.planned(experiment.id) is not None:
+        if experiment.legs and evidence.has(experiment.id):
             seeds = groups.setdefault(recipe_key(evidence, experiment), {})
             seeds.setdefault(evidence.study.seed_of(experiment), experiment.id)
     return [list(seeds.values()) for seeds in groups.values() if len(seeds) > 1]

@@ -63,7 +63,7 @@ class Taxonomy:
     def _row(self, strategy: str, names: Sequence[str]) -> dict[str, Any]:
         gains, ranked = self.gains.get(strategy, {}), self.ranked.get(strategy)
         evidence = self.evidence
-        done = [name for name in names if self._there(name)]
+        done = [name for name in names if evidence.has(name)]
         hours = [recipe_hours(evidence.plan, evidence.study.experiment(name)) for name in names]
         over = mean(list(gains.values())) if gains else None
         interval = over.interval() if over else None
@@ -85,12 +85,6 @@ class Taxonomy:
             "harmed_tasks": self.harmed(strategy),
             "groups": self._groups(strategy, names),
         }
-
-    def _there(self, name: str) -> bool:
-        planned = self.evidence.planned(name)
-        if planned is None:
-            return False
-        return any((name, task) in self.evidence.tables.cells for task in planned.evaluations)
 
     def _best(self, names: Sequence[str], group: str | None = None) -> dict[str, Any] | None:
         """The member with the best mean relative gain, and that gain; of those with a score on every clear task."""

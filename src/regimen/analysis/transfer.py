@@ -114,7 +114,7 @@ def chains(evidence: Evidence) -> list[dict[str, Any]]:
         experiment = evidence.study.experiment(name)
         if name not in starts and (experiment.start_from or len(experiment.legs) > 1):
             found.append(_chain(evidence, experiment))
-    return found
+    return [chain for chain in found if chain["effects"]]
 
 
 def _stages(evidence: Evidence, last: Experiment) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from regimen.plan import Plan, PlannedExperiment, TrainSpec
-from regimen.results.outcomes import Outcome
+from regimen.results.outcomes import MARKER, Outcome, read_outcome
 from regimen.results.run_folder import RunFolder
 
 COLUMNS = (
@@ -61,16 +61,20 @@ class RunTables:
     def __init__(self, folder: RunFolder, plan: Plan):
         self.folder = folder
         self.plan = plan
+        self._places = _places(folder.stages)
         self.outcomes: dict[str, Outcome] = {}
-        for name, stage in plan.stages.items():
-            outcome = folder.outcome(stage)
-            if outcome is not None:
-                self.outcomes[name] = outcome
+        for name in plan.stages:
+            if name in self._places and (self._places[name] / MARKER).is_file():
+                self.outcomes[name] = read_outcome(self._places[name])
         self.cells = {(cell.experiment, cell.key): cell for cell in self._cells()}
+
+    def _folder(self, stage: str) -> str:
+        """The name of a stage's folder, on disk if it is there."""
+        return self._places[stage].name if stage in self._places else self.plan.stages[stage].folder
 
     def _cells(self) -> Iterator[Cell]:
         for planned in self.plan.experiments:
-            adapter = self.plan.stages[planned.ends[-1]].folder if planned.ends else ""
+            adapter = self._folder(planned.ends[-1]) if planned.ends else ""
             for key, stage in {**planned.evaluations, **planned.extra_evaluations}.items():
                 if stage in self.outcomes:
                     yield self._cell(planned.experiment.id, planned.experiment.phase, key, stage, adapter)
@@ -93,7 +97,7 @@ class RunTables:
             headline=task.headline,
             metrics=metrics,
             items=facts.get("items", 0),
-            folder=self.folder.stages / self.plan.stages[stage].folder,
+            folder=self._places[stage],
             adapter=adapter,
             skipped=facts.get("skipped"),
         )
@@ -158,8 +162,14 @@ class RunTables:
             assert isinstance(stage, TrainSpec)
             if stage.parent is None:
                 leg += 1
-            path = self.folder.stages / stage.folder / "metrics.jsonl"
+            path = self.folder.stages / self._folder(name) / "metrics.jsonl"
             if path.is_file():
                 lines = path.read_text(encoding="utf-8").splitlines()
                 trace += [{"leg": leg, "part": stage.part, **json.loads(line)} for line in lines]
         return trace
+
+
+def _places(stages: Path) -> dict[str, Path]:
+    """Fingerprint -> folder. A stage that several experiments share is labelled by whichever was planned first."""
+    folders = sorted(stages.iterdir()) if stages.is_dir() else []
+    return {folder.name.rpartition("-")[2]: folder for folder in folders}
