@@ -211,7 +211,8 @@ def whole_plan(plan: Plan) -> Plan:
     everything = [experiment.id for experiment in plan.study.experiments]
     if not settings or len(plan.experiments) == len(everything):
         return plan
-    return compile_plan(plan.study, **settings | {"only": everything})
+    settings["only"] = everything
+    return compile_plan(plan.study, **settings)
 
 
 def end_of(cell: Cell) -> str:
