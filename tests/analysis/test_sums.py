@@ -15,11 +15,11 @@ from regimen.analysis.scores import TaskScores
 from regimen.analysis.sums import Sums
 from regimen.errors import DataError
 from regimen.results import aggregate
+from regimen.results.metrics import MEANS
 from regimen.study import load_study
 from tests.analysis.rows import binary, closed, scores_of
 
 LABELS = ["bearish", "bullish", "neutral"]
-MEANS = ("exact-match", "numeric-match", "strict-match", "flexible-match", "rouge-l", "pass@1")
 
 
 def rows_for(metric: str, seed: int, count: int) -> dict[str, list[Any]]:
