@@ -6,10 +6,10 @@ import pytest
 
 from regimen.analysis.contrasts import Rules
 from regimen.analysis.evidence import Evidence
-from regimen.analysis.least import by_thresholds, thresholds
+from regimen.analysis.least import _range, by_thresholds, thresholds
 from regimen.analysis.relative import Relative
 from regimen.plan import compile_plan
-from regimen.results.references import anchor_of
+from regimen.results.references import Anchor, anchor_of
 from regimen.results.tables import RunTables
 from regimen.study import load_study
 from regimen.study.questions import ThresholdRule
@@ -71,8 +71,9 @@ def test_without_a_sourced_figure_nothing_is_identifiable(ladder: RunTables) -> 
         anchored = anchor_of(study, task).reference is not None
         assert (found[task]["status"] == "not identifiable") == (not anchored)
     assert found["topic"]["note"]
-    ranged = found["conversational-qa"]["anchor"]
-    assert ranged is None or ranged["value"] is None
+    assert found["conversational-qa"]["anchor"] == {"value": None, "low": 0.254, "high": 0.76}
+    assert "no single line" in found["conversational-qa"]["note"]
+    assert 0.927 in [figure["value"] for figure in found["code"]["beside"]]
 
 
 def test_without_the_floor_it_waits(ladder: RunTables) -> None:
@@ -134,3 +135,12 @@ def test_rungs_that_are_gone_widen_the_interval(ladder: RunTables) -> None:
     assert found["status"] == "reached"
     assert found["steps_between"][0] == 0
     assert found["reached_by"]["experiment"] == "3c-2-binary-sentiment"  # the training of c-sst2-2k by another name
+
+
+def test_where_sources_disagree_both_ends_are_shown(ladder: RunTables) -> None:
+    found = _range(Evidence(ladder, RULES), "sst2", 0.3, Anchor(None, 0.5, 0.9, "sources disagree"))
+    assert found is not None
+    score = ladder.cells[found["experiment"], "sst2"].metrics["accuracy"]
+    assert found["share_of_low"] == pytest.approx((score - 0.3) / 0.2)
+    assert found["share_of_high"] == pytest.approx((score - 0.3) / 0.6)
+    assert _range(Evidence(ladder, RULES), "sst2", 0.3, Anchor(None, 0.2, 0.9, "")) is None

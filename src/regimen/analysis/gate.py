@@ -59,7 +59,7 @@ def gate_of(evidence: Evidence) -> dict[str, Any]:
         assert isinstance(found, list)
         shown.append(_best_evidence(best, gains[best], found, gate))
     if missing or lacking is not None:
-        why = f"{missing[0].contrast.id}: {missing[0].note}" if missing else lacking
+        why = missing[0].note if missing else lacking
         return _decided("not yet", rule, shown, f"Run what is missing ({why}), then ask again.")
     if len(winners) >= gate.winners and best is not None and gains[best] >= gate.gain:
         return _decided("promising", rule, shown, "Run the full track; what is done is reused.")

@@ -18,12 +18,9 @@ from regimen.analysis.strategies import recipe_hours, recipe_steps
 from regimen.analysis.verdicts import Verdict
 from regimen.plan import PrepareSpec, TrainSpec
 from regimen.results.floors import floors_of
-from regimen.results.references import Anchor, anchor_of
+from regimen.results.references import Anchor, anchor_of, references_of
 from regimen.study import ZERO_SHOT, Experiment
 from regimen.study.questions import ThresholdRule
-
-# scoring by another protocol or on other rows: named in the remark, not a reason to refuse
-_RANGE = "a range over sources that disagree; no single line is defensible"
 
 
 @dataclass(frozen=True)
@@ -43,11 +40,15 @@ def thresholds(evidence: Evidence, rule: ThresholdRule) -> list[dict[str, Any]]:
 def _task(evidence: Evidence, rule: ThresholdRule, task: str) -> dict[str, Any]:
     anchor = anchor_of(evidence.study, task, rule.anchor)
     entry: dict[str, Any] = {"task": task, "metric": evidence.study.tasks[task].headline, "anchor": _anchor(anchor)}
+    entry |= {"beside": _beside(evidence, task, rule.anchor), "range": None}
     floor, lacking = _floor(evidence, task)
     blank = dict.fromkeys(("floor", "threshold", "reached_by", "nearest", "steps_between"))
     if anchor.reference is None:
-        ranged = _RANGE if anchor.low is not None else anchor.note
-        return entry | blank | {"status": "not identifiable", "note": ranged}
+        if anchor.low is None:
+            return entry | blank | {"status": "not identifiable", "note": anchor.note}
+        entry["range"] = None if lacking else _range(evidence, task, floor, anchor)
+        note = f"{anchor.note}; no single line is defensible"
+        return entry | blank | {"status": "not identifiable", "note": note}
     if evidence.state(ZERO_SHOT, task) == "skipped":
         return entry | blank | {"status": "not identifiable", "note": "the task was skipped here"}
     if lacking:
@@ -61,6 +62,30 @@ def _task(evidence: Evidence, rule: ThresholdRule, task: str) -> dict[str, Any]:
     if not rungs:
         return entry | {"status": "not yet", "note": "no trained experiment has a score here"}
     return entry | _climbed(evidence, task, rungs, rule.fraction)
+
+
+def _range(evidence: Evidence, task: str, floor: float, anchor: Anchor) -> dict[str, Any] | None:
+    """How far the best experiment came towards the lowest and the highest of disagreeing figures."""
+    ends = [figure for figure in (anchor.low, anchor.high) if figure is not None and figure > floor]
+    shares = []
+    for figure in ends:
+        rungs = _rungs(evidence, task, floor, figure)
+        if rungs:
+            shares.append(max(rungs, key=lambda rung: rung.share.point))
+    if len(shares) != 2:
+        return None
+    near, far = shares
+    return {"experiment": far.experiment.id, "share_of_low": near.share.point, "share_of_high": far.share.point}
+
+
+def _beside(evidence: Evidence, task: str, model: str) -> list[dict[str, Any]]:
+    """The other sourced figures of the model's family on the task's metric, to be shown and no more."""
+    metric = evidence.study.tasks[task].headline
+    return [
+        {"model": r.model, "variant": r.variant, "value": r.value, "source": r.source, "status": r.status, "use": r.use}
+        for r in references_of(evidence.study, task)
+        if r.metric == metric and r.model.startswith(model) and r.use != "anchor"
+    ]
 
 
 def _climbed(evidence: Evidence, task: str, rungs: Sequence[Rung], fraction: float) -> dict[str, Any]:
@@ -190,11 +215,12 @@ def _told(evidence: Evidence, entry: dict[str, Any], rule: ThresholdRule) -> str
     scores = evidence.scores(entry["task"])
     items = scores.items if scores else 0
     share = f"{rung['share']:.2f} of the way ({rung['low']:.2f} to {rung['high']:.2f}, n = {items})"
+    remark = f" [{rule.anchor}: {entry['note']}]" if entry["note"] else ""
     if entry["reached_by"] is None:
-        return f"{entry['task']} not reached: at most {share}, by {rung['experiment']}."
+        return f"{entry['task']} not reached: at most {share}, by {rung['experiment']}{remark}."
     low, high = entry["steps_between"]
     doubt = "" if rung["clear"] else f"; the interval reaches below {rule.fraction:g}"
     return (
         f"{entry['task']} reached by {rung['experiment']} after more than {low:,} and at most {high:,} steps "
-        f"({rung['gpu_hours']:.2f} GPU-hours): {share}{doubt}."
+        f"({rung['gpu_hours']:.2f} GPU-hours): {share}{doubt}{remark}."
     )
