@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import validate
 
+from tests.cli.schemas import PLAN
 from tests.study.minimal import MINIMAL
 
 
@@ -87,6 +89,7 @@ def test_plan_answers_in_two_seconds_on_stdout_alone() -> None:
     assert done.stderr == ""
     document: dict[str, Any] = json.loads(done.stdout)
     assert document["study"] == "qwen2-finance"
+    validate(document, PLAN)
 
 
 def test_plan_draws_for_people() -> None:

@@ -16,7 +16,9 @@ from regimen.execution.pool import Event, Job
 from regimen.plan import parse_spec
 from regimen.results import Outcome, StageFolder
 
-Script = Callable[[str, int], str]  # (stage label, attempt) -> "done", "fail", "die", "error", "retry"
+Script = Callable[
+    [str, int], str
+]  # (stage label, attempt) -> "done", "fail", "die", "error", "retry", "memory", "halt", "interrupt"
 
 
 @dataclass
@@ -58,6 +60,13 @@ class FakePool:
             what = self.script(spec.label, self.attempts[spec.label])
             if what == "die":
                 return [*events, {"job": name, "event": "died", "error": "worker-0 was killed by SIGKILL"}]
+            if what == "interrupt":
+                return [*events, {"job": name, "event": "interrupted"}]
+            if what == "halt":
+                return [*events, {"job": name, "event": "error", "error": "the disk is full", "halt": True}]
+            if what == "memory":
+                out = {"job": name, "event": "error", "error": "out of memory", "retry": True, "memory": True}
+                return [*events, out]
             if what in ("error", "retry"):
                 return [*events, {"job": name, "event": "error", "error": "broken", "retry": what == "retry"}]
             if what == "fail":

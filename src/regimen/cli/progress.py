@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
+from regimen.cli.status_view import clock
 from regimen.execution.runner import RunSummary
 from regimen.plan import Plan, TrainSpec
 
@@ -74,7 +75,7 @@ class Progress:
     def _show(self) -> None:
         done = [name for name, state in self._states.items() if state == "done"]
         left = self._time_left()
-        more = f"about {_clock(left)} left" if left is not None else ""
+        more = f"about {clock(left)} left" if left is not None else ""
         self._bars.update(self._total, completed=len(done), more=more)
         for stage in [s for s in self._lines if self._states[s] != "running"]:
             self._bars.remove_task(self._lines.pop(stage))
@@ -115,7 +116,7 @@ class Progress:
         """The last lines: what is done, what failed and where its log is, what to type next."""
         counts = summary.experiments
         words = ", ".join(f"{counts[state]} {state}" for state in counts if counts[state])
-        work = f"{summary.worked} stages in {_clock(summary.seconds)}" if summary.worked else "nothing was left to do"
+        work = f"{summary.worked} stages in {clock(summary.seconds)}" if summary.worked else "nothing was left to do"
         self._say(f"experiments: {words}; {work}", force=True)
         for why, experiments in summary.skipped.items():
             self._say(f"not run ({len(experiments)} experiments): {why}", force=True)
@@ -124,11 +125,3 @@ class Progress:
         if summary.interrupted:
             self._say("interrupted; the same command goes on from here", force=True)
         sys.stderr.flush()
-
-
-def _clock(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -66,6 +67,7 @@ def run(
             here=path.parent if path.is_file() else None,
             checkpoint_seconds=checkpoint_seconds,
             observe=progress,
+            recorded={"compile": dict(plan.compiled_with), "command": shlex.join(["regimen", *sys.argv[1:]])},
         )
     progress.conclude(summary)
     if not summary.interrupted:

@@ -10,6 +10,8 @@ import typer
 
 from regimen.cli.options import JsonOption, OutArgument
 
+WATCH_SECONDS = 2.0
+
 
 def status(
     out: OutArgument,
@@ -22,7 +24,7 @@ def status(
 
     if json_output:
         run = open_run(out)
-        typer.echo(json.dumps(run_status(run.folder, run.plan), indent=2))
+        typer.echo(json.dumps(run_status(run.folder, run.plan), indent=2, ensure_ascii=False))
         return
     from rich.console import Console
     from rich.live import Live
@@ -31,12 +33,12 @@ def status(
 
     run = open_run(out)
     if not watch:
-        Console().print(status_view(run_status(run.folder, run.plan), run.plan, out))
+        Console().print(status_view(run_status(run.folder, run.plan), run.plan))
         return
     with Live(refresh_per_second=2) as live:
         while True:
             current = run_status(run.folder, run.plan)
-            live.update(status_view(current, run.plan, out), refresh=True)
-            if not current["stages"]["running"] and not current["stages"]["pending"]:
+            live.update(status_view(current, run.plan), refresh=True)
+            if not current["alive"]:
                 return
-            time.sleep(1.0)
+            time.sleep(WATCH_SECONDS)

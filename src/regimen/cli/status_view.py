@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from rich.console import Group
@@ -10,33 +9,57 @@ from rich.table import Table
 from rich.text import Text
 
 from regimen.plan import Plan
+from regimen.results.status import STATES
+
+RUNNING_LINES = 6
 
 
-def status_view(status: dict[str, Any], plan: Plan, out: Path) -> Group:
-    """The whole view: counts, hours, the first failure, the next command."""
+def status_view(status: dict[str, Any], plan: Plan) -> Group:
+    """The whole view: counts, hours, what runs, the first failure, the next command."""
     table = Table(title=f"{plan.study.study}, profile {plan.study.profile}, track {plan.track}", title_justify="left")
     table.add_column("")
-    for state in ("done", "running", "failed", "pending"):
+    for state in STATES:
         table.add_column(state, justify="right")
     for what in ("experiments", "stages"):
-        table.add_row(what, *(str(status[what][state]) for state in ("done", "running", "failed", "pending")))
-    hours = status["gpu_hours"]
-    parts: list[Any] = [
-        table,
-        Text(f"hours: {hours['spent']:.2f} spent; {hours['planned']:.1f} planned, {hours['left']:.1f} of them left"),
+        table.add_row(what, *(str(status[what][state]) for state in STATES))
+    parts = [table, *_hours(status), *_running(status["running"]), *_failures(status["failures"])]
+    return Group(*parts, Text(f"next: {status['next']}", style="bold", overflow="fold"))
+
+
+def _hours(status: dict[str, Any]) -> list[Text]:
+    hours, rate = status["gpu_hours"], status["rate"]
+    eta = "" if status["eta_hours"] is None else f"; done in about {clock(status['eta_hours'] * 3600)}"
+    return [
+        Text(
+            f"device time: {clock(hours['spent'] * 3600)} spent, about {clock(hours['left'] * 3600)} left{eta} "
+            f"({rate['steps_per_gpu_hour']:,.0f} steps an hour: {rate['source']})"
+        ),
+        Text(f"the plan's own figure: {hours['planned']:,.1f} GPU-hours"),
     ]
-    for failure in status["failures"][:1]:
-        parts.append(Text(f"first failure: {failure['experiment']}: {failure['error']}", style="red"))
-        parts.append(Text(f"  log: {failure['log']}"))
-        parts += [Text(f"  | {line}") for line in failure["last_lines"]]
-    parts.append(Text(f"next: {_next(status, plan, out)}", style="bold"))
-    return Group(*parts)
 
 
-def _next(status: dict[str, Any], plan: Plan, out: Path) -> str:
-    unfinished = status["stages"]["pending"] or status["stages"]["failed"]
-    if status["alive"]:
-        return f"regimen status {out} --watch"
-    if unfinished:
-        return f"regimen run {plan.study.study} --profile {plan.study.profile} --out {out}"
-    return f"regimen report {out}"
+def _running(running: list[dict[str, Any]]) -> list[Text]:
+    lines = [Text(f"running: {item['kind']} {item['stage']} on {item['worker']}") for item in running[:RUNNING_LINES]]
+    more = len(running) - RUNNING_LINES
+    return [*lines, Text(f"running: {more} more")] if more > 0 else lines
+
+
+def _failures(failures: list[dict[str, Any]]) -> list[Text]:
+    if not failures:
+        return []
+    first = failures[0]
+    more = f" ({len(failures) - 1} more failed)" if len(failures) > 1 else ""
+    return [
+        Text(f"first failure: {first['experiment']}: {first['error']}{more}", style="red"),
+        Text(f"  log: {first['log']}", overflow="fold"),
+        *(Text(f"  | {line}") for line in first["last_lines"]),
+    ]
+
+
+def clock(seconds: float) -> str:
+    """A span of time as people say it."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

@@ -104,8 +104,8 @@ class Ledger:
         """Sets the state of stages ("pending", "failed", "blocked")."""
         with self._writing() as db:
             db.executemany(
-                "UPDATE stages SET state = ?, error = ? WHERE fingerprint = ?",
-                [(state, error, stage) for stage in stages],
+                "UPDATE stages SET state = ?, error = ?, ended = ? WHERE fingerprint = ?",
+                [(state, error, time.time() if state == "failed" else None, stage) for stage in stages],
             )
 
     def note(self, what: str, stage: str | None = None, detail: str = "") -> None:

@@ -1,0 +1,65 @@
+"""`regimen gate`: is the whole plan promising? The rule's decision, its numbers, and an override with its reason."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from regimen.cli.options import JsonOption, OutArgument
+
+NOT_PROMISING = 3
+
+
+def gate(
+    out: OutArgument,
+    json_output: JsonOption = False,
+    override: Annotated[
+        str | None, typer.Option(help="Decide against the rule: promising, or 'not promising'; needs --reason.")
+    ] = None,
+    reason: Annotated[str | None, typer.Option(help="Why the rule is overridden; recorded in OUT/gate.json.")] = None,
+) -> None:
+    """Decide from the fast track whether to run it all; exit code 3 if it is not promising."""
+    from regimen.analysis.gate import gate_decision
+    from regimen.api import open_run
+    from regimen.results.decision import record_decision
+    from regimen.results.tables import RunTables
+
+    run = open_run(out)
+    decided = record_decision(run.folder, gate_decision(RunTables(run.folder, run.plan)), override, reason)
+    adjusted = _write_adjusted(run, decided)
+    if json_output:
+        typer.echo(json.dumps(decided, indent=2, ensure_ascii=False))
+    else:
+        _tell(decided, adjusted)
+    if decided["decision"] == "not promising":
+        sys.exit(NOT_PROMISING)
+
+
+def _write_adjusted(run: Any, decided: dict[str, Any]) -> str | None:
+    """Writes OUT/study.adjusted.yaml where the rule says no; returns its path."""
+    if decided["computed"] != "not promising":
+        return None
+    from regimen.files import write_text
+    from regimen.study.adjust import adjusted_text
+
+    path = run.folder.path / "study.adjusted.yaml"
+    write_text(path, adjusted_text(run.study, decided.get("adjust", ())))
+    return str(path)
+
+
+def _tell(decided: dict[str, Any], adjusted: str | None) -> None:
+    typer.echo(f"{decided['decision']}\n\nrule: {decided['rule']}\n")
+    for item in decided["evidence"]:
+        mark = {True: "+", False: "-"}.get(item.get("holds"), " ")
+        typer.echo(f"  {mark} {item['statement']}")
+    if decided["override"]:
+        override = decided["override"]
+        typer.echo(f"\noverridden on {override['when']}: the rule says {decided['computed']}; {override['reason']}")
+    typer.echo(f"\nnext: {decided['next']}")
+    for item in decided.get("adjust", ()):
+        typer.echo(f"  {item['what']}: {item['evidence']}")
+    if adjusted:
+        typer.echo(f"a study to start from: {adjusted}")
