@@ -7,7 +7,10 @@ ran when (the ledger does).
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from regimen.plan.plan import Bar, PlannedExperiment
 from regimen.study import Study
@@ -19,16 +22,15 @@ def schedule_bars(study: Study, planned: Sequence[PlannedExperiment], gpus: int)
     An experiment starts when every experiment of the phases before its own has ended, the one it continues has, and
     the next shorter one on the same trunk has; then in the study's order.
     """
-    by_id = {p.experiment.id: p for p in planned}
-    waits = {name: set(_before(study, p, by_id)) for name, p in by_id.items()}
-    order = {name: index for index, name in enumerate(by_id)}
-    followers: dict[str, list[str]] = {name: [] for name in by_id}
+    waits = _waits(study, planned)
+    order = {p.experiment.id: index for index, p in enumerate(planned)}
+    members = Counter(p.experiment.phase for p in planned)
+    followers: dict[str, list[str]] = {}
     for name, before in waits.items():
-        for other in before:
-            followers[other].append(name)
+        for token in before:
+            followers.setdefault(token, []).append(name)
     ready = [order[name] for name, before in waits.items() if not before]
     heapq.heapify(ready)
-    names = list(by_id)
     free = [0.0] * gpus
     running: list[tuple[float, int]] = []
     bars: list[Bar] = []
@@ -37,43 +39,56 @@ def schedule_bars(study: Study, planned: Sequence[PlannedExperiment], gpus: int)
         while ready and free[0] <= now:
             heapq.heappop(free)
             index = heapq.heappop(ready)
-            p = by_id[names[index]]
+            p = planned[index]
             end = now + p.gpu_hours
             bars.append(Bar(p.experiment.id, p.experiment.phase, round(now, 6), round(end, 6)))
             heapq.heappush(running, (end, index))
             heapq.heappush(free, end)
         now, index = heapq.heappop(running)
-        for follower in followers[names[index]]:
-            waits[follower].discard(names[index])
+        ended = planned[index].experiment
+        members[ended.phase] -= 1
+        tokens = [ended.id] if members[ended.phase] else [ended.id, _whole(ended.phase)]
+        for follower in dict.fromkeys(name for token in tokens for name in followers.pop(token, ())):
+            waits[follower].difference_update(tokens)
             if not waits[follower]:
                 heapq.heappush(ready, order[follower])
     return tuple(bars)
 
 
-def _before(study: Study, p: PlannedExperiment, by_id: dict[str, PlannedExperiment]) -> list[str]:
+def _whole(phase: str) -> str:
+    """The token of a phase's end; no experiment's id has a blank in it."""
+    return f"phase {phase}"
+
+
+def _waits(study: Study, planned: Sequence[PlannedExperiment]) -> dict[str, set[str]]:
+    """For each experiment what it waits for: experiments by id, whole phases by token. Linear in their number."""
+    ids = {p.experiment.id for p in planned}
+    present = {p.experiment.phase for p in planned}
+    trunks: dict[tuple[Any, ...], list[tuple[int, str]]] = {}
+    for p in planned:
+        if len(p.experiment.legs) == 1:
+            trunks.setdefault(_trunk(p), []).append((p.steps, p.experiment.id))
+    for lengths in trunks.values():
+        lengths.sort()
+    waits: dict[str, set[str]] = {}
+    for p in planned:
+        experiment = p.experiment
+        before = {_whole(phase) for phase in study.phases[experiment.phase].after if phase in present}
+        if experiment.start_from in ids:
+            before.add(str(experiment.start_from))
+        if len(experiment.legs) == 1:
+            lengths = trunks[_trunk(p)]
+            shorter = bisect_left(lengths, (p.steps, ""))
+            if shorter:
+                before.add(lengths[shorter - 1][1])
+        waits[experiment.id] = before
+    return waits
+
+
+def _trunk(p: PlannedExperiment) -> tuple[Any, ...]:
+    """What experiments that could share a trunk have in common."""
     experiment = p.experiment
-    earlier = set(study.phases[experiment.phase].after)
-    before = [name for name, other in by_id.items() if other.experiment.phase in earlier]
-    if experiment.start_from in by_id:
-        before.append(experiment.start_from)
-    shorter = [
-        other
-        for other in by_id.values()
-        if other.experiment.phase == experiment.phase
-        and other.steps < p.steps
-        and len(experiment.legs) == len(other.experiment.legs) == 1
-        and other.experiment.start_from == experiment.start_from
-        and _same_trunk(other, p)
-    ]
-    if shorter:
-        before.append(max(shorter, key=lambda other: other.steps).experiment.id)
-    return before
-
-
-def _same_trunk(one: PlannedExperiment, other: PlannedExperiment) -> bool:
-    a, b = one.experiment, other.experiment
-    return (
-        a.legs[0].kind == b.legs[0].kind
-        and a.legs[0].mixture == b.legs[0].mixture
-        and (a.adapter, a.seed, a.learning_rate) == (b.adapter, b.seed, b.learning_rate)
-    )
+    leg = experiment.legs[0]
+    mixture = tuple(sorted(leg.mixture.items()))
+    own = (experiment.adapter, experiment.seed, experiment.learning_rate)
+    return (experiment.phase, experiment.start_from, leg.kind, mixture, *own)

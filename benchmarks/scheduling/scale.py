@@ -1,0 +1,174 @@
+"""How compiling and scheduling grow with the number of experiments, without training: up to 100,000 of them.
+
+    python benchmarks/scheduling/scale.py 1000 10000 100000 --out benchmarks/scheduling/results
+
+Each size is measured in a process of its own: seconds to compile, seconds of the scheduler with a pool that answers
+at once (ledger and markers in memory only, so that what is timed is the scheduler), milliseconds a stage, peak memory.
+Writes scale.json and a chart, scale.svg.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections import deque
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from regimen.execution.scheduler import Scheduler
+from regimen.plan import compile_plan
+from regimen.study import Leg, load_study
+from regimen.study.schema import Experiment
+
+
+class Folder:
+    """Nothing is done, nothing is written."""
+
+    def folder(self, stage: Any) -> Any:
+        return self
+
+    def outcome(self, stage: Any = None) -> None:
+        return None
+
+
+class Ledger:
+    def __getattr__(self, name: str) -> Any:
+        return lambda *given: None
+
+
+class Pool:
+    """Eight workers, each done as soon as it is waited for."""
+
+    def __init__(self) -> None:
+        self._jobs: deque[tuple[str, Any]] = deque()
+
+    def free(self) -> int:
+        return 8 - len(self._jobs)
+
+    def submit(self, name: str, job: Any) -> str:
+        self._jobs.append((name, job))
+        return "none"
+
+    def wait(self, seconds: float) -> list[dict[str, Any]]:
+        name, job = self._jobs.popleft()
+        ended = [
+            {"job": name, "event": "ended", "outcome": _outcome(stage, found)} for stage, found in job["names"].items()
+        ]
+        return [*ended, {"job": name, "event": "done"}]
+
+    def interrupt(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def _outcome(fingerprint: str, label: str) -> dict[str, Any]:
+    return {
+        "fingerprint": fingerprint, "kind": "any", "label": label, "status": "done", "started": 0.0, "ended": 1.0,
+    }  # fmt: skip
+
+
+def study_of(count: int) -> Any:
+    """`count` fine-tunings: mixtures of two sources, ten lengths on each trunk."""
+    experiments = tuple(
+        Experiment(
+            id=f"x{number}",
+            phase="3A",
+            title=f"experiment {number}",
+            legs=(
+                Leg(
+                    kind="finetune",
+                    mixture={"glue-sst2": 1.0 + number // 10, "imdb": 1.0},
+                    steps=1000 * (1 + number % 10),
+                ),
+            ),
+        )
+        for number in range(count)
+    )
+    update = {"experiments": experiments, "tracks": {"full": ("*",)}, "questions": {}}
+    return load_study("qwen2-finance", "full").model_copy(update=update)
+
+
+def measure(count: int) -> dict[str, Any]:
+    study = study_of(count)
+    begun = time.perf_counter()
+    plan = compile_plan(study, tasks=["sst2"], gpus=8)
+    compiled = time.perf_counter() - begun
+    after_compile = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    scheduler = Scheduler(plan, Folder(), Pool(), Ledger(), Path(), lambda: False, lambda what, facts: None)  # type: ignore[arg-type]
+    begun = time.perf_counter()
+    scheduler.run()
+    scheduled = time.perf_counter() - begun
+    assert set(scheduler.states.values()) == {"done"}
+    return {
+        "experiments": count,
+        "stages": len(plan.stages),
+        "compile_seconds": round(compiled, 3),
+        "compile_peak_mib": round(after_compile / 1024),
+        "schedule_seconds": round(scheduled, 3),
+        "schedule_ms_a_stage": round(1000 * scheduled / len(plan.stages), 4),
+    }
+
+
+def chart(rows: list[dict[str, Any]]) -> str:
+    """Seconds against experiments, both axes logarithmic."""
+    from math import log10
+
+    def x(value: float) -> float:
+        return 60 + 130 * (log10(value) - 2)
+
+    def y(value: float) -> float:
+        return 250 - 55 * (log10(max(value, 0.01)) + 2)
+
+    parts = ['<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 520 300" font-family="sans-serif" font-size="11">']
+    for power in range(2, 6):
+        parts.append(f'<text x="{x(10**power)}" y="268" text-anchor="middle">{10**power:,}</text>')
+    for power in range(-2, 3):
+        parts.append(f'<text x="52" y="{y(10**power) + 4}" text-anchor="end">{10**power:g} s</text>')
+        parts.append(f'<line x1="56" x2="500" y1="{y(10**power)}" y2="{y(10**power)}" stroke="#ddd"/>')
+    for field, colour in (("compile_seconds", "#1f77b4"), ("schedule_seconds", "#d62728")):
+        points = " ".join(f"{x(row['experiments']):.1f},{y(row[field]):.1f}" for row in rows)
+        parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        last = rows[-1]
+        words = field.removesuffix("_seconds")
+        where = f'x="{x(last["experiments"]) + 4:.0f}" y="{y(last[field]):.0f}"'
+        parts.append(f'<text {where} fill="{colour}">{words}</text>')
+    parts.append('<text x="280" y="290" text-anchor="middle">experiments</text></svg>')
+    return "\n".join(parts) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("counts", type=int, nargs="+")
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--one", action="store_true", help="measure in this process and print one row")
+    given = parser.parse_args()
+    if given.one:
+        sys.stdout.write(json.dumps(measure(given.counts[0])) + "\n")
+        return
+    rows = []
+    for count in given.counts:
+        done = subprocess.run(
+            [sys.executable, __file__, "--one", str(count)], stdout=subprocess.PIPE, text=True, check=True
+        )
+        rows.append(json.loads(done.stdout))
+        sys.stdout.write(done.stdout)
+    if given.out:
+        given.out.mkdir(parents=True, exist_ok=True)
+        about = {
+            "command": " ".join(sys.argv[1:]),
+            "date": time.strftime("%Y-%m-%d"),
+            "cores": os.cpu_count(),
+            "versions": {"python": sys.version.split()[0], "pydantic": version("pydantic")},
+        }
+        (given.out / "scale.json").write_text(json.dumps({**about, "rows": rows}, indent=2) + "\n")
+        (given.out / "scale.svg").write_text(chart(rows))
+
+
+if __name__ == "__main__":
+    main()
