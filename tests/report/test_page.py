@@ -132,6 +132,29 @@ def test_damaged_item_rows_cost_the_samples_and_nothing_else(finished: RunFolder
     assert "<b>Math reasoning</b> <span" not in section
 
 
+def test_marks_stand_where_the_corrected_p_value_is_small_and_nowhere_else(finished: RunFolder, page: Path) -> None:
+    rows = list(csv.DictReader((finished.report / "results.csv").read_text().splitlines()))
+    tested = {(r["experiment"], r["task"]): float(r["p_adjusted"]) for r in rows if r["p_adjusted"]}
+    marked = set()
+    for planned, cells in re.findall(r'<tr data-phase="[^"]+" data-id="([^"]+)">(.*?)</tr>', heat_table(page), re.S):
+        for link, words in re.findall(r'<a href="#x-[^"]+--([a-z0-9-]+)"[^>]*>([^<]+)</a>', cells):
+            marked |= {(planned, link)} if words.endswith("*") else set()
+    assert marked == {key for key, p in tested.items() if p <= 0.05 and key[1] in main_tasks(page)}
+    assert 0 < len(marked) < len(tested)
+    bold = re.findall(r"<td><b>(&lt; 0\.\d+|0\.\d+|1\.000)</b></td>", page.read_text(encoding="utf-8"))
+    assert all(value.startswith("&lt;") or float(value) <= 0.05 for value in bold)
+    short = (finished.report / "report.md").read_text(encoding="utf-8").split("## Scores")[1].split("## Prov")[0]
+    assert short.count("\\* |") == len(marked)
+
+
+def heat_table(page: Path) -> str:
+    return page.read_text(encoding="utf-8").split('<section id="change">')[1].split("</section>")[0]
+
+
+def main_tasks(page: Path) -> set[str]:
+    return set(re.findall(r'href="#x-[^"]+--([a-z0-9-]+)"', heat_table(page)))
+
+
 @pytest.mark.slow
 def test_the_whole_plan_stays_under_eight_megabytes(tmp_path: Path) -> None:
     plan = compile_plan(load_study("qwen2-finance", "demo"))

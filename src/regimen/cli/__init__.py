@@ -6,7 +6,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-_COMMANDS = ("plan", "run", "status", "gate", "report", "compare", "export", "bench")
+_COMMANDS = ("plan", "run", "status", "gate", "report", "compare", "export", "bench", "serve")
 
 
 def commands() -> dict[str, Callable[..., Any]]:

@@ -109,7 +109,7 @@ def _contrast(reading: Reading, entry: dict[str, Any]) -> dict[str, Any]:
         "p": entry.get("p"),
         "p_adjusted": p,
         "mde": entry.get("mde"),
-        "clear": p is not None and known(p) and p <= ALPHA,
+        "is_clear": p is not None and known(p) and p <= ALPHA,
         "statement": str(entry.get("statement") or NOT_YET),
         "note": str(entry.get("note") or ""),
         "link": anchor(names[0]) if names and stem(names[0]) in reading.anchors else "",
@@ -123,7 +123,7 @@ def _chart(question: dict[str, Any], contrasts: list[dict[str, Any]]) -> Rows | 
             value=entry["estimate"],
             low=entry["low"],
             high=entry["high"],
-            strong=entry["clear"],
+            strong=entry["is_clear"],
             hover=f"{entry['title']}: {signed(entry['estimate'])} ({interval(entry['low'], entry['high'])}), "
             f"n = {entry['items']}, adjusted p {probability(entry['p_adjusted'])}, MDE {number(entry['mde'])}",
             link=entry["link"],

@@ -23,19 +23,20 @@ from regimen.report.charts import Chart, plotly_of, svg_of
 TEMPLATES = "templates"
 
 
-def render_page(context: dict[str, Any], live: bool = False) -> str:
-    """The whole document; `live` adds the polling of the local server."""
+def render_page(context: dict[str, Any], version: str = "") -> str:
+    """The whole document; with a `version` it asks the local server whether there is a newer one."""
     script = asset("page.js")
     plotly = _plotly()
+    asked = "'self'" if version else "'none'"
     policy = (
         f"default-src 'none'; script-src '{_digest(script)}' '{plotly['digest']}'; style-src 'unsafe-inline'; "
-        f"img-src data: blob:; connect-src {chr(39) + 'self' + chr(39) if live else chr(39) + 'none' + chr(39)}; "
+        f"img-src data: blob:; connect-src {asked}; "
         "base-uri 'none'; form-action 'none'"
     )
     return render(
         "report.html.jinja",
         context
-        | {"script": Markup(script), "style": Markup(asset("page.css")), "policy": policy, "live": live}
+        | {"script": Markup(script), "style": Markup(asset("page.css")), "policy": policy, "version": version}
         | {"plotly": Markup(plotly["packed"]), "content": Markup(render_content(context))},
     )
 
@@ -65,7 +66,7 @@ def environment(escaping: bool) -> Environment:
         made.filters[name] = getattr(words, name)
     made.filters["stem"] = words.stem
     made.filters["figure"] = figure
-    made.filters["md"] = markdown
+    made.filters["md"] = words.markdown
     made.globals["NOT_YET"] = words.NOT_YET
     return made
 
@@ -78,14 +79,6 @@ def figure(chart: Chart) -> Markup:
         '<figure class="chart" id="fig-{name}"><div class="still wide">{still}</div><div class="live" hidden></div>'
         '<script type="application/json">{data}</script></figure>'
     ).format(name=chart.name, still=Markup(svg_of(chart)), data=Markup(data))
-
-
-def markdown(value: Any) -> str:
-    """Text that is safe in a Markdown table: one line, nothing that is markup."""
-    text = " ".join(str(value).split())
-    for letter in "\\`*_{}[]<>|#":
-        text = text.replace(letter, "\\" + letter)
-    return text
 
 
 def asset(name: str) -> str:

@@ -161,6 +161,6 @@ def _score(reading: Reading, experiment: str, task: str) -> dict[str, Any]:
         "interval": span(row["ci_low"], row["ci_high"]) if row else "",
         "delta": signed(row["delta"]) if row and known(row["delta"]) else "",
         "missing": row is None,
-        "clear": bool(row) and is_clear(row),
+        "is_clear": bool(row) and is_clear(row),
         "link": anchor(experiment, task) if row is not None else anchor(experiment),
     }

@@ -139,7 +139,7 @@ def _score(reading: Reading, row: dict[str, Any], name: str) -> dict[str, Any]:
         "delta": signed(row["delta"]) if row["delta"] is not None else "",
         "delta_interval": interval(row["delta_ci_low"], row["delta_ci_high"]),
         "p": probability(row["p_adjusted"]) if row["p_adjusted"] is not None else "",
-        "clear": is_clear(row),
+        "is_clear": is_clear(row),
     }
 
 

@@ -83,3 +83,11 @@ def evidence_size(entry: dict[str, Any]) -> tuple[int | None, int | None]:
     if isinstance(size, dict):
         return size.get("items"), size.get("clusters")
     return entry.get("items", size), entry.get("clusters")
+
+
+def markdown(value: Any) -> str:
+    """Text that is safe in a Markdown table: one line, nothing that is markup."""
+    text = " ".join(str(value).split())
+    for letter in "\\`*_{}[]<>|#":
+        text = text.replace(letter, "\\" + letter)
+    return text

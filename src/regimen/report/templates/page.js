@@ -30,6 +30,14 @@
     }
     return made;
   }
+  function fitted(layout, width) { // long names of rows are cut where they would leave no room
+    const names = layout.yaxis && layout.yaxis.categoryarray, longest = Math.max(12, Math.floor(width / 16));
+    if (names) {
+      layout.yaxis.tickvals = names;
+      layout.yaxis.ticktext = names.map((name) => name.length > longest ? name.slice(0, longest - 1) + "\u2026" : name);
+    }
+    return layout;
+  }
   async function draw(figure) {
     const held = figure.querySelector('script[type="application/json"]');
     if (!held || !held.textContent) return;
@@ -40,7 +48,7 @@
     for (const trace of drawing.data) if (trace.meta && filters.phase.has(trace.meta.group)) trace.visible = false;
     live.hidden = false;
     figure.classList.add("drawn");
-    await Plotly.react(live, drawing.data, themed(drawing.layout), { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d"] });
+    await Plotly.react(live, drawing.data, fitted(themed(drawing.layout), live.clientWidth), { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d"] });
     if (!figure.dataset.listens) {
       figure.dataset.listens = "1";
       live.on("plotly_click", (event) => {
@@ -136,7 +144,6 @@
   async function poll() {
     try {
       const state = await (await fetch("state", { cache: "no-store" })).json();
-      if (document.body.dataset.version === undefined) document.body.dataset.version = state.first;
       if (state.version !== document.body.dataset.version) {
         const tag = await exchange();
         if (tag) document.body.dataset.version = tag.replaceAll('"', "");
@@ -148,5 +155,5 @@
   restore();
   watch();
   if (location.hash) reveal();
-  if (document.body.dataset.live) poll();
+  if (document.body.dataset.version) poll();
 })();

@@ -1,0 +1,148 @@
+"""Model cards: what a trained experiment is, what it was trained on, what it scored and what that does not say.
+
+Owns the card's text and its metadata, by huggingface_hub. Numbers are those of the run's tables; a task without a
+score is left out. Does not know how models are exported.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
+
+from regimen.plan import PlannedExperiment, TrainSpec
+from regimen.report.words import markdown
+from regimen.results.tables import Cell, RunTables
+
+USE = """```python
+from peft import AutoPeftModelForCausalLM
+
+model = AutoPeftModelForCausalLM.from_pretrained("PATH/TO/THIS/FOLDER")
+```"""
+
+
+def model_card(tables: RunTables, experiment: str, *, merged: bool = False) -> str:
+    """The card (README.md) of a trained experiment; `merged` where the whole model lies beside it."""
+    planned = next(planned for planned in tables.plan.experiments if planned.experiment.id == experiment)
+    end = tables.plan.stages[planned.ends[-1]]
+    assert isinstance(end, TrainSpec), f"{experiment} does not end in a training"
+    whole = merged or end.leg.adapter.method == "full"
+    scores = _scores(tables, planned)
+    parts = [
+        f"---\n{_head(tables, planned, end, scores, whole=whole).to_yaml()}\n---",
+        f"# {markdown(planned.experiment.title)}",
+        _what_it_is(tables, planned),
+        *([] if whole else [USE]),
+        "## Training",
+        _table(("setting", "value"), _settings(tables, planned, end, merged=merged)),
+        _table(("leg", "trained on", "share", "licence as stated"), _sources(tables, planned)),
+        "The licence of the base model applies to what is derived from it, beside those above.",
+        "## Scores",
+        *_score_parts(tables, scores),
+    ]
+    return str(ModelCard("\n\n".join(parts) + "\n"))
+
+
+def _head(
+    tables: RunTables, planned: PlannedExperiment, end: TrainSpec, scores: list[Cell], *, whole: bool
+) -> ModelCardData:
+    study = tables.plan.study
+    names = dict.fromkeys(source for leg in planned.experiment.legs for source in leg.mixture)
+    hubs = sorted({hub for name in names if (hub := study.sources[name].hub)})
+    more: dict[str, Any] = {"base_model": end.leg.base.id, "tags": ["regimen", *([] if whole else ["lora"])]}
+    if hubs:
+        more["datasets"] = hubs
+    if scores and study.data != "miniature":  # scores on made-up rows are none of the named data sets
+        more |= {"model_name": planned.experiment.id, "eval_results": [_result(tables, cell) for cell in scores]}
+    return ModelCardData(library_name="transformers" if whole else "peft", pipeline_tag="text-generation", **more)
+
+
+def _result(tables: RunTables, cell: Cell) -> EvalResult:
+    task = tables.plan.study.tasks[cell.task]
+    source = tables.plan.study.sources[task.source[0]]
+    config = source.config if isinstance(source.config, str) else None
+    split = (source.held_out.split if source.held_out else None) or "held-out share"
+    return EvalResult(
+        task_type="text-generation",
+        dataset_type=source.hub or "local",
+        dataset_name=task.title,
+        dataset_config=config,
+        dataset_split=split,
+        metric_type=cell.headline,
+        metric_value=round(cell.metrics[cell.headline], 6),
+        metric_args={"items": cell.items},
+    )
+
+
+def _scores(tables: RunTables, planned: PlannedExperiment) -> list[Cell]:
+    cells = [tables.cells.get((planned.experiment.id, task)) for task in planned.evaluations]
+    return [cell for cell in cells if cell is not None and cell.skipped is None and cell.headline in cell.metrics]
+
+
+def _what_it_is(tables: RunTables, planned: PlannedExperiment) -> str:
+    study, experiment = tables.plan.study, planned.experiment
+    start = f", continuing `{experiment.start_from}`" if experiment.start_from else ""
+    text = f"Experiment `{experiment.id}` of the study `{study.study}` (profile `{study.profile}`){start}."
+    if study.data == "miniature":
+        text += (
+            " It was trained on made-up miniatures of the data sets named below, to show that the machinery works; it "
+            "is of no other use."
+        )
+    return text + " Trained with regimen."
+
+
+def _settings(tables: RunTables, planned: PlannedExperiment, end: TrainSpec, *, merged: bool) -> list[tuple[str, ...]]:
+    leg = end.leg
+    if leg.adapter.method == "full":
+        means = [("method", "full fine-tuning")]
+    else:
+        targets = leg.adapter.targets if isinstance(leg.adapter.targets, str) else ", ".join(leg.adapter.targets)
+        means = [
+            ("method", "LoRA, merged" if merged else "LoRA"),
+            ("r", str(leg.adapter.rank)),
+            ("alpha", f"{leg.adapter.alpha:g}"),
+            ("dropout", "0"),
+            ("target modules", targets),
+        ]
+    return [
+        ("base model", leg.base.id),
+        ("base revision", leg.base.revision),
+        *means,
+        ("steps", f"{planned.steps:,}"),
+        ("batch", f"{leg.batch.sequences} blocks of {leg.batch.block} tokens"),
+        ("peak learning rate of the last leg", f"{leg.learning_rate:g}"),
+        ("seed", str(leg.seed)),
+    ]
+
+
+def _sources(tables: RunTables, planned: PlannedExperiment) -> list[tuple[str, ...]]:
+    rows = []
+    for number, leg in enumerate(planned.experiment.legs, start=1):
+        total = sum(leg.mixture.values())
+        for name, weight in leg.mixture.items():
+            source = tables.plan.study.sources[name]
+            where = source.hub or ", ".join(source.files)
+            rows.append((f"{number}: {leg.kind}, {leg.steps:,} steps", where, f"{weight / total:.0%}", source.licence))
+    return rows
+
+
+def _score_parts(tables: RunTables, scores: list[Cell]) -> list[str]:
+    if not scores:
+        return ["Not yet: no task has been evaluated."]
+    rows = []
+    for cell in scores:
+        zero = tables.zero_shot(cell.task)
+        before = zero.metrics.get(cell.headline) if zero else None
+        told = "not yet" if before is None else f"{before:.3f}"
+        task = tables.plan.study.tasks[cell.task]
+        rows.append((task.title, cell.headline, f"{cell.metrics[cell.headline]:.3f}", told, str(cell.items)))
+    return [
+        _table(("task", "metric", "score", "the base, zero-shot", "items"), rows),
+        "Scores on the study's held-out items, by its own prompts; the run's report holds their intervals and says "
+        "which differences are clear. Do not compare them with scores by other prompts.",
+    ]
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *(tuple(markdown(value) for value in row) for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -1,0 +1,115 @@
+"""The live report: on this machine only, fresh when the run moves, unshaken by a file on its way."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from regimen.errors import RunFolderError, UsageError
+from regimen.plan import Plan
+from regimen.report.live import HOST, Content, Watch, make_server, render_run, signature
+from regimen.results import RunFolder
+
+
+def until(happens: Callable[[], bool], seconds: float = 60.0) -> None:
+    last = time.monotonic() + seconds
+    while not happens():
+        assert time.monotonic() < last, "it did not happen in time"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def moving(plan: Plan, tmp_path: Path) -> Iterator[tuple[Watch, RunFolder, int]]:
+    """A run without results, served; (its watch, its folder, the port)."""
+    folder = RunFolder(tmp_path / "run")
+    folder.create(plan.study, plan, {"compile": dict(plan.compiled_with)})
+    watch = Watch(folder.path, pause=0.05)
+    with make_server(watch, 0) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        watch.start()
+        yield watch, folder, server.server_address[1]
+        server.shutdown()
+        thread.join()
+        watch.stop()
+
+
+def ask(port: int, path: str, host: str = "", method: str = "GET") -> tuple[int, dict[str, str], bytes]:
+    connection = http.client.HTTPConnection(HOST, port, timeout=30)
+    connection.request(method, path, headers={"Host": host or f"{HOST}:{port}"})
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    return answer.status, dict(answer.getheaders()), body
+
+
+def test_it_listens_on_this_machine_alone(moving: tuple[Watch, RunFolder, int]) -> None:
+    watch, _, port = moving
+    with make_server(watch, 0) as other:
+        assert other.server_address[0] == "127.0.0.1"
+    with pytest.raises(UsageError, match=f"--port {port} cannot be used .*; choose another, or 0"):
+        make_server(watch, port)
+    with pytest.raises(UsageError, match="--port 99999 cannot be used"):
+        make_server(watch, 99999)
+
+
+def test_it_answers_pages_of_this_machine_only(moving: tuple[Watch, RunFolder, int]) -> None:
+    _, _, port = moving
+    assert ask(port, "/")[0] == 200
+    assert ask(port, "/", host=f"localhost:{port}")[0] == 200
+    assert ask(port, "/", host="evil.example:80")[0] == 403
+    for path in ("/../study.yaml", "/study.yaml", "/content/x", "/%2e%2e/run.json", "//etc/passwd"):
+        assert ask(port, path)[0] == 404
+    assert ask(port, "/", method="POST")[0] == 501
+    status, headers, body = ask(port, "/", method="HEAD")
+    assert (status, body) == (200, b"")
+    assert headers["Content-Security-Policy"] == "frame-ancestors 'none'"
+
+
+def test_the_page_moves_with_the_run(moving: tuple[Watch, RunFolder, int], finished: RunFolder) -> None:
+    watch, folder, port = moving
+    page = ask(port, "/")[2].decode()
+    before = json.loads(ask(port, "/state")[2])["version"]
+    assert f'data-version="{before}"' in page
+    assert "connect-src 'self'" in page
+    for stage in finished.stages.iterdir():
+        shutil.copytree(stage, folder.stages / stage.name)
+    until(lambda: b"epochs of it" in ask(port, "/content")[2] and b" / 17</b>" in ask(port, "/content")[2])
+    until(lambda: json.loads(ask(port, "/state")[2])["version"] != before)
+    until(lambda: b"0 / 17</b>" not in ask(port, "/content")[2])
+    assert ask(port, "/content")[1]["ETag"] == f'"{watch.content.version}"'
+    assert not (folder.path / "report").exists(), "serving writes nothing"
+
+
+def test_a_fault_keeps_the_last_good_content(tmp_path: Path, plan: Plan) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.create(plan.study, plan, {})
+    answers = iter(["one", RunFolderError("half a file"), "three"])
+
+    def render(out: Path) -> Content:
+        found = next(answers)
+        if isinstance(found, Exception):
+            raise found
+        return Content(found, b"", b"")
+
+    watch = Watch(folder.path, pause=0.02, render=render)
+    watch.start()
+    assert watch.content.version == "one"
+    (folder.path / "ledger.sqlite").write_bytes(b"x")
+    until(lambda: watch.content.version == "three", 10)
+    watch.stop()
+    assert watch.fault == ""
+
+
+def test_rendering_writes_nothing_and_is_repeatable(finished: RunFolder) -> None:
+    before = signature(finished.path)
+    one, other = render_run(finished.path), render_run(finished.path)
+    assert (one.version, one.part, one.page) == (other.version, other.part, other.page)
+    assert signature(finished.path) == before
