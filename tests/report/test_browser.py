@@ -51,7 +51,7 @@ def through(tab: Any) -> None:
 
 
 def shown(tab: Any, selector: str) -> int:
-    return tab.evaluate("s => [...document.querySelectorAll(s)].filter(e => e.offsetParent !== null).length", selector)
+    return tab.evaluate("s => [...document.querySelectorAll(s)].filter(e => e.checkVisibility()).length", selector)
 
 
 @pytest.mark.slow
@@ -121,7 +121,7 @@ def test_the_keyboard_reaches_answers_and_opens_experiments(tab: Any, page: Path
     assert tab.evaluate("document.getElementById('x-3a-sst2').open")
     tab.focus('#change a[href="#x-3a-sst2--sst2"]')
     tab.keyboard.press("Enter")
-    assert tab.evaluate("document.activeElement.id") == "x-3a-sst2--sst2"
+    tab.wait_for_function("document.activeElement.id === 'x-3a-sst2--sst2'")
     lost = tab.evaluate(
         "[...document.querySelectorAll('.wide')].filter(e => e.scrollWidth > e.clientWidth + 1 && e.tabIndex < 0 "
         "&& !e.closest('figure')).length"
