@@ -17,6 +17,7 @@ def compare(
     run: Annotated[Path, typer.Option("--run", help="The run folder.")],
     task: Annotated[list[str] | None, typer.Option("--task", help="Only this task; may be given again.")] = None,
     as_json: JsonOption = False,
+    html: Annotated[Path | None, typer.Option("--html", help="Also write a page of it here.", dir_okay=False)] = None,
 ) -> None:
     """Compare two experiments of a run."""
     from regimen.analysis.comparison import compare_experiments
@@ -27,6 +28,11 @@ def compare(
 
     opened = open_run(run)
     found = plain(compare_experiments(Evidence(RunTables(opened.folder, opened.plan)), a, b, task or ()))
+    if html:
+        from regimen.files import write_text
+        from regimen.report.compared import comparison_page
+
+        write_text(html, comparison_page(found))
     if as_json:
         typer.echo(json.dumps(found, indent=1))
     else:

@@ -85,7 +85,11 @@
 
   // Print: everything is open, and closed again after.
   let opened = [];
-  addEventListener("beforeprint", () => { opened = all("details:not([open])"); opened.forEach((part) => { part.open = true; }); });
+  addEventListener("beforeprint", () => {
+    const closed = all("details:not([open])");
+    closed.forEach((part) => { part.open = true; });
+    opened.push(...closed);
+  });
   addEventListener("afterprint", () => { opened.forEach((part) => { part.open = false; }); opened = []; });
 
   // Filters.
