@@ -121,7 +121,7 @@ def test_the_keyboard_reaches_answers_and_opens_experiments(tab: Any, page: Path
     assert tab.evaluate("document.getElementById('x-3a-sst2').open")
     tab.focus('#change a[href="#x-3a-sst2--sst2"]')
     tab.keyboard.press("Enter")
-    tab.wait_for_function("document.activeElement.id === 'x-3a-sst2--sst2'")
+    tab.wait_for_function("() => document.activeElement.id === 'x-3a-sst2--sst2'")
     lost = tab.evaluate(
         "[...document.querySelectorAll('.wide')].filter(e => e.scrollWidth > e.clientWidth + 1 && e.tabIndex < 0 "
         "&& !e.closest('figure')).length"
@@ -133,7 +133,7 @@ def test_print_shows_everything_with_still_pictures(tab: Any, page: Path, tmp_pa
     tab.goto(page.as_uri())
     figure = tab.query_selector("figure.chart:not(.own)")
     figure.scroll_into_view_if_needed()
-    tab.wait_for_function("document.querySelector('figure.drawn') !== null")
+    tab.wait_for_function("() => document.querySelector('figure.drawn') !== null")
     tab.evaluate("dispatchEvent(new Event('beforeprint'))")
     tab.emulate_media(media="print")
     assert tab.evaluate("[...document.querySelectorAll('details')].every(part => part.open)")
@@ -168,7 +168,7 @@ def test_hostile_data_runs_nothing(tab: Any, tmp_path: Path) -> None:
     tab.on("dialog", lambda dialog: (tab.complaints.append(dialog.message), dialog.dismiss()))
     tab.goto(page.as_uri())
     tab.query_selector("figure.chart:not(.own)").scroll_into_view_if_needed()
-    tab.wait_for_function("document.querySelector('figure.drawn') !== null")
+    tab.wait_for_function("() => document.querySelector('figure.drawn') !== null")
     assert tab.complaints == []
     assert tab.evaluate("document.images.length") == 0
 
@@ -192,7 +192,7 @@ def test_the_live_page_moves_without_a_reload(browser: Any, plan: Plan, finished
             tab.evaluate("document.getElementById('x-3a-sst2').open = true")
             for stage in finished.stages.iterdir():
                 shutil.copytree(stage, folder.stages / stage.name)
-            tab.wait_for_function("document.querySelectorAll('#leaders tbody tr').length > 3", timeout=120_000)
+            tab.wait_for_function("() => document.querySelectorAll('#leaders tbody tr').length > 3", timeout=120_000)
             assert tab.evaluate("window.same"), "the page was not loaded again"
             assert tab.evaluate("document.getElementById('x-3a-sst2').open"), "what was open stays open"
             assert shown(tab, '#change tbody tr[data-phase="2B"]') == 0, "filters stay"
