@@ -29,7 +29,7 @@ def plan() -> Plan:
 
 @pytest.fixture(scope="session")
 def finished(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    folder = made.run_of(plan, tmp_path_factory.mktemp("report") / "run")
+    folder = made.run_of(plan, tmp_path_factory.mktemp("report") / "run", items=made.ITEMS)
     write_report(folder, plan)
     return folder
 

@@ -14,6 +14,7 @@ from regimen.results import RunFolder
 from regimen.study import Study, load_study
 from tests.analysis.simulated import SCHEMA, simulate
 
+ITEMS = 40
 FEW = ("1-*", "3a-sst2", "3a-financial-sentiment", "2b-fiqa-*", "3c-6-glue", "3c-1-*")
 HOSTILE = "</script><img src=x onerror=alert(1)>{{ 7 * 7 }}${x}|`*_&\"'\\"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from regimen.plan import Plan, compile_plan
+from regimen.plan import Plan, PrepareSpec, compile_plan
 from regimen.report.pages import write_report
 from regimen.results import RunFolder
 from regimen.results.tables import COLUMNS
@@ -153,6 +153,29 @@ def heat_table(page: Path) -> str:
 
 def main_tasks(page: Path) -> set[str]:
     return set(re.findall(r'href="#x-[^"]+--([a-z0-9-]+)"', heat_table(page)))
+
+
+def test_what_was_dropped_stood_in_or_needs_no_model_is_told(finished: RunFolder, plan: Plan, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    shutil.copytree(finished.path, folder.path)
+    stage = next(s for s in plan.stages.values() if isinstance(s, PrepareSpec) and s.source_name == "glue-sst2")
+    place = folder.folder(stage)
+    outcome = json.loads((place.path / "outcome.json").read_text())
+    outcome["facts"] = {
+        "rows": 70,
+        "drops": {"holds a test item": 2},
+        "stand_in": "GLUE as of 2019",
+        "digest": "abc123",
+    }
+    (place.path / "outcome.json").write_text(json.dumps(outcome))
+    drop = {"file": "f", "row": 1, "reason": "holds a test item", "task": "sst2", "how": "13 words in a row"}
+    (place.path / "drops.jsonl").write_text((json.dumps(drop) + "\n") * 2 + json.dumps({"reason": "empty"}) + "\n")
+    read = Page(write_report(folder, plan).read_text(encoding="utf-8"))
+    assert "glue-sst2 finetune sst2 13 words in a row 2" in read.text
+    assert "Stand-in: GLUE as of 2019" in read.text
+    assert "abc123" in read.text
+    assert "most frequent class 0.300" in read.text
+    assert "TF-IDF, trained 0.700" in read.text
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ Owns the reading of outcomes' facts. Names of machines are left out: a report ma
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any
 
 from regimen.plan import ItemsSpec, PrepareSpec
@@ -13,6 +14,8 @@ from regimen.report.charts import Axis, Bar, Gantt
 from regimen.report.reading import Reading
 from regimen.report.words import NOT_YET, anchor
 from regimen.results import Outcome
+
+DROPS = "drops.jsonl"
 
 
 def phase_of_stages(reading: Reading) -> dict[str, tuple[str, str]]:
@@ -116,15 +119,38 @@ def prepared(reading: Reading) -> dict[str, Any]:
             shots = f", {stage.shots}-shot" if stage.shots else ""
             items.append({"name": stage.task_name + shots, "form": "test", **_counts(facts)})
     reasons = sorted({reason for entry in [*sources, *items] for reason in entry["drops"]})
-    return {"sources": sources, "items": items, "reasons": reasons}
+    standing_in = {str(note) for entry in [*sources, *items] for note in _listed(entry["stand_in"])}
+    return {"sources": sources, "items": items, "reasons": reasons, "stand_ins": sorted(standing_in)}
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [] if value in (None, "", {}) else [value]
 
 
 def _counts(facts: dict[str, Any]) -> dict[str, Any]:
     drops = facts.get("drops")
-    known = ("rows", "blocks", "tokens", "loss_tokens", "items", "digest", "cut_examples", "overlaps")
+    known = ("rows", "blocks", "tokens", "loss_tokens", "items", "digest", "cut_examples", "stand_in")
     return {"there": bool(facts), "drops": drops if isinstance(drops, dict) else {}} | {
         key: facts.get(key) for key in known
     }
+
+
+def leaks(reading: Reading) -> list[dict[str, Any]]:
+    """Training rows that were dropped because they hold a test item: how many, by source, task and way of finding."""
+    found: Counter[tuple[str, str, str, str]] = Counter()
+    for name, stage in reading.plan.stages.items():
+        path = reading.tables.folder.stages / stage.folder / DROPS
+        if not isinstance(stage, PrepareSpec) or name not in reading.tables.outcomes or not path.is_file():
+            continue
+        with path.open(encoding="utf-8") as lines:
+            for line in lines:
+                entry = json.loads(line) if '"task"' in line else {}
+                if entry.get("task"):
+                    found[stage.source_name, stage.form, str(entry["task"]), str(entry.get("how", ""))] += 1
+    return [
+        {"source": source, "form": form, "task": task, "how": how, "rows": rows}
+        for (source, form, task, how), rows in sorted(found.items())
+    ]
 
 
 def provenance(reading: Reading) -> list[tuple[str, str]]:

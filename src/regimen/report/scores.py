@@ -12,10 +12,12 @@ from regimen.report.charts import Matrix
 from regimen.report.charts.shapes import DIVERGING, colour_at, ink_on
 from regimen.report.reading import Reading
 from regimen.report.words import NOT_YET, anchor, interval, known, number, points, probability, signed, span
+from regimen.results.floors import floors_of
 from regimen.study import ZERO_SHOT
 
 ALPHA = 0.05
 MARK = "*"
+LINES = (("majority", "most frequent class"), ("chance", "chance"), ("tfidf", "TF-IDF, trained"))
 
 
 def task_columns(reading: Reading) -> list[dict[str, str]]:
@@ -164,3 +166,18 @@ def _score(reading: Reading, experiment: str, task: str) -> dict[str, Any]:
         "is_clear": bool(row) and is_clear(row),
         "link": anchor(experiment, task) if row is not None else anchor(experiment),
     }
+
+
+def lines(reading: Reading) -> list[dict[str, Any]]:
+    """What each task's headline score is without a language model: a row a line, a cell a task, "" where undefined."""
+    found = {task: floors_of(reading.plan, reading.tables.outcomes, task) for task in reading.tasks}
+    rows = []
+    for name, words in LINES:
+        cells = []
+        for task, shape in reading.tasks.items():
+            floors = found[task]
+            value = getattr(floors, name).get(shape.headline) if floors else None
+            cells.append({"group": shape.group, "text": number(value) if known(value) else ""})
+        if any(cell["text"] for cell in cells):
+            rows.append({"words": words, "cells": cells})
+    return rows
