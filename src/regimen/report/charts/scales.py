@@ -20,7 +20,7 @@ class Scale:
         usable = [v for v in values if math.isfinite(v) and (v > 0 or not log)]
         low, high = (min(usable), max(usable)) if usable else (1.0, 10.0) if log else (0.0, 1.0)
         self.low, self.high = self._turn(low), self._turn(high)
-        if self.high == self.low:
+        if self.high - self.low <= 1e-9 * max(abs(self.high), abs(self.low)):
             self.low, self.high = self.low - 0.5, self.high + 0.5
         margin = 0.04 * (self.high - self.low)
         self.low, self.high = self.low - margin, self.high + margin
@@ -52,7 +52,7 @@ def round_values(low: float, high: float) -> list[float]:
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= raw)
     first = math.ceil(low / step)
-    return [round(index * step, 12) + 0.0 for index in range(first, math.floor(high / step) + 1)]
+    return [float(f"{index * step:.12g}") + 0.0 for index in range(first, math.floor(high / step) + 1)]
 
 
 def words(value: float) -> str:
