@@ -188,3 +188,14 @@ def test_the_stable_part_is_exact() -> None:
         0, 7, 9, 18, 43, 4500, 10800, 45000
     ]  # fmt: skip
     assert stable_steps(10, 1.0) == 0
+
+
+def test_every_track_and_selection_finds_shared_work_in_the_same_folder() -> None:
+    study = load_study("qwen2-finance", "demo")
+    whole = compile_plan(study)
+    parts = [compile_plan(study, track=track) for track in ("fast", "controls")]
+    parts.append(compile_plan(study, only=["3c-3-finance-pretrain", "c-imdb-2k"]))
+    for part in parts:
+        shared = part.stages.keys() & whole.stages.keys()
+        assert shared
+        assert {part.stages[name].folder for name in shared} == {whole.stages[name].folder for name in shared}

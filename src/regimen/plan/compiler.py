@@ -76,6 +76,7 @@ def compile_plan(
         stages[spec.fingerprint] = spec.model_copy(update={"tests": tests})
     stages |= compiler.trainings
     stages |= evaluations.stages
+    stages = _labelled(stages, study, sharing, tasks, eval_items)
     steps_to_run = sum(stage.steps for stage in compiler.trainings.values())
     return Plan(
         study=study,
@@ -96,6 +97,21 @@ def compile_plan(
             ("cohort_width", cohort_width),
         ),
     )
+
+
+def _labelled(
+    stages: dict[str, Stage], study: Study, sharing: bool, tasks: Sequence[str], eval_items: int | None
+) -> dict[str, Stage]:
+    """The stages, what several experiments share labelled by the first of the whole study, so that every track and
+    selection finds it in the same folder."""
+    compiler, evaluations = _Compiler(study, sharing), Evaluations(study, tasks, eval_items)
+    for experiment in study.experiments:
+        compiler.plan(experiment, evaluations)
+    labels = {name: stage.label for name, stage in {**compiler.trainings, **evaluations.stages}.items()}
+    for name, label in labels.items():
+        if name in stages and stages[name].label != label:
+            stages[name] = stages[name].model_copy(update={"label": label})
+    return stages
 
 
 def _check_counts(**counts: int | None) -> None:
