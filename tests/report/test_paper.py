@@ -15,6 +15,7 @@ from regimen.errors import UsageError
 from regimen.plan import Plan
 from regimen.report import paper
 from regimen.report.compared import comparison_page
+from regimen.report.pages import write_report
 from regimen.results import RunFolder
 from regimen.results.tables import RunTables
 from tests.report import made
@@ -66,6 +67,20 @@ def test_png_is_a_picture_of_the_svg(finished: RunFolder, tmp_path: Path) -> Non
     assert width == 900 * paper.SCALE
 
 
+def test_figures_of_an_earlier_report_do_not_stay(plan: Plan, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.create(plan.study, plan, {})
+    figures = folder.report / "figures"
+    figures.mkdir(parents=True)
+    for name in ("old.svg", "gantt-planned.png", "mine.txt"):
+        (figures / name).write_text("old")
+    write_report(folder, plan)
+    found = {path.name for path in figures.iterdir()}
+    assert "gantt-planned.svg" in found
+    assert not found & {"old.svg", "gantt-planned.png"}
+    assert "mine.txt" in found
+
+
 def test_two_experiments_have_a_page(finished: RunFolder, plan: Plan) -> None:
     evidence = Evidence(RunTables(finished, plan))
     found = compare_experiments(evidence, "3a-sst2", "3a-financial-sentiment")
@@ -95,8 +110,6 @@ def test_markdown_of_a_hostile_run_has_no_markup_of_its_own(tmp_path: Path) -> N
     plan = made.few(made.hostile_study())
     folder = RunFolder(tmp_path / "run")
     folder.create(plan.study, plan, {})
-    from regimen.report.pages import write_report
-
     write_report(folder, plan)
     text = (folder.report / "report.md").read_text(encoding="utf-8")
     assert HOSTILE not in text

@@ -48,6 +48,10 @@ def write_paper(report: Path, context: dict[str, Any], charts: Sequence[Chart], 
         write_text(folder / f"{chart.name}.svg", text)
         if browser:
             rasterise(browser, folder / f"{chart.name}.svg", folder / f"{chart.name}.png")
+    written = {f"{chart.name}{suffix}" for chart in charts for suffix in ((".svg", ".png") if browser else (".svg",))}
+    for old in folder.iterdir():  # of an earlier report: it would pass for a figure of this one
+        if old.suffix in (".svg", ".png") and old.name not in written:
+            old.unlink()
     write_text(report / "tables.tex", render("tables.tex.jinja", context | {"tex": latex, "known": known}))
 
 
