@@ -29,7 +29,7 @@ def read_rows(path: Path, metric: str) -> Columns:
 
     wanted = list(dict.fromkeys((*_IDENTITY, *Sums(metric).columns)))
     try:
-        with pq.ParquetFile(path) as file:  # ten times faster than read_table on files of this size
+        with pq.ParquetFile(path) as file:  # half the processor time of read_table on small files
             columns = file.read(columns=wanted, use_threads=False).to_pydict()
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"{path}: its item rows cannot be read ({error}); evaluate that task again") from error
