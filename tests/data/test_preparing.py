@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regimen.data.blocks import BlockStore
-from regimen.data.cleaning import Ledger, TestTexts, is_held_out, normalised
+from regimen.data.cleaning import Ledger, is_held_out, normalised
 from regimen.data.items import build_items, read_items, write_items
+from regimen.data.overlap import TestText, TestTexts
 from regimen.data.prepare import Preparation, prepare
 from regimen.data.rows import usable_rows
 from regimen.data.sources import Where
@@ -152,15 +153,25 @@ def test_pretraining_reads_the_rows_as_text_with_loss_on_every_token(tmp_path: P
 def test_test_rows_are_kept_out_and_counted(tmp_path: Path, tokenizer: TextTokenizer) -> None:
     write(tmp_path / "qa.jsonl", qa_rows(20, 1))
     source = Source.model_validate({**QA, "held_out": None})
-    tests = TestTexts([("exam", "CONTEXT 3"), ("exam", "context  7 https://t.co/x"), ("other", "not there")])
-    ledger = Ledger()
-    home, _ = prepare(preparation(source, tests=tests), tokenizer, Where(here=tmp_path), tmp_path / "c", ledger)
+    tests = TestTexts(
+        [
+            TestText("exam", "a", "CONTEXT 3"),
+            TestText("exam", "b", "context  7 https://t.co/x"),
+            TestText("other", "c", "not there"),
+        ]
+    )
+    with Ledger(tmp_path / "drops.jsonl") as ledger:
+        home, _ = prepare(preparation(source, tests=tests), tokenizer, Where(here=tmp_path), tmp_path / "c", ledger)
     texts = contents(BlockStore(home), tokenizer)
     assert len(texts) == 18
     assert not any(text.startswith(("context 3 ", "context 7 ")) for text in texts)
-    assert [(e["row"], e["reason"]) for e in ledger.entries] == [(3, "test item of exam"), (7, "test item of exam")]
-    ledger.write(tmp_path / "drops.jsonl")
-    assert json.loads((tmp_path / "drops.jsonl").read_text().splitlines()[0])["file"] == "qa.jsonl"
+    assert ledger.counts == {"test item of exam": 2}
+    dropped = [json.loads(line) for line in (tmp_path / "drops.jsonl").read_text().splitlines()]
+    assert [(e["file"], e["row"], e["how"], e["items"]) for e in dropped] == [
+        ("qa.jsonl", 3, "same", ["a"]),
+        ("qa.jsonl", 7, "same", ["b"]),
+    ]
+    assert dropped[0]["detail"] == "context 3 question 0? answer 3-0"
 
 
 def test_a_row_that_does_not_fit_names_file_row_column_and_value(tmp_path: Path) -> None:
@@ -176,7 +187,7 @@ def test_a_row_that_does_not_fit_names_file_row_column_and_value(tmp_path: Path)
 
 def test_no_row_left_is_an_error_with_its_counts(tmp_path: Path) -> None:
     write(tmp_path / "qa.jsonl", [{"context": "c", "question": "q", "answer": " "}] * 3)
-    with pytest.raises(DataError, match=r"none of its 3 rows is left for train \(\{'empty': 3\}\)"):
+    with pytest.raises(DataError, match=r"none of its 3 rows is left for train \(3 empty\)"):
         sides(Source.model_validate(QA), Where(here=tmp_path))
 
 

@@ -107,9 +107,12 @@ def test_a_damaged_checkpoint_is_passed_over(
     damage: str, ladder: Study, shared: tuple[Plan, Path], tmp_path: Path
 ) -> None:
     plan = compile_plan(ladder, tasks=TASKS, only=["long"])
-    stops = iter([False] * 24 + [True])
-    run_inline(plan, tmp_path, stopping=lambda: next(stops, True), checkpoint_seconds=0)
-    folders = [f for f in (tmp_path / "stages").glob("train-*") if len(checkpoint_steps(f)) == 2]
+
+    def saved_twice() -> list[Path]:
+        return [f for f in (tmp_path / "stages").glob("train-*") if len(checkpoint_steps(f)) == 2]
+
+    run_inline(plan, tmp_path, stopping=lambda: bool(saved_twice()), checkpoint_seconds=0)
+    folders = saved_twice()
     assert folders, "the run was stopped inside a stage"
     newest = checkpoint_path(folders[0], checkpoint_steps(folders[0])[-1])
     whole = newest.read_bytes()

@@ -6,7 +6,20 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-_COMMANDS = ("plan", "run", "status", "gate", "report", "compare", "export", "bench", "serve")
+_COMMANDS = (
+    "plan",
+    "run",
+    "status",
+    "gate",
+    "report",
+    "compare",
+    "export",
+    "bench",
+    "serve",
+    "mirror",
+    "doctor",
+    "data",
+)
 
 
 def commands() -> dict[str, Callable[..., Any]]:

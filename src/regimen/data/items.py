@@ -7,18 +7,23 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from regimen.data.cleaning import Ledger, Seen, TestTexts, digest, normalised
-from regimen.data.forms import group_of, render
-from regimen.data.rows import Side, UsableRow, usable_rows
+from regimen.data.cleaning import Ledger, digest, normalised
+from regimen.data.forms import Rendered, group_of, render
+from regimen.data.overlap import TestText, TestTexts, key_of
+from regimen.data.prepare import trainable_rows
+from regimen.data.rows import Side, UsableRow, in_batches, usable_rows
 from regimen.data.sources import Where
+from regimen.errors import SourceMissing
 from regimen.study.schema import Source, Task
 
 NEAR_DUPLICATES = "near-duplicates"
+SHOTS_FROM = 2000  # the training rows that solved examples are chosen among, the first ones
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,8 @@ class Item:
     `prompt` ends without a trailing blank; `choices` begin with the joining blank, `target` is the index of the right
     one (-1 for open answers); `answer` is the right answer's text; `cluster` names what the bootstrap draws whole;
     `body` is the row's own text, for overlap checks; `extra` holds the tests of a program; `shots` are solved examples,
-    each with the blank lines after it, to be put before the prompt.
+    each with the blank lines after it, to be put before the prompt. `twin` says that the training side of the item's
+    own source, as published, held its text or a near twin of it.
     """
 
     id: str
@@ -40,6 +46,7 @@ class Item:
     body: str = ""
     extra: dict[str, str] = field(default_factory=dict)
     shots: tuple[str, ...] = ()
+    twin: bool = False
 
 
 def build_items(
@@ -70,11 +77,39 @@ def build_items(
     return items
 
 
+def mark_twins(items: list[Item], task: Task, sources: dict[str, Source], where: Where) -> list[Item]:
+    """The items, each with its `twin`, found by reading the training side of the task's sources once.
+
+    A source whose training rows are not there marks nothing.
+    """
+    tests = TestTexts(test_text("", item) for item in items)
+    twins: set[str] = set()
+    for name in task.source:
+        source = sources[name]
+        if source.split is None:
+            continue
+        with suppress(SourceMissing):
+            for batch in in_batches(usable_rows(name, source, "train", where, Ledger())):
+                twins |= {hit.item for hits in tests.find([key_of(row.normal) for row in batch]) for hit in hits}
+                if source.form.group is not None:
+                    groups = (key_of(normalised(group_of(source.form, row.values))) for row in batch)
+                    twins |= {hit.item for group in groups for hit in tests.same(group)}
+    return [replace(item, twin=item.id in twins) for item in items]
+
+
+def test_text(task: str, item: Item) -> TestText:
+    """What training must not hold. Of a text without a prompt only the text itself is looked for, not its like."""
+    return TestText(task, item.id, item.body, near=bool(item.prompt))
+
+
+test_text.__test__ = False  # type: ignore[attr-defined]
+
+
 def _item(task: Task, name: str, source: Source, row: UsableRow, body: str) -> Item:
-    ident = f"{name}:{row.part.rsplit('/', 1)[-1]}:{row.number}"
+    ident = _identity(name, source, row)
     if task.scoring == "text":
         return Item(ident, prompt="", answer=row.text, cluster=ident, body=body)
-    rendered = render(source.form, row.values)
+    rendered = row.rendered or render(source.form, row.values)
     if task.resample == NEAR_DUPLICATES:
         cluster = normalised(body)
     else:
@@ -92,6 +127,16 @@ def _item(task: Task, name: str, source: Source, row: UsableRow, body: str) -> I
         body=body,
         extra=extra,
     )
+
+
+def _identity(name: str, source: Source, row: UsableRow) -> str:
+    """What the item is called wherever its row is read from: source, split (config too, of several), row number."""
+    if source.files:
+        return f"{name}:{row.part.rsplit('/', 1)[-1]}:{row.number}"
+    split = (source.held_out.split if source.held_out else None) or source.split
+    among = source.configs if len(source.configs) > 1 else ()
+    config = next((f"{config}/" for config in among if f"/{config}/" in row.part), "")
+    return f"{name}:{config}{split}:{row.number}"
 
 
 def _choose(items: list[Item], cap: int | None, seed: int) -> list[Item]:
@@ -130,14 +175,13 @@ def _shots(task: Task, sources: dict[str, Source], shots: int, where: Where, ite
     """
     name = task.source[0]
     source = sources[name]
-    rendered = []
-    seen = Seen()
-    tests = TestTexts(("test", item.body) for item in items)
-    for row in usable_rows(name, source, "train", where, Ledger()):
-        if tests.find(group_of(source.form, row.values)) is None and seen.add(row.text):
-            rendered.append(render(source.form, row.values))
-        if len(rendered) >= 2000:
+    tests = TestTexts(test_text("", item) for item in items)
+    rendered: list[Rendered] = []
+    for batch in trainable_rows(name, source, "finetune", where, tests, Ledger()):
+        rendered += [row.rendered or render(source.form, row.values) for row in batch]
+        if len(rendered) >= SHOTS_FROM:
             break
+    del rendered[SHOTS_FROM:]
     rendered.sort(key=lambda r: digest(r.prompt))
     classes = sorted({r.target for r in rendered})
     by_class = {key: [r for r in rendered if r.target == key] for key in classes}
@@ -164,6 +208,8 @@ def read_items(path: Path) -> list[Item]:
     return items
 
 
-def texts_to_avoid(paths: Sequence[tuple[str, Path]]) -> list[tuple[str, str]]:
-    """(task, text) of all items in the given files: what training must not hold."""
-    return [(task, item.body) for task, path in paths for item in read_items(path)]
+def texts_to_avoid(paths: Iterable[tuple[str, Path]]) -> Iterator[TestText]:
+    """The texts of all items in the given files, each with its task's name."""
+    for task, path in paths:
+        for item in read_items(path):
+            yield test_text(task, item)

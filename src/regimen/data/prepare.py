@@ -1,7 +1,7 @@
-"""Source -> blocks: read, clean, render, tokenise, pack, store.
+"""Source -> blocks: read, clean, keep test items out, render, tokenise, pack, store.
 
-Owns the pipeline and the cache of finished block folders, named by content and shared by all processes. Does not
-know experiments.
+Owns the pipeline and the cache of finished block folders, named by content and shared by all processes. Memory is
+bounded whatever the source's size. Does not know experiments.
 """
 
 from __future__ import annotations
@@ -17,16 +17,20 @@ from typing import Any
 
 import numpy as np
 
+from regimen.data.ahead import ahead
 from regimen.data.blocks import Block, BlockWriter, Example, TextPacker, fit, pack_examples
-from regimen.data.cleaning import Ledger, TestTexts
-from regimen.data.forms import group_of, render, render_text
-from regimen.data.rows import UsableRow, usable_rows
+from regimen.data.cleaning import Ledger, normalised
+from regimen.data.forms import Rendered, group_of, render_text
+from regimen.data.overlap import Hit, TestTexts, key_of
+from regimen.data.rows import UsableRow, in_batches, usable_rows
 from regimen.data.sources import Where
+from regimen.data.spool import Spool
 from regimen.data.tokenizer import TextTokenizer
 from regimen.errors import DataError
 from regimen.study.schema import Batch, LegKind, Source
 
-BATCH = 1000  # rows tokenised together
+PACKED_TOGETHER = 1 << 16  # examples; a larger source is packed in windows of so many, so that memory is bounded
+NAMED_ITEMS = 20  # test items that the ledger names for one training row
 
 
 @dataclass
@@ -64,9 +68,11 @@ def prepare(
     scratch.mkdir()
     counts = Counts()
     try:
-        writer = BlockWriter(scratch, work.batch.block, max(tokenizer.size, tokenizer.end + 1))
+        blocks = scratch / "blocks"
+        blocks.mkdir()
+        writer = BlockWriter(blocks, work.batch.block, max(tokenizer.size, tokenizer.end + 1))
         content = hashlib.sha256()
-        for block in _blocks(work, tokenizer, where, ledger, counts):
+        for block in _blocks(work, tokenizer, where, scratch, ledger, counts):
             content.update(block.tokens[: block.length].tobytes())
             content.update(np.packbits(block.loss).tobytes())
             writer.write(block)
@@ -75,10 +81,48 @@ def prepare(
             raise DataError(f"source {work.name!r}: no block of {work.batch.block} tokens could be filled")
         digest = content.hexdigest()[:16]
         home = cache / f"{work.name}-{work.form}-{digest}"
-        _move(scratch, home)
+        _move(blocks, home)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return home, {**facts, **counts.__dict__, "rows": ledger.rows, "drops": ledger.counts, "digest": digest}
+
+
+def trainable_rows(
+    name: str, source: Source, form: LegKind, where: Where, tests: TestTexts, ledger: Ledger
+) -> Iterator[list[UsableRow]]:
+    """Batches of the rows that may be trained on: those of the training side that hold no test item.
+
+    A row is dropped if the text that would be trained on holds a test item's text, or if its group is one.
+    """
+    for batch in in_batches(usable_rows(name, source, "train", where, ledger)):
+        if not len(tests):
+            yield batch
+            continue
+        kept = []
+        for row, hits in zip(batch, tests.find([_key(source, form, row) for row in batch]), strict=True):
+            if not hits and source.form.group is not None:
+                hits = tests.same(key_of(normalised(group_of(source.form, row.values))))
+            if hits:
+                _drop(ledger, row, hits)
+            else:
+                kept.append(row)
+        yield kept
+
+
+def _key(source: Source, form: LegKind, row: UsableRow) -> bytes:
+    if form == "pretrain" and source.form.text is not None and source.form.prompt is not None:
+        return key_of(normalised(render_text(source.form, row.values)))
+    return key_of(row.normal)
+
+
+def _drop(ledger: Ledger, row: UsableRow, hits: list[Hit]) -> None:
+    first = min(hits, key=lambda hit: ("same", "inside", "near").index(hit.how))
+    items = [hit.item for hit in hits[:NAMED_ITEMS]]
+    reason = f"{_WORDS[first.how]} {first.task}"
+    ledger.drop(row.part, row.number, reason, row.text, task=first.task, how=first.how, items=items)
+
+
+_WORDS = {"same": "test item of", "inside": "holds a test item of", "near": "near twin of a test item of"}
 
 
 def _move(scratch: Path, home: Path) -> None:
@@ -91,66 +135,41 @@ def _move(scratch: Path, home: Path) -> None:
 
 
 def _blocks(
-    work: Preparation, tokenizer: TextTokenizer, where: Where, ledger: Ledger, counts: Counts
+    work: Preparation, tokenizer: TextTokenizer, where: Where, scratch: Path, ledger: Ledger, counts: Counts
 ) -> Iterator[Block]:
-    rows = _trainable(work, where, ledger)
+    rows = trainable_rows(work.name, work.source, work.form, where, work.tests, ledger)
     if work.form == "pretrain":
         packer = TextPacker(work.batch.block, tokenizer.end)
-        for ids in _documents(work, tokenizer, rows, counts):
-            yield from packer.add(ids)
+        for texts in ahead([render_text(work.source.form, row.values) for row in batch] for batch in rows):
+            _count(counts, texts)
+            for ids in tokenizer.encode_many(texts):
+                ids.append(tokenizer.end)
+                yield from packer.add(ids)
         yield from packer.finish()
         return
-    examples = []
-    for example in _examples(work, tokenizer, rows, counts):
-        kept, prompt, answer = fit(example, work.batch.block)
-        counts.cut_examples += bool(prompt or answer)
-        counts.cut_prompt_tokens += prompt
-        counts.cut_answer_tokens += answer
-        examples.append(kept)
-    order = np.random.Generator(np.random.Philox(key=work.seed)).permutation(len(examples))
-    shuffled = [examples[i] for i in order]
-    yield from pack_examples(shuffled, work.batch.block, tokenizer.end, packing=work.batch.packing)
+    with Spool(scratch / "examples.bin") as spool:
+        for batch in ahead([row.rendered for row in batch if row.rendered] for batch in rows):
+            for example in _examples(batch, tokenizer, counts):
+                kept, prompt, answer = fit(example, work.batch.block)
+                counts.cut_examples += bool(prompt or answer)
+                counts.cut_prompt_tokens += prompt
+                counts.cut_answer_tokens += answer
+                spool.add(kept)
+        order = np.random.Generator(np.random.Philox(key=work.seed)).permutation(len(spool))
+        for first in range(0, len(order), PACKED_TOGETHER):
+            shuffled = spool.chosen(order[first : first + PACKED_TOGETHER])
+            yield from pack_examples(shuffled, work.batch.block, tokenizer.end, packing=work.batch.packing)
 
 
-def _trainable(work: Preparation, where: Where, ledger: Ledger) -> Iterator[UsableRow]:
-    for row in usable_rows(work.name, work.source, "train", where, ledger):
-        task = work.tests.find(group_of(work.source.form, row.values)) or work.tests.find(row.text)
-        if task is not None:
-            ledger.drop(row.part, row.number, f"test item of {task}", row.text)
-        else:
-            yield row
+def _count(counts: Counts, texts: list[str]) -> None:
+    counts.documents += len(texts)
+    counts.bytes += sum(len(text.encode("utf-8", errors="replace")) for text in texts)
 
 
-def _documents(
-    work: Preparation, tokenizer: TextTokenizer, rows: Iterator[UsableRow], counts: Counts
-) -> Iterator[list[int]]:
-    for batch in _batches(rows):
-        texts = [render_text(work.source.form, row.values) for row in batch]
-        counts.documents += len(texts)
-        counts.bytes += sum(len(text.encode("utf-8", errors="replace")) for text in texts)
-        for ids in tokenizer.encode_many(texts):
-            yield [*ids, tokenizer.end]
-
-
-def _examples(
-    work: Preparation, tokenizer: TextTokenizer, rows: Iterator[UsableRow], counts: Counts
-) -> Iterator[Example]:
-    for batch in _batches(rows):
-        rendered = [render(work.source.form, row.values) for row in batch]
-        counts.documents += len(rendered)
-        counts.bytes += sum(len((r.prompt + r.answer).encode("utf-8", errors="replace")) for r in rendered)
-        prompts = tokenizer.encode_many([r.prompt for r in rendered])
-        answers = tokenizer.encode_many([r.answer for r in rendered])
-        for prompt, answer in zip(prompts, answers, strict=True):
-            yield Example(prompt, [*answer, tokenizer.end])
-
-
-def _batches(rows: Iterator[UsableRow]) -> Iterator[list[UsableRow]]:
-    batch: list[UsableRow] = []
-    for row in rows:
-        batch.append(row)
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+def _examples(rendered: list[Rendered], tokenizer: TextTokenizer, counts: Counts) -> Iterator[Example]:
+    _count(counts, [r.prompt + r.answer for r in rendered])
+    prompts = tokenizer.encode_many([r.prompt for r in rendered])
+    answers = tokenizer.encode_many([r.answer for r in rendered])
+    for prompt, answer in zip(prompts, answers, strict=True):
+        answer.append(tokenizer.end)
+        yield Example(prompt, answer)

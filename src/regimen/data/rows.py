@@ -6,34 +6,39 @@ Owns the order of these steps and joining running rows into documents. Does not 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal
 
-from regimen.data.cleaning import Ledger, Seen, is_held_out
-from regimen.data.forms import RowFault, group_of, render, render_text
-from regimen.data.sources import Where, parts_of, rows_of
+from regimen.data.cleaning import Ledger, Seen, is_held_out, normalised
+from regimen.data.forms import Rendered, RowFault, group_of, render, render_text
+from regimen.data.sources import Part, Where, parts_of, rows_of
 from regimen.errors import DataError
-from regimen.study.schema import Documents, Source
+from regimen.study.schema import Documents, HeldOut, Source
 
 Side = Literal["train", "test"]
+BATCH_ROWS = 1000
+BATCH_CHARACTERS = 4_000_000
 
 
 @dataclass(frozen=True)
 class UsableRow:
-    """A row with its place and its rendered text (prompt and answer, or the document)."""
+    """A row with its place, its text (prompt and answer, or the document) and that text normalised."""
 
     part: str
     number: int
     values: dict[str, Any]
     text: str
+    normal: str
+    rendered: Rendered | None = None
 
 
 def usable_rows(name: str, source: Source, side: Side, where: Where, ledger: Ledger) -> Iterator[UsableRow]:
     """The rows of one side; drops go to `ledger`.
 
-    Raises SourceMissing where the source is not, DataError for a row that does not fit the form (file, row, column,
-    value) and for a side without any row.
+    Of several configs each gives an equal share of the source's `limit`. Raises SourceMissing where the source is
+    not, DataError for a row that does not fit the form (file, row, column, value) and for a side without any row.
     """
     held_out = source.held_out
     split = source.split
@@ -43,51 +48,75 @@ def usable_rows(name: str, source: Source, side: Side, where: Where, ledger: Led
         split = held_out.split or source.split
     if split is None:
         raise DataError(f"source {name!r} has no training split")
-    deduplicate = side == "train" or held_out is None or held_out.split is None  # a test split stays as published
-    seen = Seen()
+    parts = parts_of(name, source, split, where)
+    seen = Seen() if side == "train" or held_out is None or held_out.split is None else None
     used = 0
-    for row in _documents(source.documents, rows_of(parts_of(name, source, split, where))):
-        part, number, values = row
-        if side == "train" and source.limit is not None and ledger.rows >= source.limit:
-            break
+    for part, number, values in _documents(source, side, parts):
         ledger.rows += 1
         try:
-            text = _text(source, values)
-            if deduplicate and not seen.add(text):
+            rendered, text = _text(source, values)
+            normal = normalised(text)
+            if seen is not None and not seen.add_normalised(normal):  # a test split stays as published
                 ledger.drop(part, number, "duplicate", text)
                 continue
-            if held_out and held_out.share is not None:
-                aside = is_held_out(group_of(source.form, values), held_out.share)
-                if aside != (side == "test"):
-                    if side == "train":
-                        ledger.drop(part, number, "held out")
-                    continue
+            if not _on_side(source, held_out, side, values):
+                if side == "train":
+                    ledger.drop(part, number, "held out")
+                continue
         except RowFault as fault:
             if fault.drop is None:
                 raise DataError(f"source {name!r}, {part}, row {number}, {fault}") from None
             ledger.drop(part, number, fault.drop, str(fault))
             continue
         used += 1
-        yield UsableRow(part, number, values, text)
+        yield UsableRow(part, number, values, text, normal, rendered)
     if not used:
-        raise DataError(f"source {name!r}: none of its {ledger.rows} rows is left for {side} ({ledger.counts})")
+        counts = ", ".join(f"{count} {reason}" for reason, count in ledger.counts.items()) or "none dropped"
+        raise DataError(f"source {name!r}: none of its {ledger.rows} rows is left for {side} ({counts})")
 
 
-def _text(source: Source, values: dict[str, Any]) -> str:
+def in_batches(rows: Iterable[UsableRow]) -> Iterator[list[UsableRow]]:
+    """Rows in lists of at most 1,000, and of little more than 4 million characters."""
+    batch: list[UsableRow] = []
+    size = 0
+    for row in rows:
+        batch.append(row)
+        size += len(row.text)
+        if len(batch) == BATCH_ROWS or size >= BATCH_CHARACTERS:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _on_side(source: Source, held_out: HeldOut | None, side: Side, values: dict[str, Any]) -> bool:
+    if held_out is None or held_out.share is None:
+        return True
+    return is_held_out(group_of(source.form, values), held_out.share) == (side == "test")
+
+
+def _text(source: Source, values: dict[str, Any]) -> tuple[Rendered | None, str]:
     if source.form.prompt is None:
-        text = render_text(source.form, values)
+        rendered, text = None, render_text(source.form, values)
     else:
         rendered = render(source.form, values)
         text = rendered.prompt + rendered.answer
     if not text.strip():
         raise RowFault("text", text, "is empty", drop="empty")
-    return text
+    return rendered, text
 
 
-def _documents(
+def _documents(source: Source, side: Side, parts: list[Part]) -> Iterator[tuple[str, int, dict[str, Any]]]:
+    """The rows, or the documents that they are joined to; of each part no more rows than its share of the limit."""
+    share = None if side == "test" or source.limit is None else -(-source.limit // len(parts))
+    for part in parts:
+        yield from _joined(source.documents, islice(rows_of([part]), share))
+
+
+def _joined(
     rule: Documents | None, rows: Iterator[tuple[str, int, dict[str, Any]]]
 ) -> Iterator[tuple[str, int, dict[str, Any]]]:
-    """Joins running rows' `text`; a document bears the number of its first row."""
+    """Rows whose `text` is joined by `rule`; a document bears the number of its first row."""
     if rule is None:
         yield from rows
         return
@@ -99,7 +128,7 @@ def _documents(
             raise DataError(f"{part}, row {number}: no column 'text' to join into documents")
         line = str(values["text"] or "")
         full = rule.rows is not None and len(lines) >= rule.rows
-        if lines and (full or part != first[0] or (pattern and pattern.match(line.rstrip("\n")))):
+        if lines and (full or (pattern and pattern.match(line.rstrip("\n")))):
             yield first[0], first[1], {"text": rule.separator.join(lines)}
             lines = []
         if not lines:

@@ -33,10 +33,10 @@ class Where:
 
 @dataclass(frozen=True)
 class Part:
-    """One file or table of a source: `name` is what messages call it."""
+    """One file (in one piece or several, read one after another) or table of a source; `name` is for messages."""
 
     name: str
-    path: Path | None = None
+    paths: tuple[Path, ...] = ()
     hub: tuple[str, str | None, str, str, bool] | None = None
     table: tuple[str, str | None, str] | None = None
 
@@ -50,12 +50,20 @@ def parts_of(source_name: str, source: Source, split: str, where: Where) -> list
         return [_mirrored(source_name, source.hub, config, split, where.data) for config in source.configs]
     if where.origin == "miniature":
         return [
-            Part(f"{source.hub}/{split} (miniature)", table=(source.hub, config, split)) for config in source.configs
+            Part(f"{source.hub}/{_slash(config)}{split} (miniature)", table=(source.hub, config, split))
+            for config in source.configs
         ]
     return [
-        Part(f"{source.hub}/{split}", hub=(source.hub, config, split, source.revision, source.parquet_branch))
+        Part(
+            f"{source.hub}/{_slash(config)}{split}",
+            hub=(source.hub, config, split, source.revision, source.parquet_branch),
+        )
         for config in source.configs
     ]
+
+
+def _slash(config: str | None) -> str:
+    return f"{config}/" if config else ""
 
 
 def rows_of(parts: list[Part]) -> Iterator[tuple[str, int, Row]]:
@@ -70,7 +78,7 @@ def _own_file(source_name: str, source: Source, name: str, where: Where) -> Part
     for folder in (where.data, where.here, Path()):
         candidate = path if path.is_absolute() else (folder or Path()) / path
         if candidate.is_file():
-            return Part(name, path=candidate)
+            return Part(name, paths=(candidate,))
     looked = ", ".join(str(folder) for folder in (where.data, where.here) if folder) or "the current folder"
     raise SourceMissing(f"source {source_name!r}: no file {name!r} in {looked}")
 
@@ -81,7 +89,10 @@ def _mirrored(source_name: str, hub: str, config: str | None, split: str, data: 
         for suffix in SUFFIXES:
             path = folder / f"{split}{suffix}"
             if path.is_file():
-                return Part(str(path.relative_to(data)), path=path)
+                return Part(str(path.relative_to(data)), paths=(path,))
+            shards = sorted(folder.glob(f"{split}-[0-9]*-of-[0-9]*{suffix}"))
+            if shards:
+                return Part(str(path.relative_to(data)), paths=tuple(shards))
     wanted = (folders or [data / hub])[0] / f"{split}.jsonl"
     raise SourceMissing(
         f"source {source_name!r} is not in the mirror: no {wanted} (or .parquet); run `regimen mirror` to fetch it"
@@ -93,8 +104,9 @@ def _rows(part: Part) -> Iterator[Row]:
         from regimen.data import miniature
 
         yield from (dict(row) for row in miniature.table(*part.table))
-    elif part.path is not None:
-        yield from _file_rows(part.name, part.path)
+    elif part.paths:
+        for path in part.paths:
+            yield from _file_rows(part.name if len(part.paths) == 1 else path.name, path)
     else:
         assert part.hub is not None
         yield from _hub_rows(*part.hub)

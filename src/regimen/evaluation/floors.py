@@ -10,10 +10,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from regimen.data.cleaning import Ledger, TestTexts
-from regimen.data.forms import group_of, render
-from regimen.data.items import Item
-from regimen.data.rows import usable_rows
+from regimen.data.cleaning import Ledger
+from regimen.data.forms import render
+from regimen.data.items import Item, test_text
+from regimen.data.overlap import TestTexts
+from regimen.data.prepare import trainable_rows
 from regimen.data.sources import Where
 from regimen.study.schema import Source, Task
 
@@ -48,17 +49,15 @@ def training_texts(name: str, source: Source, items: Sequence[Item], where: Wher
 
     Raises SourceMissing where the training rows are not there.
     """
-    tests = TestTexts(("test", item.body) for item in items)
+    tests = TestTexts(test_text("", item) for item in items)
     texts, labels = [], []
-    for row in usable_rows(name, source, "train", where, Ledger()):
-        if tests.find(group_of(source.form, row.values)) or tests.find(row.text):
-            continue
-        rendered = render(source.form, row.values)
-        texts.append(rendered.prompt)
-        labels.append(rendered.answer.strip())
+    for batch in trainable_rows(name, source, "finetune", where, tests, Ledger()):
+        rendered = [row.rendered or render(source.form, row.values) for row in batch]
+        texts += [r.prompt for r in rendered]
+        labels += [r.answer.strip() for r in rendered]
         if len(texts) >= MAX_ROWS:
             break
-    return texts, labels
+    return texts[:MAX_ROWS], labels[:MAX_ROWS]
 
 
 def bag_of_words(texts: Sequence[str], labels: Sequence[str], prompts: Iterable[str]) -> list[str]:

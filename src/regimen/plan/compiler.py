@@ -70,8 +70,8 @@ def compile_plan(
     evaluations = Evaluations(study, tasks, eval_items)
     planned = [compiler.plan(experiment, evaluations) for experiment in chosen]
     reference = evaluations.references([p.experiment for p in planned])
+    tests = tuple(evaluations.test_items()) if compiler.prepares else ()
     stages: dict[str, Stage] = {**evaluations.items}
-    tests = tuple(evaluations.test_items())
     for spec in compiler.prepares.values():
         stages[spec.fingerprint] = spec.model_copy(update={"tests": tests})
     stages |= compiler.trainings

@@ -8,6 +8,7 @@ trained; the base as it is wherever a trained experiment is compared with it. Do
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from regimen.plan.stages import EvaluateSpec, ItemsSpec, LegSpec
 from regimen.study import Study, unknown_name
@@ -59,8 +60,16 @@ class Evaluations:
         }
 
     def test_items(self) -> list[str]:
-        """The items stages that training rows are cleaned against: every task's, text tasks' apart."""
-        return [key for key, spec in self.items.items() if spec.task.panel != "text" and spec.shots == 0]
+        """The items stages that training rows are cleaned against; call after the last experiment.
+
+        Every task's whole test set, whatever is evaluated now: a later call of the same run may evaluate more of it.
+        Of text tasks the items that are evaluated.
+        """
+        texts = [key for key, spec in self.items.items() if spec.task.panel == "text"]
+        whole = [
+            self._items(name, None, 0, "avoid") for name, task in self._study.tasks.items() if task.panel != "text"
+        ]
+        return [*(self.items.setdefault(spec.fingerprint, spec).fingerprint for spec in whole), *texts]
 
     def _baseline(self, experiment: str, task: str) -> tuple[dict[str, str], dict[str, str]]:
         main: dict[str, str] = {}
@@ -101,16 +110,7 @@ class Evaluations:
         study = self._study
         task = study.tasks[name]
         caps = [cap for cap in (self._cap or study.evaluation.items, task.items) if cap is not None]
-        items = ItemsSpec(
-            label=f"{name}-{shots}-shot" if shots else name,
-            task_name=name,
-            task=task,
-            sources=self._sources(task),
-            cap=min(caps) if caps else None,
-            data=study.data,
-            seed=study.seed,
-            shots=shots,
-        )
+        items = self._items(name, min(caps) if caps else None, shots, "score")
         self.items.setdefault(items.fingerprint, items)
         stage = EvaluateSpec(
             label=label,
@@ -126,3 +126,18 @@ class Evaluations:
             shots=shots,
         )
         return self.stages.setdefault(stage.fingerprint, stage).fingerprint
+
+    def _items(self, name: str, cap: int | None, shots: int, purpose: Literal["score", "avoid"]) -> ItemsSpec:
+        study = self._study
+        task = study.tasks[name]
+        return ItemsSpec(
+            label=f"{name}-{shots}-shot" if shots else f"{name}-whole" if purpose == "avoid" else name,
+            task_name=name,
+            task=task,
+            sources=self._sources(task),
+            cap=cap,
+            data=study.data,
+            seed=study.seed,
+            shots=shots,
+            purpose=purpose,
+        )

@@ -17,7 +17,7 @@ from regimen.plan.fingerprint import fingerprint
 from regimen.study.schema import Adapter, Base, Batch, Frozen, LegKind, Schedule, Source, Task
 
 # Raised when a kind of stage would give other numbers for the same literals; old results are then not reused.
-VERSIONS = {"prepare": 1, "items": 2, "train": 1, "evaluate": 2}
+VERSIONS = {"prepare": 2, "items": 3, "train": 1, "evaluate": 2}
 
 
 # what of a task decides its items
@@ -83,7 +83,7 @@ class PrepareSpec(Spec):
 
 
 class ItemsSpec(Spec):
-    """Renders the test items of one task."""
+    """Renders the test items of one task: those that are scored, or all of them, for training rows to avoid."""
 
     kind: Literal["items"] = "items"
     task_name: str
@@ -93,6 +93,7 @@ class ItemsSpec(Spec):
     data: Literal["hub", "miniature"]
     seed: int
     shots: int = 0
+    purpose: Literal["score", "avoid"] = "score"
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -106,6 +107,7 @@ class ItemsSpec(Spec):
             "data": self.data,
             "seed": self.seed,
             "shots": self.shots,
+            **({"purpose": self.purpose} if self.purpose != "score" else {}),
         }
 
 

@@ -115,7 +115,7 @@ def prepared(reading: Reading) -> dict[str, Any]:
         if isinstance(stage, PrepareSpec):
             licence = stage.source.licence
             sources.append({"name": stage.source_name, "form": stage.form, "licence": licence, **_counts(facts)})
-        elif isinstance(stage, ItemsSpec):
+        elif isinstance(stage, ItemsSpec) and stage.purpose == "score":
             shots = f", {stage.shots}-shot" if stage.shots else ""
             items.append({"name": stage.task_name + shots, "form": "test", **_counts(facts)})
     reasons = sorted({reason for entry in [*sources, *items] for reason in entry["drops"]})

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from regimen.data.sources import Where, parts_of
+from regimen.data.standins import stand_in
 from regimen.engine.locate import is_present
 from regimen.errors import SourceMissing
 from regimen.plan import ItemsSpec, Plan, PrepareSpec, Stage
+from regimen.study import Study
 from regimen.study.schema import Source
 
 
@@ -45,3 +48,29 @@ def _needs(stage: Stage) -> Iterable[tuple[str, Source, str]]:
             split = (source.held_out.split if source.held_out else None) or source.split
             if split:
                 yield name, source, split
+
+
+def source_states(study: Study, where: Where) -> dict[str, dict[str, Any]]:
+    """For each source {state, why, bytes, stand_in}: present, made here, on the Hub (not looked at), or missing."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, source in study.sources.items():
+        held_out = source.held_out.split if source.held_out else None
+        splits = [split for split in dict.fromkeys((source.split, held_out)) if split]
+        state: dict[str, Any] = {"state": "present", "why": None, "bytes": 0, "stand_in": None}
+        notes = []
+        for split in splits:
+            try:
+                parts = parts_of(name, source, split, where)
+            except SourceMissing as fault:
+                state |= {"state": "missing", "why": str(fault)}
+                continue
+            state["bytes"] += sum(path.stat().st_size for part in parts for path in part.paths)
+            if any(part.table for part in parts):
+                state["state"] = "made by regimen"
+            elif any(part.hub for part in parts):
+                state |= {"state": "on the Hub", "why": f"{source.hub}, {source.size or 'size not known'}"}
+            if note := stand_in(source, split, where):
+                notes.append(f"{split}: {note}")
+        state["stand_in"] = "; ".join(notes) or None
+        found[name] = state
+    return found

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from regimen.data.blocks import BlockStore
+from regimen.data.items import texts_to_avoid
+from regimen.data.overlap import TestTexts
 from regimen.data.sources import Where
 from regimen.data.tokenizer import TextTokenizer
 from regimen.engine.base_model import BaseModel, load_base
@@ -30,6 +32,7 @@ from regimen.stages.place import Place
 from regimen.study.schema import Adapter, Base
 
 LOG = "log.jsonl"
+ITEMS = "items.jsonl"
 Report = Callable[[dict[str, Any]], None]
 
 
@@ -44,6 +47,7 @@ class Context:
     _bases: dict[tuple[str, ...], BaseModel] = field(default_factory=dict)
     _tokenizers: dict[str, TextTokenizer] = field(default_factory=dict)
     _stores: dict[str, BlockStore] = field(default_factory=dict)
+    _tests: dict[tuple[str, ...], TestTexts] = field(default_factory=dict)
 
     @property
     def cache(self) -> Path:
@@ -103,6 +107,14 @@ class Context:
             facts = read_outcome(self.input(prepared)).facts
             self._stores[prepared] = BlockStore(self.cache / "blocks" / facts["folder"])
         return self._stores[prepared]
+
+    def tests(self, stages: tuple[str, ...]) -> TestTexts:
+        """The test items of these stages, ready to be looked for in training rows; the last ones asked for are kept."""
+        if stages not in self._tests:
+            self._tests.clear()
+            named = [(read_outcome(self.input(stage)).facts["task"], self.input(stage) / ITEMS) for stage in stages]
+            self._tests[stages] = TestTexts(texts_to_avoid(named))
+        return self._tests[stages]
 
     def machine(self) -> dict[str, Any]:
         """What ran a stage: recorded with its outcome, never part of its identity."""

@@ -46,6 +46,7 @@ _SCHEMA = pa.schema(
         ("values", pa.map_(pa.string(), pa.float64())),
         ("counts", pa.list_(pa.float64())),
         ("shots", pa.int64()),
+        ("twin", pa.bool_()),
     ]
 )
 
@@ -62,7 +63,8 @@ def run_evaluate(specs: Sequence[EvaluateSpec], folders: Sequence[StageFolder], 
     for index, (spec, folder, path) in enumerate(zip(specs, folders, paths, strict=True)):
         facts: dict[str, Any] = {"task": spec.task_name, "trained": spec.trained, "shots": spec.shots}
         if evaluation.skipped is None:
-            facts |= _write_results(spec, evaluation.results[index], path)
+            twins = [item.twin for item in items]
+            facts |= _write_results(spec, evaluation.results[index], twins, path)
         else:
             facts["skipped"] = evaluation.skipped
         context.finish(
@@ -92,16 +94,27 @@ def _open(specs: Sequence[EvaluateSpec], context: Context) -> tuple[BaseModel, A
     return base, AdapterBank(base, first.adapter, rows)
 
 
-def _write_results(spec: EvaluateSpec, results: Sequence[ItemResult], path: Path) -> dict[str, Any]:
-    columns = result_columns(spec.task_name, results)
+def _write_results(
+    spec: EvaluateSpec, results: Sequence[ItemResult], twins: Sequence[bool], path: Path
+) -> dict[str, Any]:
+    columns = result_columns(spec.task_name, results) | {"twin": list(twins)}
     table = pa.table(columns, schema=_SCHEMA)
     write_atomically(path / ITEM_ROWS, lambda scratch: pq.write_table(table, scratch))
     metrics = aggregate(spec.task.metrics, columns)
-    return {
-        "metrics": {name: None if math.isnan(value) else value for name, value in metrics.items()},
+    facts: dict[str, Any] = {"metrics": _finite(metrics), "twins": sum(twins)}
+    if 0 < sum(twins) < len(twins):
+        alone = {
+            name: [v for v, twin in zip(values, twins, strict=True) if not twin] for name, values in columns.items()
+        }
+        facts["metrics_without_twins"] = _finite(aggregate(spec.task.metrics, alone))
+    return facts | {
         "headline": spec.task.headline,
         "items": len(results),
         "truncated": sum(result.truncated for result in results),
         "failed": sum(result.failed for result in results),
         "mean_shots": sum(result.shots for result in results) / max(1, len(results)),
     }
+
+
+def _finite(metrics: dict[str, float]) -> dict[str, float | None]:
+    return {name: None if math.isnan(value) else value for name, value in metrics.items()}

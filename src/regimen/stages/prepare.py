@@ -7,20 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
-from regimen.data.cleaning import Ledger, TestTexts
-from regimen.data.items import Item, build_items, texts_to_avoid, write_items
+from regimen.data.cleaning import Ledger
+from regimen.data.items import Item, build_items, mark_twins, write_items
 from regimen.data.prepare import Preparation, prepare
 from regimen.data.sources import Where
+from regimen.data.standins import stand_in
 from regimen.errors import RegimenError
 from regimen.evaluation.floors import bag_of_words, closed_lines, is_closed, training_texts
 from regimen.evaluation.lm_eval_bridge import harness_items
 from regimen.plan import ItemsSpec, PrepareSpec
 from regimen.results import Floors, Outcome, StageFolder, Stopwatch, aggregate
 from regimen.results.metrics import CLOSED
-from regimen.stages.context import Context
+from regimen.stages.context import ITEMS, Context
 
-ITEMS = "items.jsonl"
 DROPS = "drops.jsonl"
 
 
@@ -29,13 +30,19 @@ def run_prepare(specs: Sequence[PrepareSpec], folders: Sequence[StageFolder], co
     for spec, folder in zip(specs, folders, strict=True):
         watch = Stopwatch()
         path = folder.open()
-        tests = TestTexts(texts_to_avoid([(test, context.input(test) / ITEMS) for test in spec.tests]))
+        tests = context.tests(spec.tests)
         work = Preparation(spec.source_name, spec.source, spec.form, spec.batch, spec.seed, tests)
-        ledger = Ledger()
-        tokenizer = context.tokenizer(spec.base)
-        home, facts = prepare(work, tokenizer, context.where(spec.data), context.cache / "blocks", ledger)
-        ledger.write(path / DROPS)
-        facts |= {"folder": home.name, "source": spec.source_name, "form": spec.form}
+        where = context.where(spec.data)
+        with Ledger(path / DROPS) as ledger:
+            home, facts = prepare(work, context.tokenizer(spec.base), where, context.cache / "blocks", ledger)
+        facts |= {
+            "folder": home.name,
+            "source": spec.source_name,
+            "form": spec.form,
+            "tests": {"stages": list(spec.tests), "texts": len(tests)},
+        }
+        if spec.source.split and (note := stand_in(spec.source, spec.source.split, where)):
+            facts["stand_in"] = note
         _finish(context, folder, watch, facts)
 
 
@@ -44,12 +51,23 @@ def run_items(specs: Sequence[ItemsSpec], folders: Sequence[StageFolder], contex
     for spec, folder in zip(specs, folders, strict=True):
         watch = Stopwatch()
         path = folder.open()
-        ledger = Ledger()
-        items = _items(spec, context.where(spec.data), ledger)
+        where = context.where(spec.data)
+        with Ledger(path / DROPS) as ledger:
+            items = _items(spec, where, ledger)
+        if spec.purpose == "score" and spec.task.panel != "text":
+            items = mark_twins(items, spec.task, spec.sources, where)
         write_items(items, path / ITEMS)
-        ledger.write(path / DROPS)
-        facts = {"task": spec.task_name, "items": len(items), "rows": ledger.rows, "drops": ledger.counts}
-        if not spec.shots and (floors := _floors(spec, items, context)) is not None:
+        facts: dict[str, Any] = {
+            "task": spec.task_name,
+            "sources": list(spec.task.source),
+            "items": len(items),
+            "twins": sum(item.twin for item in items),
+            "rows": ledger.rows,
+            "drops": ledger.counts,
+        }
+        if notes := _stand_ins(spec, where):
+            facts["stand_in"] = notes
+        if not spec.shots and spec.purpose == "score" and (floors := _floors(spec, items, context)) is not None:
             facts["floors"] = asdict(floors)
         _finish(context, folder, watch, facts)
 
@@ -58,6 +76,17 @@ def _items(spec: ItemsSpec, where: Where, ledger: Ledger) -> list[Item]:
     if spec.task.lm_eval is not None:
         return harness_items(spec.task, spec.cap, spec.shots, where.here)
     return build_items(spec.task, spec.sources, spec.cap, spec.seed, where, ledger, spec.shots)
+
+
+def _stand_ins(spec: ItemsSpec, where: Where) -> str:
+    """What the mirror says of the rows that are tested on, where they are not the source's own."""
+    notes = []
+    for name in spec.task.source:
+        source = spec.sources[name]
+        split = (source.held_out.split if source.held_out else None) or source.split
+        if split and (note := stand_in(source, split, where)):
+            notes.append(f"{name}: {note}")
+    return "; ".join(notes)
 
 
 def _floors(spec: ItemsSpec, items: Sequence[Item], context: Context) -> Floors | None:

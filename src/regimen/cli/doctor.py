@@ -1,0 +1,141 @@
+"""`regimen doctor`: can this machine run it - versions, devices, memory, disk, the sandbox, sources, the base."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+import sqlite3
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from regimen.cli.options import DataOption, JsonOption, ProfileOption
+
+PACKAGES = (
+    "regimen-lm",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "datasets",
+    "huggingface-hub",
+    "peft",
+)
+OPTIONAL = ("ray", "lm-eval", "gguf")
+OLDEST_SQLITE = (3, 7, 0)  # write-ahead logging
+BLOCK_BYTES = 4.2  # what a token of a cached block takes at most, at 512 tokens a block
+TOKENS_PER_BYTE = 0.25
+
+
+def doctor(
+    study: Annotated[str | None, typer.Argument(help="A packaged study or the path of a YAML file.")] = None,
+    profile: ProfileOption = None,
+    data: DataOption = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Say what this machine has and what is missing; exit code 2 if the study cannot run here."""
+    found: dict[str, Any] = {"machine": _machine(), "packages": _packages(), "sandbox": _sandbox()}
+    faults: list[str] = []
+    if study is not None:
+        found["study"] = _study(study, profile, data, faults)
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        faults.append(f"SQLite is {sqlite3.sqlite_version}, at least 3.7 is needed; install a newer Python")
+    found["faults"] = faults
+    typer.echo(json.dumps(found, indent=2, ensure_ascii=False) if json_output else _text(found))
+    if faults:
+        raise typer.Exit(2)
+
+
+def _machine() -> dict[str, Any]:
+    import psutil
+
+    from regimen.execution.places import available_cores, visible_gpus
+    from regimen.files import cache_home
+    from regimen.study.loading import cpu_has_bf16
+
+    cache = cache_home()
+    there = next(folder for folder in (cache, *cache.parents) if folder.is_dir())
+    memory = psutil.virtual_memory()
+    return {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": available_cores(),
+        "bf16": cpu_has_bf16(),
+        "gpus": visible_gpus(),
+        "memory_bytes": memory.total,
+        "memory_free_bytes": memory.available,
+        "cache": str(cache),
+        "disk_free_bytes": shutil.disk_usage(there).free,
+        "sqlite": sqlite3.sqlite_version,
+    }
+
+
+def _packages() -> dict[str, str | None]:
+    found: dict[str, str | None] = {}
+    for package in PACKAGES + OPTIONAL:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = None
+    return found
+
+
+def _sandbox() -> dict[str, Any]:
+    from regimen.evaluation.sandbox import why_not
+
+    reason = why_not()
+    return {"works": reason is None, "reason": reason}
+
+
+def _study(study: str, profile: str | None, data: Path | None, faults: list[str]) -> dict[str, Any]:
+    from regimen.api import load_and_compile
+    from regimen.data.sources import Where
+    from regimen.errors import UsageError
+    from regimen.stages.availability import missing_base, source_states
+
+    if data is not None and not data.is_dir():
+        raise UsageError(f"--data {str(data)!r} is not a folder; make one with `regimen mirror`")
+    plan = load_and_compile(study, profile=profile)
+    here = Path(study).parent if Path(study).is_file() else None
+    sources = source_states(plan.study, Where(plan.study.data, data, here))
+    missing = [f"source {name!r}: {state['why']}" for name, state in sources.items() if state["state"] == "missing"]
+    base = missing_base(plan, data)
+    faults += [*missing, *([base] if base else [])]
+    there = sum(state["bytes"] or 0 for state in sources.values())
+    needed = round(there * TOKENS_PER_BYTE * BLOCK_BYTES * 2)
+    free = _machine()["disk_free_bytes"]
+    if needed > free:
+        faults.append(f"the cache of blocks needs about {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free")
+    return {
+        "study": plan.study.study,
+        "profile": plan.study.profile,
+        "base": {"id": plan.study.base.id, "missing": base},
+        "sources": sources,
+        "sources_bytes": there,
+        "cache_bytes_estimate": needed,
+    }
+
+
+def _text(found: dict[str, Any]) -> str:
+    machine = found["machine"]
+    sandbox = found["sandbox"]
+    lines = [
+        f"python {machine['python']}, {machine['system']}, {machine['cores']} cores"
+        f"{' with bf16' if machine['bf16'] else ''}, {machine['gpus']} GPUs, SQLite {machine['sqlite']}",
+        f"memory {machine['memory_bytes'] / 1e9:.1f} GB, {machine['memory_free_bytes'] / 1e9:.1f} GB free; "
+        f"disk {machine['disk_free_bytes'] / 1e9:.1f} GB free at {machine['cache']}",
+        "packages " + ", ".join(f"{name} {number or '-'}" for name, number in found["packages"].items()),
+        "sandbox works" if sandbox["works"] else f"no sandbox, so `code` is skipped: {sandbox['reason']}",
+    ]
+    about = found.get("study")
+    if about:
+        lines.append(f"study {about['study']}, profile {about['profile']}, base {about['base']['id']}")
+        for name, state in about["sources"].items():
+            size = f" {state['bytes'] / 1e6:,.1f} MB" if state["bytes"] else ""
+            note = f" - {state['stand_in']}" if state.get("stand_in") else ""
+            lines.append(f"  {name:20} {state['state']}{size} {state['why'] or ''}{note}".rstrip())
+        lines.append(f"  cache of blocks: about {about['cache_bytes_estimate'] / 1e9:.2f} GB")
+    lines += [f"missing: {fault}" for fault in found["faults"]] or ["nothing is missing"]
+    return "\n".join(lines)
