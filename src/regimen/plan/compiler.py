@@ -15,7 +15,6 @@ from regimen.errors import UsageError
 from regimen.plan.cohorts import form_cohorts
 from regimen.plan.cost import schedule_bars
 from regimen.plan.evaluations import Evaluations
-from regimen.plan.fingerprint import fingerprint
 from regimen.plan.plan import Plan, PlannedExperiment, Stage
 from regimen.plan.stages import LegSpec, PrepareSpec, TrainSpec
 from regimen.study import Study, unknown_name
@@ -211,7 +210,7 @@ class _Compiler:
             alone=None if self._sharing else experiment.id,
         )
         stable = stable_steps(leg.steps, study.schedule.cooldown)
-        return _Leg(spec, fingerprint(spec.identity), stable, leg.steps)
+        return _Leg(spec, spec.canonical, stable, leg.steps)
 
     def _end(self, leg: _Leg) -> str:
         return self._cooldown("", leg, None).fingerprint

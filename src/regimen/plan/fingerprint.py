@@ -27,6 +27,16 @@ def fingerprint(value: Any) -> str:
     return hashlib.sha256(canonical(value).encode("ascii")).hexdigest()[:LENGTH]
 
 
+def fingerprint_around(value: Mapping[str, Any], prepared: Mapping[str, str]) -> str:
+    """The fingerprint of `value` with more keys, whose values are given in canonical form already.
+
+    What many stages have in common is so brought into that form once.
+    """
+    texts = {**{key: canonical(item) for key, item in value.items()}, **prepared}
+    text = ",".join(f"{json.dumps(key)}:{texts[key]}" for key in sorted(texts))
+    return hashlib.sha256(f"{{{text}}}".encode("ascii")).hexdigest()[:LENGTH]
+
+
 def _plain(value: Any, path: str) -> Any:
     if value is None or isinstance(value, bool | int | str):
         return value

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
-from regimen.plan.fingerprint import fingerprint
+from regimen.plan.fingerprint import canonical, fingerprint, fingerprint_around
 from regimen.study.schema import Adapter, Base, Batch, Frozen, LegKind, Schedule, Source, Task
 
 # Raised when a kind of stage would give other numbers for the same literals; old results are then not reused.
@@ -131,7 +131,12 @@ class LegSpec(Frozen):
     merged: tuple[str, ...] = ()
     alone: str | None = None
 
-    @property
+    @cached_property
+    def canonical(self) -> str:
+        """The identity in its canonical form."""
+        return canonical(self.identity)
+
+    @cached_property
     def identity(self) -> dict[str, Any]:
         """Weights as shares; the learning rate as used; where it starts from by fingerprint."""
         total = sum(self.mixture.values())
@@ -169,15 +174,23 @@ class TrainSpec(Spec):
 
     @property
     def identity(self) -> dict[str, Any]:
+        return {**self._about, "leg": self.leg.identity}
+
+    @property
+    def _about(self) -> dict[str, Any]:
         cooldown = {"cooldown_from": self.first_step} if self.part == "cooldown" else {}
         return {
             "stage": "train",
             "version": VERSIONS["train"],
-            "leg": self.leg.identity,
             "part": self.part,
             "last_step": self.last_step,
             **cooldown,
         }
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """As every stage's, with the leg brought into its canonical form once."""
+        return fingerprint_around(self._about, {"leg": self.leg.canonical})
 
     @property
     def inputs(self) -> tuple[str, ...]:
