@@ -96,21 +96,23 @@ def study_of(count: int) -> Any:
 
 def measure(count: int) -> dict[str, Any]:
     study = study_of(count)
-    begun = time.perf_counter()
+    begun, used = time.perf_counter(), time.process_time()
     plan = compile_plan(study, tasks=["sst2"], gpus=8)
-    compiled = time.perf_counter() - begun
+    compiled, compile_cpu = time.perf_counter() - begun, time.process_time() - used
     after_compile = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     scheduler = Scheduler(plan, Folder(), Pool(), Ledger(), Path(), lambda: False, lambda what, facts: None)  # type: ignore[arg-type]
-    begun = time.perf_counter()
+    begun, used = time.perf_counter(), time.process_time()
     scheduler.run()
-    scheduled = time.perf_counter() - begun
+    scheduled, schedule_cpu = time.perf_counter() - begun, time.process_time() - used
     assert set(scheduler.states.values()) == {"done"}
     return {
         "experiments": count,
         "stages": len(plan.stages),
         "compile_seconds": round(compiled, 3),
+        "compile_cpu_seconds": round(compile_cpu, 3),
         "compile_peak_mib": round(after_compile / 1024),
         "schedule_seconds": round(scheduled, 3),
+        "schedule_cpu_seconds": round(schedule_cpu, 3),
         "schedule_ms_a_stage": round(1000 * scheduled / len(plan.stages), 4),
     }
 
@@ -164,6 +166,7 @@ def main() -> None:
             "command": " ".join(sys.argv[1:]),
             "date": time.strftime("%Y-%m-%d"),
             "cores": os.cpu_count(),
+            "load_average": os.getloadavg()[0],
             "versions": {"python": sys.version.split()[0], "pydantic": version("pydantic")},
         }
         (given.out / "scale.json").write_text(json.dumps({**about, "rows": rows}, indent=2) + "\n")

@@ -137,3 +137,18 @@ def test_the_ledger_can_be_deleted_or_broken(plan: Plan, tmp_path: Path) -> None
         rows = read_ledger(tmp_path)
         assert {row["state"] for row in rows.values()} == {"done"}
         assert set(rows) == set(plan.stages)
+
+
+def test_fast_then_full_trains_only_what_is_missing(tmp_path: Path) -> None:
+    """The way to a decision: the fast track, then everything; what the fast track did is not done again."""
+    study = load_study("qwen2-finance", "full")
+    fast, full = (compile_plan(study, track=track, tasks=["sst2"]) for track in ("fast", "full"))
+    first, _ = run(fast, tmp_path)
+    assert set(first.states.values()) == {"done"}
+    second, pool = run(full, tmp_path)
+    assert set(second.states.values()) == {"done"}
+    ran = sum(len(job) for job in pool.jobs)
+    assert set(fast.stages) <= set(full.stages)
+    assert ran == len(full.stages) - len(fast.stages), "each stage of the fast track is reused"
+    assert fast.totals["gpu_hours_planned"] == pytest.approx(81.7)
+    assert full.totals["gpu_hours_planned"] == pytest.approx(341.7)

@@ -149,6 +149,7 @@ class _Compiler:
         self._prepares: dict[tuple[str, str], PrepareSpec] = {}
         self.prepares: dict[str, PrepareSpec] = {}
         self.trainings: dict[str, TrainSpec] = {}
+        self._trunk_pieces: dict[tuple[str, int], TrainSpec] = {}
         for experiment in study.experiments:
             self._legs[experiment.id] = self._compile_legs(experiment)
 
@@ -239,15 +240,18 @@ class _Compiler:
         parent: str | None = None
         first = 0
         for cut in self._trunks.cuts(leg):
-            spec = TrainSpec(
-                label=f"{experiment.id}-trunk",
-                leg=leg.spec,
-                part="trunk",
-                first_step=first,
-                last_step=cut,
-                parent=parent,
-            )
-            pieces.append(self._keep(spec))
+            spec = self._trunk_pieces.get((leg.key, cut))
+            if spec is None:
+                spec = TrainSpec(
+                    label=f"{experiment.id}-trunk",
+                    leg=leg.spec,
+                    part="trunk",
+                    first_step=first,
+                    last_step=cut,
+                    parent=parent,
+                )
+                spec = self._trunk_pieces[leg.key, cut] = self._keep(spec)
+            pieces.append(spec)
             parent, first = spec.fingerprint, cut
         pieces.append(self._keep(self._cooldown(f"{experiment.id}-cooldown", leg, parent)))
         return pieces
