@@ -26,6 +26,7 @@ class Evaluations:
         self._only = frozenset(only)
         self._cap = items
         self.items: dict[str, ItemsSpec] = {}
+        self._rendered: dict[tuple[str, int | None, int, Literal["score", "avoid"]], ItemsSpec] = {}
         self.stages: dict[str, EvaluateSpec] = {}
 
     def of(
@@ -128,6 +129,12 @@ class Evaluations:
         return self.stages.setdefault(stage.fingerprint, stage).fingerprint
 
     def _items(self, name: str, cap: int | None, shots: int, purpose: Literal["score", "avoid"]) -> ItemsSpec:
+        key = (name, cap, shots, purpose)
+        if key not in self._rendered:
+            self._rendered[key] = self._make_items(*key)
+        return self._rendered[key]
+
+    def _make_items(self, name: str, cap: int | None, shots: int, purpose: Literal["score", "avoid"]) -> ItemsSpec:
         study = self._study
         task = study.tasks[name]
         return ItemsSpec(
