@@ -24,7 +24,7 @@ from regimen.study.schema import Base, Source
 MANIFEST = "manifest.json"
 PARTIAL = ".partial"
 BASE_FILES = re.compile(r"[^/]+\.(json|safetensors|txt|model)")
-_HUB_PATH = re.compile(r"hf://datasets/([^/]+/[^/@]+)@([^/]+|refs/convert/parquet)/(.+)")
+_HUB_PATH = re.compile(r"hf://datasets/([^/]+/[^/@]+)@(refs/convert/parquet|[^/]+)/(.+)")
 
 Say = Callable[[str], None]
 
@@ -173,7 +173,10 @@ def _described(kind: str, repo: str, revision: str, commit: str, pairs: list[tup
     """Size and checksum of files: SHA-256 of large ones, git's blob id of others."""
     from huggingface_hub import HfApi
 
-    listed = HfApi().get_paths_info(repo, [file for file, _ in pairs], revision=commit, repo_type=kind)
+    try:
+        listed = HfApi().get_paths_info(repo, [file for file, _ in pairs], revision=commit, repo_type=kind)
+    except Exception as fault:  # as above
+        raise RegimenError(f"{repo} cannot be read from the Hub: {_first(fault)}; run this again") from None
     about = {info.path: info for info in listed}
     for file, to in pairs:
         info: Any = about[file]
