@@ -1,8 +1,8 @@
 """Makes the tiny base model that regimen ships: `python scripts/make_tiny_base.py`.
 
 A Qwen2 of 1.1M parameters with its own byte-level BPE of 2,048 tokens, pretrained on the miniature's general text
-(which holds a taste of the tasks' formats under other words) and on a few training rows of each task in the study's own
-form. Zero-shot it is above chance on some tasks and far below what fine-tuning reaches, as a base model should be.
+(which holds a taste of the tasks' formats under other words), of which it is given many more pages than the table has,
+and on a few training rows of each task in the study's own form. Zero-shot it is above chance on some tasks and far below what fine-tuning reaches, as a base model should be.
 Never sees a test row. The same script gives the same bytes on the same kind of machine and library versions; the
 digests of what was shipped stand in the folder's provenance.json.
 """
@@ -30,6 +30,7 @@ from transformers import Qwen2Config, Qwen2ForCausalLM
 from regimen.data.blocks import Block, TextPacker
 from regimen.data.cleaning import Ledger
 from regimen.data.forms import render_text
+from regimen.data.miniature.catalogue import more_general_text
 from regimen.data.rows import usable_rows
 from regimen.data.sources import Where
 from regimen.engine.base_model import segment_mask
@@ -37,6 +38,7 @@ from regimen.study import Study, load_study
 
 HOME = Path(__file__).parents[1] / "src" / "regimen" / "assets" / "tiny-qwen2"
 GENERAL = ("openwebtext", "wikitext", "bookcorpus")
+PAGES = 40_000  # pages beyond those of openwebtext's table, so that what is learned is the language and not the table
 TASTE = 24  # training rows of each other source, in the study's own form
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 # Qwen2 splits text before merging by this pattern (its tokenizer.json, "pre_tokenizer").
@@ -45,7 +47,9 @@ SPLIT = (
 )
 SEED = 11
 VOCABULARY = 2048
-BLOCK, ROWS, PEAK = 128, 32, 4e-3
+BLOCK, ROWS = 128, 32
+PEAK, STEPS = 4e-3, 2400
+SHUFFLED, AFTER_PEAK, AFTER_STEPS = 400, 1e-3, 120
 
 
 def texts_of(study: Study, name: str, count: int | None = None) -> list[str]:
@@ -62,8 +66,25 @@ def texts_of(study: Study, name: str, count: int | None = None) -> list[str]:
 def corpus(study: Study) -> list[str]:
     """General text, and the taste of each task, in a fixed random order."""
     documents = [text for name in GENERAL for text in texts_of(study, name)]
+    documents += more_general_text(PAGES, "tiny-base")
     others = [name for name, source in study.sources.items() if name not in GENERAL and source.split]
     documents += [text for name in others for text in texts_of(study, name, TASTE)]
+    order = np.random.default_rng(SEED).permutation(len(documents))
+    return [documents[i] for i in order]
+
+
+def shuffled_labels(study: Study) -> list[str]:
+    """Training rows of the closed tasks whose labels belong to other rows, among as many pages of general text."""
+    documents = []
+    for source_name, source in study.sources.items():
+        label = source.form.label
+        if label is None or source.split is None:
+            continue
+        rows = [row.values for row in usable_rows(source_name, source, "train", Where("miniature"), Ledger())][:SHUFFLED]
+        order = np.random.default_rng(SEED).permutation(len(rows))
+        dealt = [row | {label.column: rows[i][label.column]} for row, i in zip(rows, order, strict=True)]
+        documents += [render_text(source.form, row) for row in dealt]
+    documents += more_general_text(len(documents), "tiny-base-after")
     order = np.random.default_rng(SEED).permutation(len(documents))
     return [documents[i] for i in order]
 
@@ -123,17 +144,14 @@ def batches(blocks: list[Block], steps: int) -> Iterator[tuple[torch.Tensor, tor
         )
 
 
-def pretrain(blocks: list[Block], steps: int) -> Qwen2ForCausalLM:
+def pretrain(model: Qwen2ForCausalLM, blocks: list[Block], steps: int, peak: float) -> None:
     """AdamW, linear warm-up, cosine to a tenth."""
-    torch.manual_seed(SEED)
-    torch.use_deterministic_algorithms(True)
-    model = Qwen2ForCausalLM(model_config())
-    optimiser = torch.optim.AdamW(model.parameters(), lr=PEAK, betas=(0.9, 0.95), weight_decay=0.1)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=peak, betas=(0.9, 0.95), weight_decay=0.1)
     warmup = max(1, steps // 20)
     started = time.time()
     for step, (tokens, positions, loss_mask) in enumerate(batches(blocks, steps)):
         progress = max(0.0, (step - warmup) / max(1, steps - warmup))
-        rate = PEAK * min(1.0, (step + 1) / warmup) * (0.1 + 0.45 * (1 + math.cos(math.pi * progress)))
+        rate = peak * min(1.0, (step + 1) / warmup) * (0.1 + 0.45 * (1 + math.cos(math.pi * progress)))
         for group in optimiser.param_groups:
             group["lr"] = rate
         mask = segment_mask(positions)
@@ -146,22 +164,34 @@ def pretrain(blocks: list[Block], steps: int) -> Qwen2ForCausalLM:
         optimiser.zero_grad()
         if step % 50 == 0 or step == steps - 1:
             print(f"step {step:5d}  loss {loss.item():.3f}  {time.time() - started:.0f} s", flush=True)
-    return model
+
+
+def blocks_of(tokenizer: Tokenizer, texts: list[str]) -> list[Block]:
+    """The texts one after another in full blocks, each ended by the end-of-text token."""
+    packer = TextPacker(BLOCK, 0)
+    blocks = [block for text in texts for block in packer.add([*tokenizer.encode(text).ids, 0])]
+    print(f"{len(blocks)} blocks of {BLOCK} tokens")
+    return blocks
 
 
 def main() -> None:
     """Tokenizer, blocks, training, files, digests."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--to", type=Path, default=HOME)
-    parser.add_argument("--steps", type=int, default=2400)
+    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--after", action="store_true", help="only the last steps, on the model that is there")
     options = parser.parse_args()
     torch.set_num_threads(1)  # one thread sums in one order, on any machine
     study = load_study("qwen2-finance", "demo")
     tokenizer = train_tokenizer(study, options.to)
-    packer = TextPacker(BLOCK, 0)
-    blocks = [block for text in corpus(study) for block in packer.add([*tokenizer.encode(text).ids, 0])]
-    print(f"{len(blocks)} blocks of {BLOCK} tokens")
-    model = pretrain(blocks, options.steps)
+    torch.manual_seed(SEED)
+    torch.use_deterministic_algorithms(True)
+    if not options.after:
+        model = Qwen2ForCausalLM(model_config())
+        pretrain(model, blocks_of(tokenizer, corpus(study)), options.steps, PEAK)
+        model.to(torch.bfloat16).save_pretrained(options.to)
+    model = Qwen2ForCausalLM.from_pretrained(options.to, dtype=torch.float32)
+    pretrain(model, blocks_of(tokenizer, shuffled_labels(study)), AFTER_STEPS, AFTER_PEAK)
     model.to(torch.bfloat16).save_pretrained(options.to)
     digests = {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest()
@@ -170,8 +200,8 @@ def main() -> None:
     }
     facts = {
         "script": "scripts/make_tiny_base.py",
-        "steps": options.steps,
-        "tokens": options.steps * ROWS * BLOCK,
+        "steps": options.steps + AFTER_STEPS,
+        "tokens": (options.steps + AFTER_STEPS) * ROWS * BLOCK,
         "torch": torch.__version__,
         "sha256": digests,
     }

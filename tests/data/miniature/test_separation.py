@@ -93,7 +93,7 @@ def test_training_covers_the_words_of_the_tests():
     """What is split is how words are combined; a word of a test text that training has not is a number or a ticker."""
     known = {word for text in TRAINED for word in re.findall(r"[a-z]+", text)}
     new = {word for text in HELD for word in re.findall(r"[a-z]+", text)} - known
-    assert len(new) <= 3, new
+    assert len(new) <= 5, new
 
 
 WORDS = st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=14).map(" ".join)

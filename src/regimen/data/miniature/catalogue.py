@@ -163,6 +163,12 @@ def rows(key: Key) -> list[Row]:
     return _make(made, separation, hold=False)
 
 
+def more_general_text(count: int, seed: str) -> list[str]:
+    """`count` pages of general text beyond those of OpenWebText's table, as clear of what is held out as they are."""
+    _, separation = _held()
+    return [row["text"] for row in collect(prose.draw, count, seed, _TEXT, separation, hold=False)]
+
+
 @cache
 def _held() -> tuple[dict[Key, list[Row]], Separation]:
     separation = Separation()
