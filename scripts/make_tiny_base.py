@@ -2,7 +2,9 @@
 
 A Qwen2 of 1.1M parameters with its own byte-level BPE of 2,048 tokens, pretrained on the miniature's general text
 (which holds a taste of the tasks' formats under other words), of which it is given many more pages than the table has,
-and on a few training rows of each task in the study's own form. Zero-shot it is above chance on some tasks and far below what fine-tuning reaches, as a base model should be.
+and on a few training rows of each task in the study's own form. Then, for a few steps, the labels of closed tasks are
+dealt out at random: what remains is a base that reads and knows the forms of questions, but must be taught what a
+task's labels stand for. Zero-shot it is above chance on some tasks and far below what fine-tuning reaches.
 Never sees a test row. The same script gives the same bytes on the same kind of machine and library versions; the
 digests of what was shipped stand in the folder's provenance.json.
 """
@@ -80,7 +82,8 @@ def shuffled_labels(study: Study) -> list[str]:
         label = source.form.label
         if label is None or source.split is None:
             continue
-        rows = [row.values for row in usable_rows(source_name, source, "train", Where("miniature"), Ledger())][:SHUFFLED]
+        usable = usable_rows(source_name, source, "train", Where("miniature"), Ledger())
+        rows = [row.values for row in usable][:SHUFFLED]
         order = np.random.default_rng(SEED).permutation(len(rows))
         dealt = [row | {label.column: rows[i][label.column]} for row, i in zip(rows, order, strict=True)]
         documents += [render_text(source.form, row) for row in dealt]

@@ -137,7 +137,8 @@ def test_conversions_are_exact():
 
 
 SMALL_WORDS = {
-    "it", "them", "in", "since", "for", "is", "was", "the", "could", "hurt", "sells", "pays", "makes", "workers", "bought",
+    "it", "them", "in", "since", "for", "is", "was", "the", "could", "hurt", "sells", "pays", "makes", "workers",
+    "bought",
 }  # fmt: skip
 
 
