@@ -19,7 +19,7 @@ class Settings:
     """Where and how a plan is run; no result depends on it beyond rounding.
 
     `gpus` is how many of this machine's GPUs are used (all by default), `workers` how many processes (one a GPU; on
-    CPUs one, or one a core for a packaged base). `tracker` names a tracker that losses and scores are sent to as well.
+    CPUs one, or one a core for a packaged base).
     """
 
     out: Path
@@ -33,7 +33,6 @@ class Settings:
     checkpoint_seconds: float = 60.0
     pass_tokens: int | None = None
     compiled: bool = False
-    tracker: str | None = None
 
 
 def place_of(settings: Settings, cache: Path) -> dict[str, Any]:
