@@ -11,7 +11,7 @@ demo: $(VENV)/.package
 
 test: lint
 	rm -f .coverage .coverage.*
-	$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=85
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov --cov-report=term --cov-fail-under=85
 
 lint: $(VENV)/.tests
 	$(BIN)/ruff check .
