@@ -9,7 +9,7 @@ from typing import Any
 
 from regimen.report.charts.shapes import DIVERGING, colour_at, ink_on
 from regimen.report.reading import Reading
-from regimen.report.words import NOT_YET, anchor, known, number, points, signed
+from regimen.report.words import NOT_YET, anchor, known, number, points, signed, stem
 from regimen.results import better_sign
 from regimen.study import ZERO_SHOT
 
@@ -59,7 +59,7 @@ def _chain(reading: Reading, path: list[str]) -> dict[str, Any]:
                     "step": points(step) if step is not None else "",
                     "colour": colour,
                     "ink": ink_on(colour) if colour else "",
-                    "link": anchor(end, task),
+                    "link": anchor(end, task if reading.row(stem(end), task) is not None else ""),
                 }
             )
         rows.append({"end": end, "trained": _trained(reading, end), "cells": cells})
