@@ -15,10 +15,11 @@ from regimen.data.cleaning import Ledger, is_held_out, normalised
 from regimen.data.items import build_items, read_items, write_items
 from regimen.data.overlap import TestText, TestTexts
 from regimen.data.prepare import Preparation, prepare
-from regimen.data.rows import usable_rows
+from regimen.data.rows import Side, usable_rows
 from regimen.data.sources import Where
 from regimen.data.tokenizer import TextTokenizer
 from regimen.errors import DataError, ModelError
+from regimen.study import load_study
 from regimen.study.schema import Batch, Source, Task
 from tests.data.test_sources import write
 from tests.data.tiny_tokenizer import save_byte_tokenizer
@@ -245,3 +246,13 @@ def test_rows_of_another_source_are_not_tested_on(tmp_path: Path) -> None:
 def test_a_folder_without_tokenizer_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no tokenizer.json"):
         TextTokenizer(tmp_path)
+
+
+def test_every_source_of_the_study_has_rows_on_both_sides_in_the_miniature() -> None:
+    """A share that leaves a small source without a test row would fail every experiment of the demo."""
+    sources = load_study("qwen2-finance", "demo").sources
+    for name, one in sources.items():
+        wanted: list[Side] = ["train"] if one.split else []
+        wanted += ["test"] if one.held_out else []
+        for side in wanted:
+            assert next(usable_rows(name, one, side, Where("miniature"), Ledger())).text, (name, side)
