@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from regimen.data.forms import RowFault, class_of, group_of, render, render_text
 from regimen.study import load_study
-from regimen.study.schema import Form, Label
+from regimen.study.sources import Form, Label
 
 SOURCES = load_study("qwen2-finance").sources
 

@@ -15,7 +15,7 @@ from regimen.data.cleaning import Ledger, normalised
 from regimen.data.overlap import FEWEST_WORDS, SHORTEST, TestText, TestTexts, key_of, may_differ
 from regimen.data.prepare import trainable_rows
 from regimen.data.sources import Where
-from regimen.study.schema import Source
+from regimen.study.sources import Source
 from tests.data.test_sources import write
 
 TWEET = "$BYND - JPMorgan reels in expectations on Beyond Meat after a weak quarter https://t.co/bd0xbFGjkT"

@@ -20,7 +20,8 @@ from regimen.data.sources import Where
 from regimen.data.tokenizer import TextTokenizer
 from regimen.errors import DataError, ModelError
 from regimen.study import load_study
-from regimen.study.schema import Batch, Source, Task
+from regimen.study.schema import Batch, Task
+from regimen.study.sources import Source
 from tests.data.test_sources import write
 from tests.data.tiny_tokenizer import save_byte_tokenizer
 

@@ -13,7 +13,7 @@ import pytest
 from regimen.data.sources import Where, parts_of, rows_of
 from regimen.errors import DataError, SourceMissing
 from regimen.study import load_study
-from regimen.study.schema import Form, Source
+from regimen.study.sources import Form, Source
 
 TEXT = Form(text="{{ text }}")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from regimen.data.sources import Where
 from regimen.data.standins import stand_in
-from regimen.study.schema import Source
+from regimen.study.sources import Source
 
 ACCOUNT = """\
 | Hub id | rows | note |

@@ -15,7 +15,7 @@ from regimen.evaluation.floors import bag_of_words, closed_lines, training_texts
 from regimen.plan import compile_plan
 from regimen.results import Floors, RunFolder, aggregate, floors_of
 from regimen.study import load_study
-from regimen.study.schema import Form, HeldOut, Label, Source
+from regimen.study.sources import Form, HeldOut, Label, Source
 from tests.inline import assert_done, run_inline
 
 

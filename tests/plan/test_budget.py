@@ -91,6 +91,7 @@ def test_too_little_is_said() -> None:
 def test_without_a_budget_no_solver_is_loaded() -> None:
     code = (
         "import sys; from regimen.api import load_and_compile; load_and_compile('qwen2-finance'); "
-        "assert not {'scipy', 'torch'} & set(sys.modules)"
+        "print({'scipy', 'torch'} & set(sys.modules))"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout == "set()\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from regimen.errors import StudyError, UsageError
@@ -163,6 +163,7 @@ def test_a_written_mixture_reads_back(mixture: dict[str, float]) -> None:
 
 
 @given(st.binary(max_size=300))
+@example(b"\x7f")
 @settings(max_examples=150, deadline=None)
 def test_no_bytes_make_reading_crash(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     path = tmp_path_factory.mktemp("any") / "study.yaml"

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from regimen.engine.base_model import BaseModel
     from regimen.engine.bench import Measured
     from regimen.plan import Plan
+    from regimen.plan.rates import Rate
 
 NEAR = 0.98  # of two settings as near as this, the smaller is taken
+FORMULA = "4N + 6P + 12 L H Q T (arXiv 2204.02311, appendix B; the base's weights do not train)"
 GAIN = 1.1  # compiling pays from this gain on, if the plan is long enough
 
 
@@ -35,7 +37,7 @@ def bench(
     from regimen.engine.bench import flops_per_token, peak_flops, use_threads
     from regimen.engine.locate import locate_base
     from regimen.execution.places import available_cores, default_workers, visible_gpus
-    from regimen.plan.rates import Rate, hardware, remember
+    from regimen.plan.rates import remember
 
     plan = load_and_compile(study, profile=profile)
     gpus = visible_gpus()
@@ -44,17 +46,7 @@ def bench(
     use_threads(max(1, available_cores() // (1 if gpus else workers)))
     peak, origin = peak_flops(base)
     found, best = _measure_all(plan, base, peak, seconds, widest, workers, compiling)
-    rate = Rate(
-        device=hardware(),
-        measured=time.strftime("%Y-%m-%d"),
-        workers=workers,
-        width=best.width,
-        pass_tokens=best.pass_tokens,
-        compiled=best.compiled,
-        steps_per_hour=best.steps_per_second * 3600,
-        tokens_per_second=best.tokens_per_second,
-        mfu=best.mfu,
-    )
+    rate = _rate(best, workers)
     document = {
         "study": plan.study.study,
         "profile": plan.study.profile,
@@ -62,7 +54,7 @@ def bench(
         "precision": plan.study.base.precision,
         "tokens_a_step": plan.study.batch.sequences * plan.study.batch.block,
         "flops_per_token": flops_per_token(base, plan.study.adapter, plan.study.batch.block),
-        "flops_formula": "4N + 6P + 12 L H Q T (arXiv 2204.02311, appendix B; the base's weights do not train)",
+        "flops_formula": FORMULA,
         "peak_flops": peak,
         "peak_from": origin,
         "measured": [asdict(one) for one in found],
@@ -73,6 +65,22 @@ def bench(
         typer.echo(json.dumps(document, indent=2))
     else:
         _show(document)
+
+
+def _rate(best: Measured, workers: int) -> Rate:
+    from regimen.plan.rates import Rate, hardware
+
+    return Rate(
+        device=hardware(),
+        measured=time.strftime("%Y-%m-%d"),
+        workers=workers,
+        width=best.width,
+        pass_tokens=best.pass_tokens,
+        compiled=best.compiled,
+        steps_per_hour=best.steps_per_second * 3600,
+        tokens_per_second=best.tokens_per_second,
+        mfu=best.mfu,
+    )
 
 
 def _measure_all(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from regimen.data.rows import UsableRow
     from regimen.data.tokenizer import TextTokenizer
-    from regimen.study.schema import Source
+    from regimen.study.sources import Source
 
 MOST = 20_000  # rows that are counted
 BAR = 40

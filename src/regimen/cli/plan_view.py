@@ -72,7 +72,7 @@ def _experiments(plan: Plan) -> Table:
 
 
 def _mixtures(planned: PlannedExperiment) -> str:
-    from regimen.study.file import mixture_text
+    from regimen.study.unfolding import mixture_text
 
     legs = planned.experiment.legs
     return " > ".join(mixture_text(leg.mixture, always_weights=False) for leg in legs)

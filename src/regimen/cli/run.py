@@ -5,11 +5,15 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from regimen.cli.options import BudgetOption, DataOption, ProfileOption, StudyArgument, TrackOption
+from regimen.errors import UsageError
+
+if TYPE_CHECKING:
+    from regimen.plan import Plan
 
 
 def run(
@@ -34,7 +38,6 @@ def run(
 ) -> None:
     """Train and evaluate what is missing, then write the report."""
     from regimen import api
-    from regimen.cli.progress import Progress
 
     plan = api.load_and_compile(
         study,
@@ -49,30 +52,40 @@ def run(
         out=out,
         budget_hours=budget_hours,
     )
-    if data is not None and not data.is_dir():
-        from regimen.errors import UsageError
-
-        raise UsageError(f"--data {str(data)!r} is not a folder; make one with `regimen mirror`")
     path = Path(study)
+    _carry_out(
+        plan,
+        out=out,
+        data=_folder(data),
+        pool=pool,
+        ray_address=ray_address,
+        workers=workers,
+        gpus=gpus,
+        skip_missing=skip_missing,
+        here=path.parent if path.is_file() else None,
+        checkpoint_seconds=checkpoint_seconds,
+    )
+
+
+def _folder(data: Path | None) -> Path | None:
+    if data is not None and not data.is_dir():
+        raise UsageError(f"--data {str(data)!r} is not a folder; make one with `regimen mirror`")
+    return data
+
+
+def _carry_out(plan: Plan, *, out: Path, **where: Any) -> None:
+    """Runs the plan under a display of its progress, brings the report up to date, exits."""
+    from regimen import api
+    from regimen.cli.progress import Progress
+
+    command = shlex.join(["regimen", *sys.argv[1:]])
     with Progress(plan) as progress:
-        summary = api.run(
-            plan,
-            out=out,
-            data=data,
-            pool=pool,
-            ray_address=ray_address,
-            workers=workers,
-            gpus=gpus,
-            skip_missing=skip_missing,
-            here=path.parent if path.is_file() else None,
-            checkpoint_seconds=checkpoint_seconds,
-            observe=progress,
-            recorded={"compile": dict(plan.compiled_with), "command": shlex.join(["regimen", *sys.argv[1:]])},
-        )
+        recorded = {"compile": dict(plan.compiled_with), "command": command}
+        summary = api.run(plan, out=out, observe=progress, recorded=recorded, **where)
     progress.conclude(summary)
     if not summary.interrupted:
-        from regimen.report.pages import write_report
+        from regimen.report.pages import up_to_date_report
 
         opened = api.open_run(out)
-        typer.echo(f"report: {write_report(opened.folder, opened.plan)}")
+        typer.echo(f"report: {up_to_date_report(opened.folder, opened.plan)}")
     sys.exit(summary.exit_code)

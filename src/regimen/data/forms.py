@@ -12,7 +12,7 @@ from typing import Any
 
 from jinja2 import TemplateError
 
-from regimen.study.schema import Form, Label
+from regimen.study.sources import Form, Label
 from regimen.study.templates import columns_of, compiled, evaluate
 
 Row = dict[str, Any]

@@ -20,7 +20,8 @@ from regimen.data.prepare import trainable_rows
 from regimen.data.rows import Side, UsableRow, in_batches, usable_rows
 from regimen.data.sources import Where
 from regimen.errors import SourceMissing
-from regimen.study.schema import Source, Task
+from regimen.study.schema import Task
+from regimen.study.sources import Source
 
 NEAR_DUPLICATES = "near-duplicates"
 SHOTS_FROM = 2000  # the training rows that solved examples are chosen among, the first ones

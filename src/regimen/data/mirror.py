@@ -19,7 +19,8 @@ from typing import Any
 from regimen.data.sources import SUFFIXES
 from regimen.errors import ModelError, RegimenError, SourceMissing
 from regimen.files import write_json
-from regimen.study.schema import Base, Source
+from regimen.study.schema import Base
+from regimen.study.sources import Source
 
 MANIFEST = "manifest.json"
 PARTIAL = ".partial"

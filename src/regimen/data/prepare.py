@@ -27,7 +27,8 @@ from regimen.data.sources import Where
 from regimen.data.spool import Spool
 from regimen.data.tokenizer import TextTokenizer
 from regimen.errors import DataError
-from regimen.study.schema import Batch, LegKind, Source
+from regimen.study.schema import Batch, LegKind
+from regimen.study.sources import Source
 
 PACKED_TOGETHER = 1 << 16  # examples; a larger source is packed in windows of so many, so that memory is bounded
 NAMED_ITEMS = 20  # test items that the ledger names for one training row

@@ -15,7 +15,7 @@ from regimen.data.cleaning import Ledger, Seen, is_held_out, normalised
 from regimen.data.forms import Rendered, RowFault, group_of, render, render_text
 from regimen.data.sources import Part, Where, parts_of, rows_of
 from regimen.errors import DataError
-from regimen.study.schema import Documents, HeldOut, Source
+from regimen.study.sources import Documents, HeldOut, Source
 
 Side = Literal["train", "test"]
 BATCH_ROWS = 1000

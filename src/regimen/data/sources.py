@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from regimen.errors import DataError, SourceMissing
-from regimen.study.schema import Source
+from regimen.study.sources import Source
 
 BATCH_ROWS = 512
 SUFFIXES = (".jsonl", ".parquet", ".csv", ".json")

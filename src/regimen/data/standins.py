@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from regimen.data.sources import Where
-from regimen.study.schema import Source
+from regimen.study.sources import Source
 
 ACCOUNT = "SOURCES.md"
 MARK = "STAND-IN"

@@ -16,7 +16,8 @@ from regimen.data.items import Item, test_text
 from regimen.data.overlap import TestTexts
 from regimen.data.prepare import trainable_rows
 from regimen.data.sources import Where
-from regimen.study.schema import Source, Task
+from regimen.study.schema import Task
+from regimen.study.sources import Source
 
 MAX_ROWS = 100_000  # training rows that the bag of words sees at most, the first ones
 

@@ -69,14 +69,7 @@ def compile_plan(
     evaluations = Evaluations(study, tasks, eval_items)
     planned = [compiler.plan(experiment, evaluations) for experiment in chosen]
     reference = evaluations.references([p.experiment for p in planned])
-    tests = tuple(evaluations.test_items()) if compiler.prepares else ()
-    stages: dict[str, Stage] = {**evaluations.items}
-    for spec in compiler.prepares.values():
-        stages[spec.fingerprint] = spec.model_copy(update={"tests": tests})
-    stages |= compiler.trainings
-    stages |= evaluations.stages
-    stages = _labelled(stages, study, sharing, tasks, eval_items)
-    steps_to_run = sum(stage.steps for stage in compiler.trainings.values())
+    stages = _labelled(_stages(compiler, evaluations), study, sharing, tasks, eval_items)
     return Plan(
         study=study,
         track=track,
@@ -84,7 +77,7 @@ def compile_plan(
         stages=stages,
         cohorts=form_cohorts(stages, cohort_width),
         reference=reference,
-        steps_to_run=steps_to_run,
+        steps_to_run=sum(stage.steps for stage in compiler.trainings.values()),
         gantt=schedule_bars(study, planned, gpus),
         steps_per_gpu_hour=study.cost.steps_per_gpu_hour,
         compiled_with=(
@@ -96,6 +89,13 @@ def compile_plan(
             ("cohort_width", cohort_width),
         ),
     )
+
+
+def _stages(compiler: _Compiler, evaluations: Evaluations) -> dict[str, Stage]:
+    """All stages, inputs before what needs them; training rows are cleaned against every task's test items."""
+    tests = tuple(evaluations.test_items()) if compiler.prepares else ()
+    prepares = {name: spec.model_copy(update={"tests": tests}) for name, spec in compiler.prepares.items()}
+    return {**evaluations.items, **prepares, **compiler.trainings, **evaluations.stages}
 
 
 def _labelled(

@@ -12,7 +12,8 @@ from typing import Literal
 
 from regimen.plan.stages import EvaluateSpec, ItemsSpec, LegSpec
 from regimen.study import Study, unknown_name
-from regimen.study.schema import Experiment, Source, Task
+from regimen.study.schema import Experiment, Task
+from regimen.study.sources import Source
 
 
 class Evaluations:

@@ -14,7 +14,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 from regimen.plan.fingerprint import canonical, fingerprint, fingerprint_around
-from regimen.study.schema import Adapter, Base, Batch, Frozen, LegKind, Schedule, Source, Task
+from regimen.study.schema import Adapter, Base, Batch, LegKind, Schedule, Task
+from regimen.study.sources import Source
+from regimen.study.values import Frozen
 
 # Raised when a kind of stage would give other numbers for the same literals; old results are then not reused.
 VERSIONS = {"prepare": 2, "items": 3, "train": 1, "evaluate": 2}

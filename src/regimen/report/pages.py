@@ -7,10 +7,12 @@ same bytes. Does not know how anything was computed.
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 from pathlib import Path
 from typing import Any
 
+from regimen import __version__
 from regimen.files import write_json, write_text
 from regimen.plan import Plan
 from regimen.report import chains, curves, facts, generic, paper, scores, strategies, trade
@@ -23,6 +25,9 @@ from regimen.report.simplex import simplexes
 from regimen.report.transfer import transfer, transfer_matrix
 from regimen.results import RunFolder
 from regimen.results.tables import COLUMNS
+from regimen.study import dump_study
+
+INPUTS = "inputs.sha256"
 
 
 def write_report(folder: RunFolder, plan: Plan, *, png: bool = False) -> Path:
@@ -36,7 +41,25 @@ def write_report(folder: RunFolder, plan: Plan, *, png: bool = False) -> Path:
     write_json(folder.report / "findings.json", reading.found)
     write_text(folder.report / "report.md", short)
     write_text(folder.report / "index.html", page)
+    write_text(folder.report / INPUTS, _inputs(folder, plan))
     return folder.report / "index.html"
+
+
+def up_to_date_report(folder: RunFolder, plan: Plan) -> Path:
+    """The page's path; the report is written only if its study, plan, stages or version are not those of the last."""
+    page, inputs = folder.report / "index.html", folder.report / INPUTS
+    if page.is_file() and inputs.is_file() and inputs.read_text(encoding="utf-8") == _inputs(folder, plan):
+        return page
+    return write_report(folder, plan)
+
+
+def _inputs(folder: RunFolder, plan: Plan) -> str:
+    """A digest of what a report is made from: which stages are done, of which plan, by which version."""
+    parts = [__version__, dump_study(plan.study), repr(plan.compiled_with)]
+    for stage in plan.stages.values():
+        marker = folder.folder(stage).path / "DONE"
+        parts.append(f"{stage.folder} {marker.read_text(encoding='utf-8') if marker.is_file() else 'missing'}")
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest() + "\n"
 
 
 def results_csv(rows: list[dict[str, Any]]) -> str:
@@ -52,9 +75,6 @@ def results_csv(rows: list[dict[str, Any]]) -> str:
 
 def page_context(reading: Reading) -> dict[str, Any]:
     """Everything that the templates put into words."""
-    rows = scores.heat(reading)
-    gate = reading.found.get("gate") or {}
-    moved = transfer(reading)
     return {
         "study": reading.plan.study,
         "plan": reading.plan,
@@ -64,6 +84,20 @@ def page_context(reading: Reading) -> dict[str, Any]:
         "groups": reading.groups,
         "anchors": reading.anchors,
         "columns": scores.task_columns(reading),
+        **_found(reading),
+        **_scored(reading),
+        **_ran(reading),
+        "sections": sections(reading),
+        "missing": len(reading.tables.missing_cells()),
+        "skipped": sorted({cell.skipped for cell in reading.tables.cells.values() if cell.skipped}),
+    }
+
+
+def _found(reading: Reading) -> dict[str, Any]:
+    """What the findings say: answers, gate, taxonomy, transfer, mixtures, fronts."""
+    gate = reading.found.get("gate") or {}
+    moved = transfer(reading)
+    return {
         "answers": answers(reading),
         "gate": gate,
         "gate_says": [str(entry.get("statement", "")) for entry in gate.get("evidence") or []],
@@ -72,31 +106,41 @@ def page_context(reading: Reading) -> dict[str, Any]:
         "recipes": strategies.recipes(reading),
         "budgets": strategies.budgets(reading),
         "tree": strategies.tree(reading),
-        "heat": rows,
-        "tested": scores.has_tests(reading),
-        "heat_chart": scores.heat_matrix(reading, rows),
-        "leaders": scores.leaderboard(reading),
         "transfer": moved,
         "transfer_chart": transfer_matrix(moved),
         "chains": chains.chains(reading),
-        "learning": curves.learning_curves(reading),
-        "scaling": curves.scaling_curves(reading),
-        "fits": curves.fits(reading),
         "simplexes": simplexes(reading),
         "mixtures": generic.table(reading, reading.found_list("mixtures"), skip=("points",)),
         "front": trade.front_chart(reading),
         "fronts": trade.fronts(reading),
+    }
+
+
+def _scored(reading: Reading) -> dict[str, Any]:
+    """Scores: the heat map, the leaderboard, lines beside them, every value; curves."""
+    rows = scores.heat(reading)
+    return {
+        "heat": rows,
+        "tested": scores.has_tests(reading),
+        "heat_chart": scores.heat_matrix(reading, rows),
+        "leaders": scores.leaderboard(reading),
+        "lines": scores.lines(reading),
+        "scores": scores.all_scores(reading),
+        "learning": curves.learning_curves(reading),
+        "scaling": curves.scaling_curves(reading),
+        "fits": curves.fits(reading),
+    }
+
+
+def _ran(reading: Reading) -> dict[str, Any]:
+    """What ran, on which rows, for how long."""
+    return {
         "planned": facts.planned_gantt(reading),
         "actual": facts.actual_gantt(reading),
         "hours": facts.hours(reading),
         "prepared": facts.prepared(reading),
         "leaks": facts.leaks(reading),
         "provenance": facts.provenance(reading),
-        "lines": scores.lines(reading),
-        "scores": scores.all_scores(reading),
-        "sections": sections(reading),
-        "missing": len(reading.tables.missing_cells()),
-        "skipped": sorted({cell.skipped for cell in reading.tables.cells.values() if cell.skipped}),
     }
 
 

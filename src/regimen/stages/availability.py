@@ -15,7 +15,7 @@ from regimen.engine.locate import is_present
 from regimen.errors import SourceMissing
 from regimen.plan import ItemsSpec, Plan, PrepareSpec, Stage
 from regimen.study import Study
-from regimen.study.schema import Source
+from regimen.study.sources import Source
 
 
 def missing_inputs(plan: Plan, data: Path | None, here: Path | None) -> dict[str, list[str]]:

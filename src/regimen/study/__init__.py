@@ -2,7 +2,8 @@
 
 from regimen.study.loading import cpu_has_bf16, dump_study, load_study, packaged_studies
 from regimen.study.questions import ZERO_SHOT, Contrast, Gate, Pair, Question
-from regimen.study.schema import Adapter, Base, Batch, Evaluation, Experiment, Form, Leg, Schedule, Source, Task
+from regimen.study.schema import Adapter, Base, Batch, Evaluation, Experiment, Leg, Schedule, Task
+from regimen.study.sources import Form, Source
 from regimen.study.study import Study, unknown_name
 
 __all__ = [

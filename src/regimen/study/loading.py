@@ -15,12 +15,14 @@ import yaml
 from pydantic import ValidationError
 
 from regimen.errors import StudyError, UsageError
-from regimen.study.file import GROUP_TAGS, ProfileFile, StepsRule, StudyFile, unfold
+from regimen.study.file import GROUP_TAGS, ProfileFile, StepsRule, StudyFile
 from regimen.study.places import Document, read_document
 from regimen.study.places import Path as Place
 from regimen.study.questions import Contrast, Question, unfold_contrasts
-from regimen.study.schema import Experiment, Frozen, Phase
+from regimen.study.schema import Experiment, Phase
 from regimen.study.study import FULL, Study, faults_of, unknown_name
+from regimen.study.unfolding import unfold
+from regimen.study.values import Frozen
 
 _PARTS = ("base", "adapter", "batch", "schedule", "evaluation", "cost")
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import yaml
+from yaml.reader import ReaderError
 
 from regimen.errors import StudyError
 
@@ -50,9 +51,10 @@ def read_document(text: bytes | str, origin: str) -> Document:
         raise StudyError(origin, [f"byte {fault.start}: not UTF-8 text; a study is a YAML file"]) from None
     if len(decoded) > MAX_BYTES:
         raise StudyError(origin, [f"{len(decoded):,} characters, the limit is {MAX_BYTES:,}"])
-    loader = yaml.SafeLoader(decoded) if decoded.isprintable() or _readable(decoded) else None
-    if loader is None:
-        raise StudyError(origin, ["holds control characters; a study is a YAML text file"])
+    try:
+        loader = yaml.SafeLoader(decoded)
+    except ReaderError:
+        raise StudyError(origin, ["holds control characters; a study is a YAML text file"]) from None
     try:
         node = loader.get_single_node()
         if node is None:
@@ -68,10 +70,6 @@ def read_document(text: bytes | str, origin: str) -> Document:
     if not isinstance(value, dict):
         raise StudyError(origin, [f"line 1: a study is a mapping, this is a {type(value).__name__}"])
     return Document(value, reader.lines)
-
-
-def _readable(text: str) -> bool:
-    return not any(ord(char) < 32 and char not in "\n\r\t" for char in text)
 
 
 def _yaml_fault(fault: yaml.MarkedYAMLError) -> str:

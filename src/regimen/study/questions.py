@@ -11,7 +11,8 @@ from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
-from regimen.study.schema import Experiment, Frozen, Name, Share, Task
+from regimen.study.schema import Experiment, Task
+from regimen.study.values import Frozen, Name, Share
 
 ZERO_SHOT = "zero-shot"
 

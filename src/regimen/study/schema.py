@@ -1,32 +1,22 @@
 """What a study is: frozen, validated values. A study says what is asked, never where it runs.
 
-Owns the shapes (`Study` and its parts) and the checks that one value can make of itself. Does not know files,
-YAML, the short forms a person writes (`study.file`), plans, or rows. Every field here is a literal and so part
-of what a result is fingerprinted by, unless it says otherwise.
+Owns the shapes of a study's parts, its sources apart (`study.sources`), and the checks that one value can make of
+itself. Does not know files, YAML, the short forms a person writes (`study.file`), plans, or rows. Every field here is
+a literal and so part of what a result is fingerprinted by, unless it says otherwise.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
-from regimen.study.templates import check_template
+from regimen.study.values import Frozen, Name, Share, Template, Weight
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]*$", max_length=80)]
-Template = Annotated[str, AfterValidator(check_template)]
 Precision = Literal["fp32", "bf16", "auto"]
 LegKind = Literal["pretrain", "finetune"]
 Scoring = Literal["choice", "generation", "execution", "text", "lm-eval"]
 HARNESS = "lm-eval:"  # begins the names of metrics that lm-evaluation-harness computes
-Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Share = Annotated[float, Field(gt=0, lt=1)]
-
-
-class Frozen(BaseModel):
-    """A value that cannot change and has no field that is not declared."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
 
 
 class Base(Frozen):
@@ -86,119 +76,6 @@ class Schedule(Frozen):
     epsilon: Annotated[float, Field(gt=0)] = 1e-8
     clip_norm: Annotated[float, Field(gt=0)] = 1.0
     chain: Literal["continue", "merge_then_new"] = "continue"
-
-
-class Label(Frozen):
-    """A closed answer: `column` holds a class; `names` renders it, `bins` cuts a number into named classes.
-
-    `names` is a list (the class id is its index) or a map from the column's value to the name shown.
-    """
-
-    column: str
-    names: tuple[str, ...] | dict[str, str]
-    bins: tuple[float, ...] = ()
-
-    @property
-    def choices(self) -> tuple[str, ...]:
-        """The distinct names, in order."""
-        values = self.names if isinstance(self.names, tuple) else self.names.values()
-        return tuple(dict.fromkeys(values))
-
-    @model_validator(mode="after")
-    def _check(self) -> Label:
-        if len(self.choices) < 2:
-            raise ValueError("a label needs at least two different names")
-        if self.bins and (list(self.bins) != sorted(set(self.bins)) or len(self.choices) != len(self.bins) + 1):
-            raise ValueError("bins must rise and number one less than the names")
-        return self
-
-
-class Form(Frozen):
-    """How a row becomes text. Templates are Jinja, their variables the row's columns.
-
-    `prompt` and `answer` (or `label`) are the fine-tuning form; they are joined by `join`, the same in training
-    and in evaluation. `text` is the pretraining form; without it, it is prompt and answer joined. `options`
-    lists the choices of a row when their number varies. `group` names what must stay on one side of a split.
-    """
-
-    text: Template | None = None
-    prompt: Template | None = None
-    answer: Template | None = None
-    label: Label | None = None
-    options: Template | None = None
-    join: str = " "
-    group: Template | None = None
-
-    @model_validator(mode="after")
-    def _check(self) -> Form:
-        if self.text is None and self.prompt is None:
-            raise ValueError("a form needs `text`, or `prompt` with `answer` or `label`")
-        if self.prompt is not None and (self.answer is None) == (self.label is None):
-            raise ValueError("a `prompt` needs exactly one of `answer` and `label`")
-        if self.prompt is None and (self.answer is not None or self.label is not None):
-            raise ValueError("an `answer` or `label` needs a `prompt`")
-        return self
-
-
-class Documents(Frozen):
-    """Joins running rows into documents: every `rows` rows, or anew at each row that matches `starts`."""
-
-    rows: Annotated[int, Field(ge=1)] | None = None
-    starts: str | None = None
-    separator: str = ""
-
-    @model_validator(mode="after")
-    def _check(self) -> Documents:
-        if (self.rows is None) == (self.starts is None):
-            raise ValueError("documents need exactly one of `rows` and `starts`")
-        return self
-
-
-class HeldOut(Frozen):
-    """Where the rows come from that are tested on and never trained on: a split of their own, or a share.
-
-    A share is cut by the hash of each row's group, so a row never moves from one side to the other. Rows whose text
-    stands in a source of `not_in` are not tested on.
-    """
-
-    split: str | None = None
-    share: Share | None = None
-    not_in: tuple[Name, ...] = ()
-
-    @model_validator(mode="after")
-    def _check(self) -> HeldOut:
-        if (self.split is None) == (self.share is None):
-            raise ValueError("held-out rows need exactly one of `split` and `share`")
-        return self
-
-
-class Source(Frozen):
-    """One data set: where its rows are, what may be done with them, how they become text."""
-
-    hub: str | None = None
-    files: tuple[str, ...] = ()
-    config: str | tuple[str, ...] | None = None
-    split: str | None = "train"
-    revision: str = "main"
-    parquet_branch: bool = False
-    licence: str = "none stated"
-    size: str = ""
-    form: Form
-    held_out: HeldOut | None = None
-    documents: Documents | None = None
-    limit: Annotated[int, Field(ge=1)] | None = None
-    notes: str = ""
-
-    @model_validator(mode="after")
-    def _check(self) -> Source:
-        if (self.hub is None) == (not self.files):
-            raise ValueError("a source needs exactly one of `hub` and `files`")
-        return self
-
-    @property
-    def configs(self) -> tuple[str | None, ...]:
-        """The Hub configs to read, one after another; (None,) where there is only one."""
-        return self.config if isinstance(self.config, tuple) else (self.config,)
 
 
 class Generation(Frozen):

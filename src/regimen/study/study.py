@@ -13,20 +13,9 @@ from pydantic import Field
 
 from regimen.errors import UsageError
 from regimen.study.questions import Contrast, Gate, Question
-from regimen.study.schema import (
-    Adapter,
-    Base,
-    Batch,
-    Cost,
-    Evaluation,
-    Experiment,
-    Frozen,
-    Name,
-    Phase,
-    Schedule,
-    Source,
-    Task,
-)
+from regimen.study.schema import Adapter, Base, Batch, Cost, Evaluation, Experiment, Phase, Schedule, Task
+from regimen.study.sources import Source
+from regimen.study.values import Frozen, Name
 
 FULL = "full"
 

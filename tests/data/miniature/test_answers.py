@@ -21,7 +21,7 @@ def test_every_canonical_solution_passes_its_tests():
     for row in table("openai/openai_humaneval", None, "test"):
         space: dict[str, Any] = {}
         exec(row["prompt"] + row["canonical_solution"] + row["test"], space)
-        space["check"](space[row["entry_point"]])
+        assert space["check"](space[row["entry_point"]]) is None, "it raises where a case fails"
 
 
 def test_no_canonical_solution_passes_by_returning_a_constant():

@@ -93,16 +93,18 @@ def f(x):
     ),
     "disk filler": Hostile(
         """
+import tempfile
 def f(x):
     for number in range(64):
-        with open(f"/tmp/{number}", "wb") as file:
+        with open(f"{tempfile.gettempdir()}/{number}", "wb") as file:
             file.write(bytes(1 << 20))
     return x * x
 """,
         "raised",
     ),
     "huge file": Hostile(
-        "def f(x):\n    with open('/tmp/huge', 'wb') as file:\n        file.truncate(1 << 40)\n    return x * x",
+        "import tempfile\ndef f(x):\n    with tempfile.TemporaryFile() as file:\n        file.truncate(1 << 40)\n"
+        "    return x * x",
         "raised",
     ),
     "many open files": Hostile(
@@ -296,7 +298,8 @@ GAINING_RIGHTS: dict[str, Hostile] = {
     ),
     "changes its root": Hostile("import os\ndef f(x):\n    os.chroot('/tmp')\n    return x * x", "raised"),
     "makes a device": Hostile(
-        "import os\ndef f(x):\n    os.mknod('/tmp/disk', 0o60666, os.makedev(8, 0))\n    return x * x",
+        "import os, tempfile\ndef f(x):\n    os.mknod(tempfile.gettempdir() + '/disk', 0o60666, os.makedev(8, 0))\n"
+        "    return x * x",
         "raised",
     ),
     "uses the kernel's keys": Hostile(

@@ -74,7 +74,7 @@ def test_any_bytes_are_a_plain_value_or_malformed(data):
         value = decode(data)
     except Malformed:
         return
-    encode(value, LIMIT)  # raises NotPlain if decoding had let anything else through
+    assert same(decode(encode(value, LIMIT)), value)  # raises NotPlain if decoding had let anything else through
 
 
 @given(_values, st.data())

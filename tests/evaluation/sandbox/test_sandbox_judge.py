@@ -210,7 +210,7 @@ def test_tests_see_nothing_of_the_machine_and_leave_nothing_to_the_next():
         "import os",
         "candidate(1)",
         f"assert not os.environ and not os.path.exists({__file__!r})",
-        "open('/tmp/left', 'w')",
+        "open(os.path.join(__import__('tempfile').gettempdir(), 'left'), 'w')",
         "os.fork() or __import__('time').sleep(99)",
     )
     heir = check(
