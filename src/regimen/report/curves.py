@@ -111,7 +111,7 @@ def _ladder(reading: Reading, entry: dict[str, Any], index: int) -> list[Series]
     if len(points) < 2:
         return []
     name = f"{entry.get('kind', '')}: {', '.join(str(part) for part in entry.get('trained_on') or [])}"
-    group = _phase(reading, str(points[-1].get("experiment", "")))
+    group = reading.phase_of(str(points[-1].get("experiment", "")))
     whole = all(known(p.get("low")) and known(p.get("high")) for p in points)
     drawn = Series(
         name=name,
@@ -146,11 +146,6 @@ def _ladder(reading: Reading, entry: dict[str, Any], index: int) -> list[Series]
         group=group,
     )
     return [fitted, drawn]
-
-
-def _phase(reading: Reading, name: str) -> str:
-    planned = reading.planned.get(name)
-    return planned.experiment.phase if planned else ""
 
 
 def fits(reading: Reading) -> list[dict[str, Any]]:

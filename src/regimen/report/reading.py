@@ -55,6 +55,11 @@ class Reading:
         """The phases that the plan has experiments of, in order."""
         return list(dict.fromkeys(planned.experiment.phase for planned in self.plan.experiments))
 
+    def phase_of(self, name: str) -> str:
+        """The phase of an experiment; "" for what is none."""
+        planned = self.planned.get(name)
+        return planned.experiment.phase if planned else ""
+
     @cached_property
     def groups(self) -> list[str]:
         """The groups of the main tasks, in order."""

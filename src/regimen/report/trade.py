@@ -32,7 +32,7 @@ def front_chart(reading: Reading) -> Lines | None:
     points = _points(entry) if entry else []
     if not points:
         return None
-    phase_of = {p["experiment"]: _phase(reading, p["experiment"]) for p in points}
+    phase_of = {p["experiment"]: reading.phase_of(p["experiment"]) for p in points}
     series = [
         _series([point for point in points if phase_of[point["experiment"]] == phase], phase, index)
         for index, phase in enumerate(reading.phases)
@@ -60,11 +60,6 @@ def _points(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
         for point in points
         if known(point.get("gain")) and known(point.get("gpu_hours"))
     ]
-
-
-def _phase(reading: Reading, name: str) -> str:
-    planned = reading.planned.get(name)
-    return planned.experiment.phase if planned else ""
 
 
 def _series(points: list[dict[str, Any]], phase: str, index: int) -> Series:
