@@ -13,12 +13,17 @@ from regimen.cli.options import DataOption, ProfileOption
 if TYPE_CHECKING:
     from rich.text import Text
 
+    from regimen.data.cleaning import Ledger
     from regimen.data.rows import UsableRow
+    from regimen.data.sources import Where
     from regimen.data.tokenizer import TextTokenizer
+    from regimen.plan import Plan
+    from regimen.study.schema import LegKind
     from regimen.study.sources import Source
 
 MOST = 20_000  # rows that are counted
 BAR = 40
+OPEN, SHUT = "⟦", "⟧"
 
 
 def data(
@@ -29,62 +34,119 @@ def data(
     rows: Annotated[int, typer.Option(min=1, help="Rows to show.")] = 3,
     pretrain: Annotated[bool, typer.Option(help="Show the pretraining form, with loss on every token.")] = False,
 ) -> None:
-    """Show rows, loss tokens in colour, a histogram of lengths, what was dropped."""
+    """Show rows, loss tokens marked, a histogram of lengths, what was dropped: test items of the study too."""
     from rich.console import Console
 
+    from regimen.api import load_and_compile
     from regimen.data.cleaning import Ledger
-    from regimen.data.rows import usable_rows
     from regimen.data.sources import Where
     from regimen.data.standins import stand_in
     from regimen.data.tokenizer import TextTokenizer
     from regimen.engine.locate import locate_base
-    from regimen.study import load_study, unknown_name
+    from regimen.errors import UsageError
+    from regimen.study import unknown_name
 
-    loaded = load_study(study, profile)
+    if data is not None and not data.is_dir():
+        raise UsageError(f"--data {str(data)!r} is not a folder; make one with `regimen mirror`")
+    plan = load_and_compile(study, profile=profile)
+    loaded = plan.study
     if source not in loaded.sources:
         raise unknown_name("source", source, loaded.sources)
-    form = loaded.sources[source]
-    here = Path(study).parent if Path(study).is_file() else None
-    where = Where(loaded.data, data, here)
+    about = loaded.sources[source]
+    where = Where(loaded.data, data, Path(study).parent if Path(study).is_file() else None)
     tokenizer = TextTokenizer(locate_base(loaded.base, data))
+    form: LegKind = "pretrain" if pretrain or about.form.prompt is None else "finetune"
     ledger = Ledger()
-    side = "train" if form.split else "test"
-    read = list(islice(usable_rows(source, form, side, where, ledger), MOST))
+    read, avoided = _read(plan, source, form, where, ledger)
     console = Console(soft_wrap=True, highlight=False)
-    console.print(f"{source}: {form.hub or ', '.join(form.files)}, {side} side, licence: {form.licence}")
-    if note := stand_in(form, form.split or "", where):
+    side = "train" if about.split else "test"
+    console.print(f"{source}: {about.hub or ', '.join(about.files)}, {side} side, licence: {about.licence}")
+    if note := stand_in(about, about.split or "", where):
         console.print(f"rows that are not the source's own: {note}", style="yellow", markup=False)
+    console.print(f"tokens that carry loss stand between {OPEN} and {SHUT}", style="dim")
     for row in read[:rows]:
         console.print(f"\n[{row.part}, row {row.number}]", style="dim", markup=False)
-        console.print(_shown(row, form, tokenizer, pretrain))
-    lengths = [len(ids) + 1 for ids in tokenizer.encode_many([row.text for row in read])]
-    console.print("\ntokens a row, the end-of-text token counted:")
-    for line in histogram(lengths, loaded.batch.block):
+        console.print(_shown(row, about, tokenizer, form, loaded.batch.block))
+    for line in _accounts(read, about, form, tokenizer, loaded.batch.block, ledger, avoided):
         console.print(line, markup=False)
-    more = "" if len(read) < MOST else f" (the first {MOST:,} looked at)"
-    drops = ", ".join(f"{count:,} {reason}" for reason, count in ledger.counts.items()) or "none"
-    console.print(f"\n{ledger.rows:,} rows read, {len(read):,} usable{more}; dropped: {drops}", markup=False)
 
 
-def _shown(row: UsableRow, source: Source, tokenizer: TextTokenizer, pretrain: bool) -> Text:
-    """The row's tokens: with loss green and underlined, without plain; bars between tokens are not shown."""
+def _read(plan: Plan, name: str, form: LegKind, where: Where, ledger: Ledger) -> tuple[list[UsableRow], str]:
+    """The first usable rows as the run would have them, and which test items were kept out."""
+    from regimen.data.prepare import trainable_rows
+    from regimen.data.rows import usable_rows
+    from regimen.plan import ItemsSpec, PrepareSpec
+    from regimen.stages.items import texts_of
+
+    source = plan.study.sources[name]
+    if source.split is None:
+        return list(islice(usable_rows(name, source, "test", where, ledger), MOST)), "tested on, never trained on"
+    prepared = [stage for stage in plan.stages.values() if isinstance(stage, PrepareSpec)]
+    if not prepared:
+        rows = usable_rows(name, source, "train", where, ledger)
+        return list(islice(rows, MOST)), "test items were not looked for: the study trains nothing"
+    specs = [plan.stages[key] for key in prepared[0].tests]
+    corpora = where.data is None and where.origin == "hub"  # a text task's items are chosen among all its rows
+    items = [stage for stage in specs if isinstance(stage, ItemsSpec)]
+    looked = [stage for stage in items if not (corpora and stage.task.panel == "text")]
+    tests, absent = texts_of(looked, where)
+    rows: list[UsableRow] = []
+    for batch in trainable_rows(name, source, form, where, tests, ledger):
+        rows += batch
+        if len(rows) >= MOST:
+            break
+    said = f"looked for {len(tests):,} test texts of {len(looked) - len(absent)} tasks"
+    said += f"; not there: the rows of {', '.join(absent)}" if absent else ""
+    return rows, said + ("; text tasks were left out" if len(looked) < len(items) else "")
+
+
+def _shown(row: UsableRow, source: Source, tokenizer: TextTokenizer, form: LegKind, block: int) -> Text:
+    """The row as text; what carries loss between marks, green and underlined where there is colour."""
     from rich.text import Text
 
+    from regimen.data.blocks import Example, fit
     from regimen.data.forms import render_text
 
     text = Text()
-    if pretrain or row.rendered is None:
+    cut = ""
+    if form == "pretrain" or row.rendered is None:
         ids = tokenizer.encode(render_text(source.form, row.values))
-        text.append(tokenizer.decode(ids[:1]))  # nothing predicts the first token
-        text.append(tokenizer.decode(ids[1:]), style="green underline")
+        plain, learnt = tokenizer.decode(ids[:1]), tokenizer.decode(ids[1:])  # nothing predicts the first token
         loss = len(ids)
     else:
-        text.append(row.rendered.prompt)
-        text.append(row.rendered.answer, style="green underline")
-        loss = len(tokenizer.encode(row.rendered.answer)) + 1
-    text.append(tokenizer.end_text, style="green underline")
-    text.append(f"\n{loss} tokens carry loss", style="dim")
+        plain, learnt = row.rendered.prompt, row.rendered.answer
+        prompt, answer = tokenizer.encode(plain), [*tokenizer.encode(learnt), tokenizer.end]
+        kept, before, after = fit(Example(prompt, answer), block)
+        loss = len(kept.answer)
+        if before or after:
+            cut = f"; a block holds {block}, so {before} tokens at the prompt's start"
+            cut += f" and {after} at the answer's end are cut" if after else " are cut"
+    text.append(plain)
+    text.append(OPEN, style="dim")
+    text.append(learnt + tokenizer.end_text, style="green underline")
+    text.append(SHUT, style="dim")
+    text.append(f"\n{loss} tokens carry loss{cut}", style="dim")
     return text
+
+
+def _accounts(
+    read: list[UsableRow],
+    source: Source,
+    form: LegKind,
+    tokenizer: TextTokenizer,
+    block: int,
+    ledger: Ledger,
+    avoided: str,
+) -> list[str]:
+    """Lengths, counts and drops, a line each."""
+    from regimen.data.forms import render_text
+
+    texts = [render_text(source.form, row.values) if form == "pretrain" else row.text for row in read]
+    lengths = [len(ids) + 1 for ids in tokenizer.encode_many(texts)]
+    more = "" if len(read) < MOST else f" (the first {MOST:,} looked at)"
+    lines = ["\ntokens a row, the end-of-text token counted:", *(histogram(lengths, block) if lengths else [])]
+    lines += [f"\n{ledger.rows:,} rows read, {len(read):,} usable{more}", avoided, "dropped:"]
+    return lines + ([f"{count:>8,} {reason}" for reason, count in ledger.counts.items()] or ["       0"])
 
 
 def histogram(lengths: list[int], block: int) -> list[str]:

@@ -10,17 +10,17 @@ from dataclasses import asdict
 from typing import Any
 
 from regimen.data.cleaning import Ledger
-from regimen.data.items import Item, build_items, mark_twins, write_items
+from regimen.data.items import Item, mark_twins, write_items
 from regimen.data.prepare import Preparation, prepare
 from regimen.data.sources import Where
 from regimen.data.standins import stand_in
 from regimen.errors import RegimenError
 from regimen.evaluation.floors import bag_of_words, closed_lines, is_closed, training_texts
-from regimen.evaluation.lm_eval_bridge import harness_items
 from regimen.plan import ItemsSpec, PrepareSpec
 from regimen.results import Floors, Outcome, StageFolder, Stopwatch, aggregate
 from regimen.results.metrics import CLOSED
 from regimen.stages.context import ITEMS, Context
+from regimen.stages.items import items_of
 
 DROPS = "drops.jsonl"
 
@@ -53,7 +53,7 @@ def run_items(specs: Sequence[ItemsSpec], folders: Sequence[StageFolder], contex
         path = folder.open()
         where = context.where(spec.data)
         with Ledger(path / DROPS) as ledger:
-            items = _items(spec, where, ledger)
+            items = items_of(spec, where, ledger)
         if spec.purpose == "score" and spec.task.panel != "text":
             items = mark_twins(items, spec.task, spec.sources, where)
         write_items(items, path / ITEMS)
@@ -70,12 +70,6 @@ def run_items(specs: Sequence[ItemsSpec], folders: Sequence[StageFolder], contex
         if not spec.shots and spec.purpose == "score" and (floors := _floors(spec, items, context)) is not None:
             facts["floors"] = asdict(floors)
         _finish(context, folder, watch, facts)
-
-
-def _items(spec: ItemsSpec, where: Where, ledger: Ledger) -> list[Item]:
-    if spec.task.lm_eval is not None:
-        return harness_items(spec.task, spec.cap, spec.shots, where.here)
-    return build_items(spec.task, spec.sources, spec.cap, spec.seed, where, ledger, spec.shots)
 
 
 def _stand_ins(spec: ItemsSpec, where: Where) -> str:

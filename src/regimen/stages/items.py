@@ -1,0 +1,36 @@
+"""From an items spec to the items: of a study's own task by its sources, of a harness task by the harness.
+
+Owns that choice, and gathering the test texts of several specs where no stage has run yet. Does not know folders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from regimen.data.cleaning import Ledger
+from regimen.data.items import Item, build_items, test_text
+from regimen.data.overlap import TestText, TestTexts
+from regimen.data.sources import Where
+from regimen.errors import SourceMissing
+from regimen.plan import ItemsSpec
+
+
+def items_of(spec: ItemsSpec, where: Where, ledger: Ledger) -> list[Item]:
+    """The items of one spec; raises as `build_items` and the harness do."""
+    if spec.task.lm_eval is not None:
+        from regimen.evaluation.lm_eval_bridge import harness_items
+
+        return harness_items(spec.task, spec.cap, spec.shots, where.here)
+    return build_items(spec.task, spec.sources, spec.cap, spec.seed, where, ledger, spec.shots)
+
+
+def texts_of(specs: Iterable[ItemsSpec], where: Where) -> tuple[TestTexts, dict[str, str]]:
+    """The test texts of these specs, and {task: why it is left out} for those whose rows are not there."""
+    texts: list[TestText] = []
+    absent: dict[str, str] = {}
+    for spec in specs:
+        try:
+            texts += [test_text(spec.task_name, item) for item in items_of(spec, where, Ledger())]
+        except SourceMissing as fault:
+            absent[spec.task_name] = str(fault)
+    return TestTexts(texts), absent
