@@ -83,8 +83,8 @@ def _read(plan: Plan, name: str, form: LegKind, where: Where, ledger: Ledger) ->
         return list(islice(usable_rows(name, source, "test", where, ledger), MOST)), "tested on, never trained on"
     prepared = [stage for stage in plan.stages.values() if isinstance(stage, PrepareSpec)]
     if not prepared:
-        rows = usable_rows(name, source, "train", where, ledger)
-        return list(islice(rows, MOST)), "test items were not looked for: the study trains nothing"
+        first = list(islice(usable_rows(name, source, "train", where, ledger), MOST))
+        return first, "test items were not looked for: the study trains nothing"
     specs = [plan.stages[key] for key in prepared[0].tests]
     corpora = where.data is None and where.origin == "hub"  # a text task's items are chosen among all its rows
     items = [stage for stage in specs if isinstance(stage, ItemsSpec)]
