@@ -36,12 +36,14 @@ def run(
     skip_missing: bool = False,
     here: str | Path | None = None,
     checkpoint_seconds: float = 60.0,
+    trackers: Sequence[str] = (),
     observe: Callable[[str, dict[str, Any]], None] | None = None,
     recorded: dict[str, Any] | None = None,
 ) -> RunSummary:
     """Runs what is missing of `plan` in the folder `out`; blocks until it is done, failed or interrupted.
 
-    `data` is a mirror folder; with it the network is never used. `observe` is told of every change.
+    `data` is a mirror folder; with it the network is never used. `observe` is told of every change, `trackers`
+    (tensorboard, wandb, mlflow, trackio) of losses and scores as stages end.
     """
     tuned = _tuned(plan.study, Path(out))
     settings = Settings(
@@ -56,6 +58,7 @@ def run(
         checkpoint_seconds=checkpoint_seconds,
         pass_tokens=tuned.get("pass_tokens"),
         compiled=tuned.get("compiled", False),
+        trackers=tuple(trackers),
     )
     kept = {"pass_tokens": settings.pass_tokens, "compiled": settings.compiled}
     recorded = {**(recorded or _recorded(plan)), "engine": kept}

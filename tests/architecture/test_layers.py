@@ -38,6 +38,7 @@ HOMES = {
     "datasets": ("data/", "evaluation/"),
     "torch": ("engine/", "stages/", "execution/worker.py"),
     "transformers": ("engine/",),
+    "accelerate": ("execution/tracker_sink.py",),
 }
 
 

@@ -35,6 +35,7 @@ def run(
     seed: Annotated[int | None, typer.Option(min=0, help="Instead of the study's seed.")] = None,
     skip_missing: Annotated[bool, typer.Option(help="Run what can run when a source is missing.")] = False,
     checkpoint_seconds: Annotated[float, typer.Option(min=0.0, help="Seconds between checkpoints.")] = 60.0,
+    tracker: Annotated[list[str] | None, typer.Option(help="tensorboard, wandb, mlflow or trackio; repeat.")] = None,
 ) -> None:
     """Train and evaluate what is missing, then write the report."""
     from regimen import api
@@ -64,6 +65,7 @@ def run(
         skip_missing=skip_missing,
         here=path.parent if path.is_file() else None,
         checkpoint_seconds=checkpoint_seconds,
+        trackers=tracker or (),
     )
 
 

@@ -19,7 +19,7 @@ class Settings:
     """Where and how a plan is run; no result depends on it beyond rounding.
 
     `gpus` is how many of this machine's GPUs are used (all by default), `workers` how many processes (one a GPU; on
-    CPUs one, or one a core for a packaged base).
+    CPUs one, or one a core for a packaged base), `trackers` what hears of losses and scores besides our own files.
     """
 
     out: Path
@@ -33,6 +33,7 @@ class Settings:
     checkpoint_seconds: float = 60.0
     pass_tokens: int | None = None
     compiled: bool = False
+    trackers: tuple[str, ...] = ()
 
 
 def place_of(settings: Settings, cache: Path) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from regimen.errors import ModelError, SourceMissing
 from regimen.execution.places import Settings
 from regimen.execution.pools import cache_of, check_pool, make_pool
 from regimen.execution.scheduler import Observer, Scheduler
+from regimen.execution.tracking import check_trackers, tracked
 from regimen.files import drop_unfinished, write_json
 from regimen.plan import Plan, PlannedExperiment
 from regimen.results import Ledger, RunFolder
@@ -50,6 +51,7 @@ def run_plan(plan: Plan, settings: Settings, observe: Observer, recorded: dict[s
     """Runs what is missing. Raises SourceMissing or ModelError, nothing written, if something needed is not there."""
     started = time.monotonic()
     check_pool(settings)
+    check_trackers(settings.trackers)
     folder = RunFolder(settings.out)
     todo = _is_anything_left(plan, folder)
     refused, skipped = _check_inputs(plan, settings) if todo else ({}, {})
@@ -60,8 +62,8 @@ def run_plan(plan: Plan, settings: Settings, observe: Observer, recorded: dict[s
         pool = make_pool(settings, plan)
         ledger = Ledger(settings.out)
         try:
-            with _signals() as stopping:
-                worked = _Counting(observe)
+            with _signals() as stopping, tracked(settings.trackers, plan, folder, observe, stopping) as told:
+                worked = _Counting(told)
                 scheduler = Scheduler(plan, folder, pool, ledger, cache_of(settings), stopping, worked, refused)
                 scheduler.run()
         finally:

@@ -65,7 +65,7 @@ class _Driver:
 
 def main() -> None:
     """Runs jobs until the driver closes the input; a job under way has a few seconds to save its state."""
-    _die_with_parent()
+    die_with_parent()
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what libraries print goes to the log, never between events
     faulthandler.enable()
@@ -132,7 +132,7 @@ def _log_failure(job: dict[str, Any], context: Any, detail: str) -> None:
                 context.log(folder, "error", detail=detail)
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Asks Linux to kill this process when its parent ends, however it ends."""
     if sys.platform != "linux":
         return

@@ -1,0 +1,143 @@
+"""Trackers as optional sinks: hears what the run hears and hands it to a process that talks to them.
+
+Owns that process's life and what is said of its failures. A tracker that is missing, raises or hangs costs the run
+nothing. Does not know how a tracker is written to (`tracker_sink`), and imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from regimen.errors import UsageError
+from regimen.execution.scheduler import Observer
+from regimen.plan import EvaluateSpec, Plan, TrainSpec
+from regimen.results import Outcome, RunFolder
+
+TRACKERS = ("tensorboard", "wandb", "mlflow", "trackio")
+FINISH_SECONDS = 60.0  # a short run ends before the trackers' libraries are imported
+INTERRUPTED_SECONDS = 3.0
+
+
+def check_trackers(names: Sequence[str]) -> None:
+    """Raises UsageError for a tracker that is none."""
+    for name in names:
+        if name not in TRACKERS:
+            raise UsageError(f"--tracker is {name!r}; it must be one of {', '.join(TRACKERS)}")
+
+
+@contextmanager
+def tracked(
+    names: Sequence[str], plan: Plan, folder: RunFolder, observe: Observer, stopping: Callable[[], bool]
+) -> Iterator[Observer]:
+    """`observe`, which the trackers hear too: of losses and scores, as stages end in this run."""
+    if not names:
+        yield observe
+        return
+    tracking = _Tracking(names, plan, folder, observe)
+    limit = INTERRUPTED_SECONDS
+    try:
+        yield tracking
+        limit = INTERRUPTED_SECONDS if stopping() else FINISH_SECONDS
+    finally:
+        tracking.close(limit)
+
+
+class _Tracking:
+    """An observer in front of another; speaks to the sink through threads, so that it never waits for it."""
+
+    def __init__(self, names: Sequence[str], plan: Plan, folder: RunFolder, observe: Observer):
+        self._plan, self._folder, self._observe = plan, folder, observe
+        self._names = list(dict.fromkeys(names))
+        self._outbox: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        self._inbox: queue.Queue[str] = queue.Queue()
+        logs = folder.path / "logs"
+        logs.mkdir(parents=True, exist_ok=True)
+        with (logs / "trackers.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "regimen.execution.tracker_sink"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C is the driver's to handle
+                env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+                text=True,
+            )
+        self._threads = [threading.Thread(target=work, daemon=True) for work in (self._write, self._read)]
+        for thread in self._threads:
+            thread.start()
+        where = str((folder.path / "trackers").resolve())
+        self._outbox.put({"trackers": self._names, "project": plan.study.study, "folder": where})
+
+    def __call__(self, what: str, facts: dict[str, Any]) -> None:
+        self._observe(what, facts)
+        if what == "state" and facts["outcome"] is not None:
+            message = self._message(facts["stage"], facts["outcome"])
+            if message is not None:
+                self._outbox.put(message)
+        self._tell()
+
+    def _message(self, name: str, outcome: Outcome) -> dict[str, Any] | None:
+        spec = self._plan.stages[name]
+        if isinstance(spec, TrainSpec):
+            path = self._folder.folder(spec).path / "metrics.jsonl"
+            return {"series": f"{spec.label}-{name}", "losses": str(path.resolve())}
+        if isinstance(spec, EvaluateSpec) and "metrics" in outcome.facts:
+            trained = self._plan.stages[spec.trained] if spec.trained else None
+            step = trained.last_step if isinstance(trained, TrainSpec) else 0
+            return {"series": f"{spec.label}-{name}", "scores": outcome.facts["metrics"], "step": step}
+        return None
+
+    def _write(self) -> None:
+        assert self._process.stdin is not None
+        try:
+            while (message := self._outbox.get()) is not None:
+                self._process.stdin.write(json.dumps(message) + "\n")
+                self._process.stdin.flush()
+            self._process.stdin.close()
+        except OSError:
+            return  # the sink is gone; `close` says so
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._inbox.put(json.loads(line)["error"])
+
+    def _tell(self) -> None:
+        """Passes on what the sink said of a tracker: once each, it is dropped then."""
+        while not self._inbox.empty():
+            self._observe("note", {"text": self._inbox.get()})
+
+    def close(self, seconds: float) -> None:
+        """Gives the trackers some time to write what they were given, and ends their process."""
+        self._outbox.put(None)
+        names = ", ".join(self._names)
+        log = self._folder.path / "logs" / "trackers.log"
+        try:
+            code = self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            self._inbox.put(f"trackers ({names}) were not done after {seconds:.0f} s and were ended; see {log}")
+        else:
+            if code:
+                self._inbox.put(f"trackers ({names}) ended with exit code {code}; see {log}")
+        for thread in self._threads:
+            thread.join(1.0)
+        for pipe in (self._process.stdin, self._process.stdout):
+            _close(pipe)
+        self._tell()
+
+
+def _close(pipe: Any) -> None:
+    try:
+        pipe.close()
+    except OSError:
+        return
