@@ -68,14 +68,14 @@ def begin(name: str, about: dict[str, Any]) -> Any:
     return tracker
 
 
-def _log(name: str, tracker: Any, values: dict[str, float], step: int) -> None:
+def _log(name: str, tracker: Any, values: dict[str, Any], step: int) -> None:
     if name in OWN_STEPS:
         tracker.log({**values, "step": step})
     else:
         tracker.log(values, step=step)
 
 
-def _values(message: dict[str, Any]) -> Iterator[tuple[dict[str, float], int]]:
+def _values(message: dict[str, Any]) -> Iterator[tuple[dict[str, Any], int]]:
     """What a message asks to log, and at which step: each step's loss of a training, or an evaluation's scores."""
     series = message["series"]
     if "losses" in message:
