@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rivals import Bench, choice_requests, generation_requests, machine, stop_at
+from rivals import Bench, choice_requests, generation_requests, machine
 
 from regimen.data.items import Item
 from regimen.engine.base_model import BaseModel
@@ -23,6 +23,7 @@ from regimen.engine.generation import generate
 from regimen.engine.scoring import Scored, score
 from regimen.evaluation import answers
 from regimen.evaluation.sandbox import Case, judge_many
+from regimen.evaluation.stops import stop_rule
 
 BOUND = 1e-3
 
@@ -46,7 +47,7 @@ def open_ended(bench: Bench, base: BaseModel, rival: object, task: str, items: S
     settings = bench.study.tasks[task].generation
     assert settings is not None
     prompts = [bench.tokenizer.encode(item.prompt) for item in items]
-    raw = generate(base, None, prompts, settings.tokens, stop_at(bench.tokenizer, settings.stop))
+    raw = generate(base, None, prompts, settings.tokens, stop_rule(bench.tokenizer, settings.stop))
     ids = [continuations[0].ids for continuations in raw]
     ours = [answers.cut_at_stops(bench.tokenizer.decode(tokens), settings.stop) for tokens in ids]
     requests = generation_requests(items, settings.stop, settings.tokens)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import platform
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -80,11 +80,6 @@ def request(kind: Any, arguments: tuple[Any, ...], number: int) -> Any:
     from lm_eval.api.instance import Instance
 
     return Instance(kind, {}, arguments, number)
-
-
-def stop_at(tokenizer: TextTokenizer, stops: Sequence[str]) -> Callable[[Sequence[int]], bool]:
-    """The stop rule of a task, on raw text."""
-    return lambda ids: any(stop in tokenizer.decode(ids[-16:]) for stop in stops)
 
 
 def machine() -> str:

@@ -1,11 +1,13 @@
 """Evaluation speed beside lm-evaluation-harness's HFLM: same weights, prompts, precision, one run.
 
-    python benchmarks/evaluation/speed.py --data DIR [CASE ...] [--items N] [--batch B] [--precision fp32|bf16]
+    python benchmarks/evaluation/speed.py --data DIR [CASE ...] [--items N] [--new-tokens N] [--batch B]
+        [--precision fp32|bf16]
 
 CASE: sst2, sst2-5-shot, topic, math, and precision (ours in bf16 against ours in fp32, with the scores' difference);
 all of them by default. DIR is a mirror folder. HFLM reuses logits where choices are one token, as it does by default.
-Both are warmed up and take turns, half of the items each time, so that a busy machine is busy for both; seconds are
-given as wall clock and as processor time of the process.
+Both are warmed up and take turns, so that a busy machine is busy for both: half of the items each time; where text is
+generated, ours with all items (its batches are as wide as its memory limit allows) between HFLM's two halves. Seconds
+are given as wall clock and as processor time of the process.
 """
 
 from __future__ import annotations
@@ -19,16 +21,18 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from rivals import Bench, choice_requests, generation_requests, machine, stop_at
+from rivals import Bench, choice_requests, generation_requests, machine
 
 from regimen.data.items import Item
 from regimen.engine.base_model import BaseModel
 from regimen.engine.generation import Continuation, generate
 from regimen.engine.scoring import Scored, score
+from regimen.evaluation.answers import cut_at_stops
+from regimen.evaluation.stops import stop_rule
 
 T = TypeVar("T")
-ITEMS = {"sst2": 100, "sst2-5-shot": 40, "topic": 12, "math": 16, "precision": 100}
-NEW_TOKENS = 64
+ITEMS = {"sst2": 100, "sst2-5-shot": 40, "topic": 12, "math": 64, "precision": 100}
+STOPS = ("Question:",)  # of the math task
 
 
 @dataclass
@@ -69,41 +73,43 @@ def choices(bench: Bench, base: BaseModel, items: Sequence[Item]) -> NDArray[np.
     return np.stack([values[0] for values in score(base, None, scored)])
 
 
-def answers(bench: Bench, base: BaseModel, items: Sequence[Item]) -> list[Continuation]:
-    settings = bench.study.tasks["math"].generation
-    assert settings is not None
+def answers(bench: Bench, base: BaseModel, items: Sequence[Item], tokens: int) -> list[Continuation]:
     prompts = bench.tokenizer.encode_many([item.prompt for item in items])
-    found = generate(base, None, prompts, NEW_TOKENS, stop_at(bench.tokenizer, settings.stop))
+    found = generate(base, None, prompts, tokens, stop_rule(bench.tokenizer, STOPS))
     return [continuations[0] for continuations in found]
+
+
+def generations(bench: Bench, items: Sequence[Item], base: BaseModel, rival: Any, tokens: int) -> None:
+    ours, theirs = Clock(), Clock()
+    rival.generate_until(generation_requests(items[:2], STOPS, 4), disable_tqdm=True)
+    answers(bench, base, items[:2], 4)
+    first, second = (generation_requests(half, STOPS, tokens) for half in halves(items))
+    texts = theirs.time(lambda: rival.generate_until(first, disable_tqdm=True))
+    found = ours.time(lambda: answers(bench, base, items, tokens))
+    texts += theirs.time(lambda: rival.generate_until(second, disable_tqdm=True))
+    said = [cut_at_stops(bench.tokenizer.decode(one.ids), STOPS) for one in found]
+    same = sum(one == other for one, other in zip(said, texts, strict=True))
+    new = sum(len(one.ids) for one in found)
+    print(
+        f"math, {len(items)} items, at most {tokens} new tokens: lm-eval {theirs}, regimen {ours}, "
+        f"{ratio(theirs, ours)}; {new} new tokens ({new / ours.wall:.0f}/s), {same} of {len(items)} texts equal",
+        flush=True,
+    )
 
 
 def against(bench: Bench, case: str, items: Sequence[Item], base: BaseModel, rival: Any) -> None:
     ours, theirs = Clock(), Clock()
-    if case == "math":
-        rival.generate_until(generation_requests(items[:2], ("Question:",), 4), disable_tqdm=True)
-        answers(bench, base, items[:1])
-        found: list[Continuation] = []
-        texts: list[str] = []
-        for half in halves(items):
-            requests = generation_requests(half, ("Question:",), NEW_TOKENS)
-            texts += theirs.time(lambda requests=requests: rival.generate_until(requests, disable_tqdm=True))
-            found += ours.time(lambda half=half: answers(bench, base, half))
-        tokens = sum(len(one.ids) for one in found)
-        ours_cut = [bench.tokenizer.decode(one.ids).split("Question:")[0] for one in found]
-        same = sum(one == other for one, other in zip(ours_cut, texts, strict=True))
-        note = f"{tokens} new tokens ({tokens / ours.wall:.0f}/s), {same} of {len(items)} texts equal"
-    else:
-        rival.loglikelihood(choice_requests(items[:2]), disable_tqdm=True)
-        choices(bench, base, items[:2])
-        mine, flat = [], []
-        for half in halves(items):
-            requests = choice_requests(half)
-            flat += theirs.time(lambda requests=requests: rival.loglikelihood(requests, disable_tqdm=True))
-            mine.append(ours.time(lambda half=half: choices(bench, base, half)))
-        values = np.concatenate(mine)
-        apart = np.abs(values - np.array([value for value, _ in flat]).reshape(values.shape)).max()
-        read = sum(len(ids) for ids in bench.tokenizer.encode_many([item.prompt for item in items]))
-        note = f"{read} prompt tokens ({read / ours.wall:.0f}/s), largest difference {apart:.1e} nats"
+    rival.loglikelihood(choice_requests(items[:2]), disable_tqdm=True)
+    choices(bench, base, items[:2])
+    mine, flat = [], []
+    for half in halves(items):
+        requests = choice_requests(half)
+        flat += theirs.time(lambda requests=requests: rival.loglikelihood(requests, disable_tqdm=True))
+        mine.append(ours.time(lambda half=half: choices(bench, base, half)))
+    values = np.concatenate(mine)
+    apart = np.abs(values - np.array([value for value, _ in flat]).reshape(values.shape)).max()
+    read = sum(len(ids) for ids in bench.tokenizer.encode_many([item.prompt for item in items]))
+    note = f"{read} prompt tokens ({read / ours.wall:.0f}/s), largest difference {apart:.1e} nats"
     print(f"{case}, {len(items)} items: lm-eval {theirs}, regimen {ours}, {ratio(theirs, ours)}; {note}", flush=True)
 
 
@@ -130,6 +136,7 @@ def main() -> None:
     parser.add_argument("cases", nargs="*", metavar="CASE")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--items", type=int)
+    parser.add_argument("--new-tokens", type=int, default=256, help="the task's own limit by default")
     parser.add_argument("--batch", type=int, default=16, help="HFLM's batch size")
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
     given = parser.parse_args()
@@ -141,6 +148,8 @@ def main() -> None:
         count = given.items or ITEMS[case]
         if case == "precision":
             precisions(bench, bench.items("sst2", count), base)
+        elif case == "math":
+            generations(bench, bench.items("math", count), base, rival, given.new_tokens)
         else:
             against(bench, case, with_shots(bench.items(task, count, 5 if shots else 0)), base, rival)
 

@@ -21,33 +21,13 @@ import pyarrow.parquet as pq
 from regimen.analysis.sums import Sums
 from regimen.plan import EvaluateSpec, ItemsSpec, Plan, Stage, TrainSpec
 from regimen.results import Outcome, RunFolder
+from regimen.results.item_rows import ITEM_SCHEMA
 from regimen.results.tables import RunTables
 from regimen.study import Task
 
 Skill = Callable[[str, str], float]
 LABELS = {"topic": tuple(f"topic {n}" for n in range(20)), "sst2": ("negative", "positive")}
 OTHERS = ("alpha", "beta", "gamma")
-SCHEMA = pa.schema(
-    [
-        ("task", pa.string()),
-        ("item_id", pa.string()),
-        ("cluster", pa.string()),
-        ("prompt_hash", pa.string()),
-        ("target", pa.string()),
-        ("prediction", pa.string()),
-        ("score", pa.float64()),
-        ("logprobs", pa.list_(pa.float64())),
-        ("text", pa.string()),
-        ("truncated", pa.bool_()),
-        ("failed", pa.bool_()),
-        ("detail", pa.string()),
-        ("nats", pa.float64()),
-        ("bytes", pa.int64()),
-        ("tokens", pa.int64()),
-        ("values", pa.map_(pa.string(), pa.float64())),
-        ("counts", pa.list_(pa.float64())),
-    ]
-)
 
 
 def simulate(
@@ -72,7 +52,7 @@ def _simulate(out: Path, plan: Plan, skill: Skill, items: int, seed: int, skippe
             else:
                 columns = item_columns(stage.task_name, stage.task, skill(_end(plan, stage), stage.task_name), items,
                                        f"{seed}-{stage.task_name}", stage.label)  # fmt: skip
-                pq.write_table(pa.table(columns, schema=SCHEMA), path / "items.parquet")
+                pq.write_table(pa.table(columns, schema=ITEM_SCHEMA), path / "items.parquet")
                 found = {m: _metric(m, columns) for m in stage.task.metrics}
                 facts |= {"metrics": {k: None if math.isnan(v) else v for k, v in found.items()}, "items": items}
         elif isinstance(stage, ItemsSpec):
@@ -155,6 +135,8 @@ def item_columns(name: str, task: Task, skill: float, items: int, shared: str, o
                 "tokens": size // 4,
                 "values": list(values.items()),
                 "counts": entities if "entity-f1" in task.metrics else corpus if "bleu" in task.metrics else [],
+                "shots": 0,
+                "twin": False,
             }
         )
-    return {column: [row[column] for row in rows] for column in SCHEMA.names}
+    return {column: [row[column] for row in rows] for column in ITEM_SCHEMA.names}

@@ -14,7 +14,7 @@ from regimen.data.tokenizer import TextTokenizer
 from regimen.engine.adapter_bank import AdapterBank, initial_row
 from regimen.engine.base_model import BaseModel
 from regimen.errors import DataError, MachineError
-from regimen.evaluation import lm_eval_bridge
+from regimen.evaluation import harness
 from regimen.evaluation.evaluator import Model, evaluate
 from regimen.evaluation.lm_eval_bridge import harness_items
 from regimen.plan import compile_plan
@@ -190,7 +190,7 @@ def test_what_cannot_be_run_is_refused_before_a_model_is_loaded(
 
 
 def test_without_the_extra_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lm_eval_bridge, "find_spec", lambda name: None)
+    monkeypatch.setattr(harness, "find_spec", lambda name: None)
     with pytest.raises(MachineError, match=r"pip install 'regimen-lm\[lm-eval\]'"):
         harness_items(task_of("arc_easy", "acc"), None, 0, None)
 

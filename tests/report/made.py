@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 
 from regimen.plan import EvaluateSpec, ItemsSpec, Plan, compile_plan
 from regimen.results import RunFolder
+from regimen.results.item_rows import ITEM_SCHEMA
 from regimen.study import Study, load_study
-from tests.analysis.simulated import SCHEMA, simulate
+from tests.analysis.simulated import simulate
 
 ITEMS = 40
 FEW = ("1-*", "3a-sst2", "3a-financial-sentiment", "2b-fiqa-*", "3c-6-glue", "3c-1-*")
@@ -64,8 +65,8 @@ def make_hostile(folder: RunFolder, plan: Plan) -> None:
             rows = pq.read_table(path / "items.parquet").to_pylist()
             for row in rows:
                 row |= {"target": HOSTILE, "prediction": HOSTILE, "text": HOSTILE, "detail": HOSTILE}
-            columns = {name: [row[name] for row in rows] for name in SCHEMA.names}
-            pq.write_table(pa.table(columns, schema=SCHEMA), path / "items.parquet")
+            columns = {name: [row[name] for row in rows] for name in ITEM_SCHEMA.names}
+            pq.write_table(pa.table(columns, schema=ITEM_SCHEMA), path / "items.parquet")
         elif isinstance(stage, ItemsSpec):
             items = [json.loads(line) for line in (path / "items.jsonl").read_text().splitlines()]
             (path / "items.jsonl").write_text("".join(json.dumps(i | {"prompt": HOSTILE}) + "\n" for i in items))

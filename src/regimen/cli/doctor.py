@@ -93,7 +93,7 @@ def _study(study: str, profile: str | None, data: Path | None, faults: list[str]
     from regimen.api import load_and_compile
     from regimen.data.sources import Where
     from regimen.errors import UsageError
-    from regimen.stages.availability import missing_base, source_states
+    from regimen.stages.availability import missing_base, missing_harness, source_states
 
     if data is not None and not data.is_dir():
         raise UsageError(f"--data {str(data)!r} is not a folder; make one with `regimen mirror`")
@@ -102,7 +102,7 @@ def _study(study: str, profile: str | None, data: Path | None, faults: list[str]
     sources = source_states(plan.study, Where(plan.study.data, data, here))
     missing = [f"source {name!r}: {state['why']}" for name, state in sources.items() if state["state"] == "missing"]
     base = missing_base(plan, data)
-    faults += [*missing, *([base] if base else [])]
+    faults += [*missing, *missing_harness(plan.study), *([base] if base else [])]
     there = sum(state["bytes"] or 0 for state in sources.values())
     needed = round(there * TOKENS_PER_BYTE * BLOCK_BYTES * 2)
     free = _machine()["disk_free_bytes"]

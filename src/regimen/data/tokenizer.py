@@ -33,6 +33,7 @@ class TextTokenizer:
         if end is None:
             raise ModelError(f"the end-of-text token {self.end_text!r} is not in {file}")
         self.end: int = end
+        self._holding: dict[str, frozenset[int]] = {}
 
     @property
     def size(self) -> int:
@@ -50,6 +51,14 @@ class TextTokenizer:
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids, special tokens left out."""
         return self._tokenizer.decode(list(ids), skip_special_tokens=True)
+
+    def ids_holding(self, character: str) -> frozenset[int]:
+        """The ids whose own text holds an ASCII character that is not a blank: no such character is spread over ids."""
+        if character not in self._holding:
+            ids = list(self._tokenizer.get_vocab(with_added_tokens=True).values())
+            texts = self._tokenizer.decode_batch([[number] for number in ids], skip_special_tokens=True)
+            self._holding[character] = frozenset(n for n, text in zip(ids, texts, strict=True) if character in text)
+        return self._holding[character]
 
 
 def _end_token(folder: Path) -> str:

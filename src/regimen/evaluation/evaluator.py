@@ -24,6 +24,7 @@ from regimen.evaluation.item_results import ItemResult
 from regimen.evaluation.prompts import EncodedItem, Encoder, encode_items, prompt_hash
 from regimen.evaluation.readers import ANSWER_BITS, READERS, read_said_choice
 from regimen.evaluation.sandbox import Case, judge_many, why_not
+from regimen.evaluation.stops import stop_rule
 from regimen.study.schema import Task
 
 
@@ -119,14 +120,8 @@ def _generated(
     tokens = min(task.generation.tokens, cap or task.generation.tokens)
     encoded = encode_items(items, model.tokenizer, context, tokens, task.truncate)
     stops = task.generation.stop
-
-    def stopped(ids: Sequence[int]) -> bool:
-        text = model.tokenizer.decode(ids[-STOP_WINDOW:])
-        if "\n" in stops:  # blanks before the answer end nothing; a line's end further back was seen before
-            text = text.lstrip()
-        return any(stop in text for stop in stops)
-
-    raw = generate(model.base, model.bank, [e.prompt for e in encoded], tokens, stopped)
+    rule = stop_rule(model.tokenizer, stops, blanks_first="\n" in stops)
+    raw = generate(model.base, model.bank, [e.prompt for e in encoded], tokens, rule)
     said = [
         [Said(answers.cut_at_stops(model.tokenizer.decode(c.ids), stops), c.ending) for c in continuations]
         for continuations in raw
@@ -143,9 +138,6 @@ def _open_result(item: Item, encoded: EncodedItem, said: Said) -> ItemResult:
     elif said.ending == "length":
         result.detail = "no stop within the limit of new tokens"
     return result
-
-
-STOP_WINDOW = 16  # tokens looked at for a stop string; every stop of a study is shorter
 
 
 def _by_generation(

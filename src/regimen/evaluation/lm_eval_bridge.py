@@ -14,7 +14,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,13 +25,14 @@ from regimen.engine.base_model import BaseModel
 from regimen.engine.generation import generate
 from regimen.engine.scoring import Scored, score_with_greedy
 from regimen.errors import DataError, MachineError
+from regimen.evaluation.harness import why_no_harness
 from regimen.evaluation.prompts import Encoder
+from regimen.evaluation.stops import stop_rule
 from regimen.study.schema import HARNESS, Task
 
 FOLDER = "lm-eval"
 SEED = 1234  # the harness's own default for drawing examples
 NEW_TOKENS = 256  # likewise, where a task names no limit
-STOP_WINDOW = 32
 
 
 class Model(Protocol):
@@ -97,8 +97,8 @@ def _requests(item: Item) -> list[tuple[str, list[Any]]]:
 
 
 def _load(task: Task, here: Path | None) -> Any:
-    if find_spec("lm_eval") is None:
-        raise MachineError(f"the task {task.lm_eval!r} needs lm-evaluation-harness; pip install 'regimen-lm[lm-eval]'")
+    if (reason := why_no_harness(task.lm_eval or "")) is not None:
+        raise MachineError(reason)
     from lm_eval.tasks import TaskManager
 
     own = here / FOLDER if here is not None and (here / FOLDER).is_dir() else None
@@ -229,15 +229,11 @@ def _generations(model: Model, asked: Sequence[tuple[Any, ...]], context: int) -
         room = max(1, context - tokens)
         raw = generate(
             model.base, model.bank, [p[-room:] or [model.tokenizer.end] for p in prompts], tokens,
-            _stopper(model.tokenizer, stops),
+            stop_rule(model.tokenizer, stops),
         )  # fmt: skip
         for number, continuations in zip(numbers, raw, strict=True):
             found[number] = [_cut(model.tokenizer.decode(c.ids), stops) for c in continuations]
     return found
-
-
-def _stopper(tokenizer: Encoder, stops: Sequence[str]) -> Callable[[Sequence[int]], bool]:
-    return lambda ids: any(stop in tokenizer.decode(ids[-STOP_WINDOW:]) for stop in stops)
 
 
 def _cut(text: str, stops: Sequence[str]) -> str:

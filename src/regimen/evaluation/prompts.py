@@ -22,6 +22,8 @@ class Encoder(Protocol):
 
     def decode(self, ids: Sequence[int]) -> str: ...
 
+    def ids_holding(self, character: str) -> frozenset[int]: ...
+
 
 @dataclass(frozen=True)
 class EncodedItem:

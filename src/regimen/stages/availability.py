@@ -1,4 +1,4 @@
-"""What a plan needs from outside, and whether it is there: sources and the base model.
+"""What a plan needs from outside, and whether it is there: sources, the base model, lm-evaluation-harness.
 
 Owns the check before anything trains. Reads no rows, loads no torch. Does not know scheduling.
 """
@@ -13,6 +13,7 @@ from regimen.data.sources import Where, parts_of
 from regimen.data.standins import stand_in
 from regimen.engine.locate import is_present
 from regimen.errors import SourceMissing
+from regimen.evaluation.harness import why_no_harness
 from regimen.plan import ItemsSpec, Plan, PrepareSpec, Stage
 from regimen.study import Study
 from regimen.study.sources import Source
@@ -28,6 +29,8 @@ def missing_inputs(plan: Plan, data: Path | None, here: Path | None) -> dict[str
                 parts_of(name, source, split, where)
             except SourceMissing as fault:
                 missing.setdefault(str(fault), []).append(stage.fingerprint)
+        if isinstance(stage, ItemsSpec) and stage.task.lm_eval and (reason := why_no_harness(stage.task.lm_eval)):
+            missing.setdefault(reason, []).append(stage.fingerprint)
     return missing
 
 
@@ -37,6 +40,12 @@ def missing_base(plan: Plan, data: Path | None) -> str | None:
     if base.origin == "hub" and data is None:
         return None
     return is_present(base, data)
+
+
+def missing_harness(study: Study) -> list[str]:
+    """What tasks of lm-evaluation-harness want of this machine, a sentence each."""
+    names = [task.lm_eval for task in study.tasks.values() if task.lm_eval]
+    return [reason for name in names if (reason := why_no_harness(name)) is not None]
 
 
 def _needs(stage: Stage) -> Iterable[tuple[str, Source, str]]:

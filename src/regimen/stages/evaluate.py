@@ -22,33 +22,9 @@ from regimen.evaluation.item_results import ItemResult, result_columns
 from regimen.files import write_atomically
 from regimen.plan import EvaluateSpec
 from regimen.results import Outcome, StageFolder, Stopwatch, aggregate
+from regimen.results.item_rows import ITEM_ROWS, ITEM_SCHEMA
 from regimen.stages.context import Context
 from regimen.stages.prepare import ITEMS
-
-ITEM_ROWS = "items.parquet"
-_SCHEMA = pa.schema(
-    [
-        ("task", pa.string()),
-        ("item_id", pa.string()),
-        ("cluster", pa.string()),
-        ("prompt_hash", pa.string()),
-        ("target", pa.string()),
-        ("prediction", pa.string()),
-        ("score", pa.float64()),
-        ("logprobs", pa.list_(pa.float64())),
-        ("text", pa.string()),
-        ("truncated", pa.bool_()),
-        ("failed", pa.bool_()),
-        ("detail", pa.string()),
-        ("nats", pa.float64()),
-        ("bytes", pa.int64()),
-        ("tokens", pa.int64()),
-        ("values", pa.map_(pa.string(), pa.float64())),
-        ("counts", pa.list_(pa.float64())),
-        ("shots", pa.int64()),
-        ("twin", pa.bool_()),
-    ]
-)
 
 
 def run_evaluate(specs: Sequence[EvaluateSpec], folders: Sequence[StageFolder], context: Context) -> None:
@@ -98,7 +74,7 @@ def _write_results(
     spec: EvaluateSpec, results: Sequence[ItemResult], twins: Sequence[bool], path: Path
 ) -> dict[str, Any]:
     columns = result_columns(spec.task_name, results) | {"twin": list(twins)}
-    table = pa.table(columns, schema=_SCHEMA)
+    table = pa.table(columns, schema=ITEM_SCHEMA)
     write_atomically(path / ITEM_ROWS, lambda scratch: pq.write_table(table, scratch))
     metrics = aggregate(spec.task.metrics, columns)
     facts: dict[str, Any] = {"metrics": _finite(metrics), "twins": sum(twins)}

@@ -1,0 +1,36 @@
+"""When a generated text has come to one of its stop strings.
+
+Owns the rule that the decoding loop asks after every token. Does not know tasks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from regimen.evaluation.prompts import Encoder
+
+WINDOW = 32  # tokens looked at; every stop is shorter
+
+
+def stop_rule(
+    tokenizer: Encoder, stops: Sequence[str], *, blanks_first: bool = False
+) -> Callable[[Sequence[int]], bool]:
+    """Whether the ids so far hold a stop, seen as soon as it is there.
+
+    With `blanks_first`, blanks and line ends before the first other character end nothing. Most tokens cannot end a
+    stop: only one that holds the last character of one is decoded with those before it.
+    """
+    lasts = {stop[-1:] for stop in stops}
+    enders = None
+    if all(last.isascii() and last.strip(" ") for last in lasts):  # others may be spread over ids, or stripped
+        enders = frozenset().union(*(tokenizer.ids_holding(last) for last in lasts))
+
+    def stopped(ids: Sequence[int]) -> bool:
+        if enders is not None and ids[-1] not in enders:
+            return False
+        text = tokenizer.decode(ids[-WINDOW:])
+        if blanks_first:  # a line's end further back was seen before
+            text = text.lstrip()
+        return any(stop in text for stop in stops)
+
+    return stopped
