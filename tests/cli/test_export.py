@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from huggingface_hub import HfApi, ModelCard
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -120,6 +121,18 @@ def test_a_full_fine_tuning_is_a_model(done: tuple[Plan, Path], tmp_path: Path) 
     mine = load(tmp_path / "whole")
     torch.testing.assert_close(logits(mine), logits(load(end_of(done, "whole"))))
     assert "full fine-tuning" in (tmp_path / "whole" / "README.md").read_text()
+
+
+def test_its_tasks_go_along_for_the_harness(done: tuple[Plan, Path], tmp_path: Path) -> None:
+    said = export(done, "one", tmp_path / "one", "--lm-eval")
+    folder = tmp_path / "one" / "lm-eval"
+    assert f"sst2: {folder / 'regimen_sst2.yaml'}" in said
+    task = yaml.safe_load((folder / "regimen_sst2.yaml").read_text())
+    rows = [json.loads(line) for line in Path(task["dataset_kwargs"]["data_files"]["test"]).read_text().splitlines()]
+    plan, out = done
+    items = next(s for s in plan.stages.values() if s.kind == "items" and s.label.startswith("sst2"))
+    asked = [json.loads(line) for line in (out / "stages" / items.folder / "items.jsonl").read_text().splitlines()]
+    assert [(row["id"], row["prompt"]) for row in rows] == [(item["id"], item["prompt"]) for item in asked]
 
 
 def test_what_cannot_be_exported_is_said(done: tuple[Plan, Path], tmp_path: Path) -> None:

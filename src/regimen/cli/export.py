@@ -11,7 +11,7 @@ from regimen.cli.options import DataOption
 
 if TYPE_CHECKING:
     from regimen.api import Run
-    from regimen.plan import PlannedExperiment
+    from regimen.plan import EvaluateSpec, PlannedExperiment
 
 RunOption = Annotated[Path, typer.Option("--run", help="The run folder it was trained in.", file_okay=False)]
 ToOption = Annotated[Path, typer.Option("--to", help="A new folder.", file_okay=False)]
@@ -23,6 +23,9 @@ def export(
     to: ToOption,
     merged: Annotated[bool, typer.Option("--merged", help="The whole model, the adapter merged into it.")] = False,
     data: DataOption = None,
+    lm_eval: Annotated[
+        bool, typer.Option("--lm-eval", help="Also its tasks, for lm-evaluation-harness, in TO/lm-eval.")
+    ] = False,
     push: Annotated[str | None, typer.Option(help="A model repository on the Hub to send it to.")] = None,
 ) -> None:
     """Write a PEFT adapter folder, or a merged model, with its card."""
@@ -43,12 +46,46 @@ def export(
         adapter=leg.adapter,
         merged_before=[_done(opened, name, experiment) for name in leg.merged],
     )
+    tasks = _evaluated(opened, planned) if lm_eval else []
     card = model_card(RunTables(opened.folder, opened.plan), experiment, merged=merged)
     files.export(trained, to, card, merged=merged)
     typer.echo(f"{experiment}: {to}")
+    if lm_eval:
+        _export_tasks(opened, tasks, to / "lm-eval")
     if push:
         files.push(to, push)
         typer.echo(f"{experiment}: https://huggingface.co/{push}")
+
+
+def _evaluated(opened: Run, planned: PlannedExperiment) -> list[EvaluateSpec]:
+    """The tasks whose items are there, as they were asked; raises RunFolderError where there is none."""
+    from regimen.errors import RunFolderError
+    from regimen.plan import EvaluateSpec
+
+    stages = [opened.plan.stages[name] for key, name in planned.evaluations.items() if "@" not in key]
+    found = [
+        s for s in stages if isinstance(s, EvaluateSpec) and opened.folder.folder(opened.plan.stages[s.items]).done
+    ]
+    if not found:
+        raise RunFolderError(
+            f"{planned.experiment.id} has no test items yet in {opened.folder.path}; run the study first"
+        )
+    return found
+
+
+def _export_tasks(opened: Run, tasks: list[EvaluateSpec], folder: Path) -> None:
+    """Writes what lm-evaluation-harness can run, and says what it cannot."""
+    from regimen.data.items import read_items
+    from regimen.errors import DataError
+    from regimen.evaluation.lm_eval_export import export_task
+    from regimen.stages.context import ITEMS
+
+    for stage in tasks:
+        items = read_items(opened.folder.folder(opened.plan.stages[stage.items]).path / ITEMS)
+        try:
+            typer.echo(f"{stage.task_name}: {export_task(stage.task_name, stage.task, items, folder)}")
+        except DataError as fault:
+            typer.echo(f"{stage.task_name}: left out, {fault}")
 
 
 def _experiment(opened: Run, name: str) -> PlannedExperiment:

@@ -31,6 +31,7 @@ def export_task(name: str, task: Task, items: Sequence[Item], folder: Path) -> P
     if task.scoring in ("execution", "lm-eval"):
         why = "is the harness's own" if task.lm_eval else "runs generated code, and the harness has no sandbox"
         raise DataError(f"the task {name!r} cannot be exported to lm-evaluation-harness: it {why}")
+    folder.mkdir(parents=True, exist_ok=True)
     known = PREFIX + name.replace("-", "_")
     rows = folder / f"{known}.jsonl"
     write_text(rows, "".join(json.dumps(_row(item), ensure_ascii=False) + "\n" for item in items))
