@@ -61,8 +61,8 @@ def test_own_files_are_found_beside_the_study(tmp_path: Path) -> None:
     (tmp_path / "mine.csv").write_text('text,label\nhello,1\n"with, comma",0\n')
     assert read(source(files=["mine.jsonl"]), Where(here=tmp_path)) == ROWS
     assert read(source(files=["mine.csv"]), Where(here=tmp_path)) == [
-        {"text": "hello", "label": 1},
-        {"text": "with, comma", "label": 0},
+        {"text": "hello", "label": "1"},
+        {"text": "with, comma", "label": "0"},
     ]
     with pytest.raises(SourceMissing, match="source 'it': no file 'absent.jsonl' in "):
         read(source(files=["absent.jsonl"]), Where(here=tmp_path))

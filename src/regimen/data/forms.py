@@ -45,10 +45,16 @@ class Rendered:
 
 
 def render(form: Form, row: Row) -> Rendered:
-    """The row's prompt and answer; raises RowFault for what does not fit, ValueError for a form without prompt."""
+    """The row's prompt and answer; raises RowFault for what does not fit, ValueError for a form without prompt.
+
+    A row is dropped as "empty" if its answer is, or every column that its prompt shows.
+    """
     if form.prompt is None:
         raise ValueError("this form has no prompt")
     prompt = _fill(form.prompt, row, form)
+    columns = columns_of(form.prompt)
+    if columns and all(_is_blank(row[column]) for column in columns):
+        raise RowFault(_first_column(form.prompt), row[min(columns)], "leaves nothing to ask about", drop="empty")
     if form.label is not None:
         target = class_of(form.label, row)
         choices = tuple(form.join + name for name in form.label.choices)
@@ -105,6 +111,10 @@ def class_of(label: Label, row: Row) -> int:
 
 def _names(label: Label) -> tuple[str, ...]:
     return label.names if isinstance(label.names, tuple) else tuple(label.names.values())
+
+
+def _is_blank(value: object) -> bool:
+    return value is None or value == [] or (isinstance(value, str) and not value.strip())
 
 
 def _first_column(template: str) -> str:
