@@ -7,7 +7,6 @@ import os
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -41,7 +40,11 @@ def test_no_cluster_is_said_and_nothing_left(tmp_path: Path) -> None:
     assert not out.exists()
 
 
-NODE_POINTS = [name for name in POINTS if name != "during the report"]  # by then no node works for us
+# by the report no node works for us; all the others are eighty seconds of nodes starting
+NODE_POINTS = [name for name in POINTS if name != "during the report"]
+if "REGIMEN_SOAK" not in os.environ:
+    NODE_POINTS = ["in the middle of a step"]
+RUN_SECONDS = 240
 
 
 @pytest.fixture
@@ -59,17 +62,12 @@ def cluster(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.close()
-    process.wait(60)
-    process.stdout.close()
+    try:
+        process.wait(60)
+    finally:
+        process.kill()
+        process.stdout.close()
     wait_gone(tmp_path / "run", 20)
-
-
-def ask(cluster: subprocess.Popen[str], line: str) -> None:
-    assert cluster.stdin is not None
-    assert cluster.stdout is not None
-    cluster.stdin.write(line + "\n")
-    cluster.stdin.flush()
-    assert cluster.stdout.readline() == "done\n"
 
 
 def assert_close(found: dict[str, Any], calm: dict[str, Any]) -> None:
@@ -84,26 +82,22 @@ def assert_close(found: dict[str, Any], calm: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif("REGIMEN_SOAK" not in os.environ, reason="takes minutes in company; REGIMEN_SOAK=1 runs it")
-def test_nodes_that_die_at_each_point_and_nodes_that_join(
-    small_calm: Path, cluster: subprocess.Popen[str], tmp_path: Path
-) -> None:
+@pytest.mark.timeout(RUN_SECONDS + 100)
+def test_nodes_that_die_and_nodes_that_join(small_calm: Path, cluster: subprocess.Popen[str], tmp_path: Path) -> None:
+    """One node dies in the middle of a step; with REGIMEN_SOAK=1 one at each point."""
     out = tmp_path / "run"
     assert cluster.stdout is not None
     address = cluster.stdout.readline().strip()
     driver = start(out, "--pool", "ray", "--ray-address", address, arguments=SMALL)
-    joined = 0
-    while driver.poll() is None:
-        if len(hits(tmp_path / "kills")) > joined:
-            ask(cluster, "join")
-            joined += 1
-        time.sleep(0.1)
-    _, log = driver.communicate(timeout=60)
+    try:
+        _, log = driver.communicate(timeout=RUN_SECONDS)
+    finally:
+        driver.kill()
     assert driver.returncode == 0, log
     assert hits(tmp_path / "kills") == set(NODE_POINTS)
     assert_close(fingerprint_of(out), fingerprint_of(small_calm))
     assert_committed_once(out)
     with closing(sqlite3.connect(out / "ledger.sqlite")) as db:
         lost = db.execute("SELECT detail FROM events WHERE what = 'retry'").fetchall()
-    assert len(lost) >= len(NODE_POINTS) - 1, "the death of a node is on record"
+    assert len(lost) >= max(1, len(NODE_POINTS) - 1), "the death of a node is on record"
     assert all("was lost" in detail for (detail,) in lost)

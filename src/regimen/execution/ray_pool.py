@@ -25,6 +25,9 @@ OBJECT_STORE_BYTES = 100 * 2**20  # only small JSON passes through it
 LISTEN_SECONDS = 0.5
 PING_SECONDS = 2.0
 CLOSE_SECONDS = 6.0
+SILENT_SECONDS = 120.0  # an actor answers twice a second: after so long it is given up, though no death was told
+PLACING_SECONDS = 300.0  # how long Ray may look for a place before the job is given back
+NO_ROOM_SECONDS = 300.0  # how long the cluster may be without any place for a worker
 
 
 class _Seat:
@@ -62,6 +65,11 @@ class _Held:
     call: Any = None
     heard: float = field(default_factory=time.monotonic)
 
+    @property
+    def silent(self) -> float:
+        """Seconds since a call was begun or answered."""
+        return time.monotonic() - self.heard
+
 
 @dataclass
 class RayPool:
@@ -80,6 +88,8 @@ class RayPool:
     _count: int = 0
     _counted: tuple[float, int] = (0.0, 0)
     _started: bool = False
+    _unplaced: list[Event] = field(default_factory=list)
+    _roomless_since: float | None = None
 
     def __post_init__(self) -> None:
         self._ray = _import_ray()
@@ -102,7 +112,10 @@ class RayPool:
         self._started = True
 
     def free(self) -> int:
-        """How many more jobs can be submitted now: places for workers less those that are busy."""
+        """How many more jobs can be submitted now: places for workers less those that are busy.
+
+        Raises MachineError where the cluster has had no place for any worker for long.
+        """
         limit = self._places() if self.workers is None else min(self.workers, self._places())
         return max(0, limit - sum(seat.job is not None for seat in self._seats))
 
@@ -112,7 +125,18 @@ class RayPool:
         if time.monotonic() - asked > 1.0:
             places = sum(self._fits(node["Resources"]) for node in self._ray.nodes() if node["Alive"])
             self._counted = (time.monotonic(), places)
+            self._check_room(places)
         return places
+
+    def _check_room(self, places: int) -> None:
+        now = time.monotonic()
+        self._roomless_since = None if places else self._roomless_since or now
+        if self._roomless_since is not None and now - self._roomless_since > NO_ROOM_SECONDS:
+            needs = f"{self.cpus} CPU" + (f" and {self.gpus:g} GPU" if self.gpus else "")
+            raise MachineError(
+                f"no node of the Ray cluster has had room for a worker ({needs}) for {NO_ROOM_SECONDS:.0f} s; "
+                "add a node, then the same command goes on"
+            )
 
     def _fits(self, resources: dict[str, float]) -> int:
         fits = int(resources.get("CPU", 0) // self.cpus)
@@ -121,7 +145,7 @@ class RayPool:
     def submit(self, name: str, job: Job) -> str:
         """Gives a job to an idle worker, or to a new one that Ray places; "placed" tells where."""
         seat = next((seat for seat in self._seats if seat.job is None), None) or self._new_seat()
-        seat.job = name
+        seat.job, seat.heard = name, time.monotonic()
         seat.placing = seat.actor.submit.remote(name, job)
         seat.call = seat.actor.listen.remote(LISTEN_SECONDS)
         return f"ray-{seat.number}"
@@ -139,8 +163,11 @@ class RayPool:
     def wait(self, seconds: float) -> list[Event]:
         """Events since the last call; returns early when there is one."""
         for seat in self._seats:  # idle workers are asked now and then, so that a dead one is not given a job
-            if seat.call is None and time.monotonic() - seat.heard > PING_SECONDS:
-                seat.call = seat.actor.ping.remote()
+            if seat.call is None and seat.silent > PING_SECONDS:
+                seat.call, seat.heard = seat.actor.ping.remote(), time.monotonic()
+        if self._unplaced:
+            given_back, self._unplaced = self._unplaced, []
+            return given_back
         calls = [seat.call for seat in self._seats if seat.call is not None]
         if not calls:
             time.sleep(seconds)
@@ -148,23 +175,41 @@ class RayPool:
         self._ray.wait(calls, num_returns=1, timeout=seconds)
         ready, _ = self._ray.wait(calls, num_returns=len(calls), timeout=0)
         events: list[Event] = []
-        for seat in [seat for seat in self._seats if seat.call in ready]:
-            events += self._hear(seat)
+        for seat in [seat for seat in self._seats if seat.call is not None]:
+            events += self._hear(seat) if seat.call in ready else self._doubt(seat)
         return events
+
+    def _doubt(self, seat: _Held) -> Iterator[Event]:
+        """Gives up an actor that does not answer: one that Ray finds no place for, or that is cut off or stuck."""
+        if seat.placing is None and seat.silent > SILENT_SECONDS:
+            yield from self._lose(seat, f"no answer for {SILENT_SECONDS:.0f} s")
+        elif seat.placing is not None and seat.silent > PLACING_SECONDS:
+            yield from self._give_back(seat)
+
+    def _lose(self, seat: _Held, why: str) -> Iterator[Event]:
+        self._drop(seat)
+        if seat.job is not None:
+            yield {"event": "died", "job": seat.job, "error": f"ray-{seat.number} was lost ({why[:200]})"}
+
+    def _give_back(self, seat: _Held) -> Iterator[Event]:
+        """Ends an actor whose job was not begun."""
+        self._drop(seat)
+        yield {"event": "interrupted", "job": seat.job}
+
+    def _drop(self, seat: _Held) -> None:
+        self._seats.remove(seat)
+        self._ray.kill(seat.actor, no_restart=True)  # it may only be cut off
 
     def _hear(self, seat: _Held) -> Iterator[Event]:
         seat.heard = time.monotonic()
         try:
             if seat.placing is not None:
-                worker = self._ray.get(seat.placing)
+                worker = self._ray.get(seat.placing, timeout=PING_SECONDS)  # calls are answered in order
                 seat.placing = None
                 yield {"event": "placed", "job": seat.job, "worker": worker}
             heard = self._ray.get(seat.call)
         except self._ray.exceptions.RayError as fault:
-            self._seats.remove(seat)
-            if seat.job is not None:
-                first = str(fault).strip().splitlines()[0]
-                yield {"event": "died", "job": seat.job, "error": f"ray-{seat.number} was lost ({first[:200]})"}
+            yield from self._lose(seat, str(fault).strip().splitlines()[0])
             return
         yield from heard
         if any(event["event"] in LAST for event in heard):
@@ -172,9 +217,11 @@ class RayPool:
         seat.call = seat.actor.listen.remote(LISTEN_SECONDS) if seat.job is not None else None
 
     def interrupt(self) -> None:
-        """Asks running jobs to save their state and end."""
-        for seat in self._seats:
-            if seat.job is not None:
+        """Asks running jobs to save their state and end; who has no place yet is not waited for."""
+        for seat in [seat for seat in self._seats if seat.job is not None]:
+            if seat.placing is not None:
+                self._unplaced += self._give_back(seat)
+            else:
                 seat.actor.interrupt.remote()
 
     def close(self) -> None:

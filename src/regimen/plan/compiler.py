@@ -67,9 +67,9 @@ def compile_plan(
     chosen = _select(study, track, only)
     compiler = _Compiler(study, sharing)
     evaluations = Evaluations(study, tasks, eval_items)
-    planned = [compiler.plan(experiment, evaluations) for experiment in chosen]
-    reference = evaluations.references([p.experiment for p in planned])
-    stages = _labelled(_stages(compiler, evaluations), study, sharing, tasks, eval_items)
+    planned = _walk(study, chosen, compiler, evaluations)
+    reference = evaluations.references(chosen)
+    stages = _stages(compiler, evaluations)
     return Plan(
         study=study,
         track=track,
@@ -91,26 +91,27 @@ def compile_plan(
     )
 
 
+def _walk(
+    study: Study, chosen: Sequence[Experiment], compiler: _Compiler, evaluations: Evaluations
+) -> list[PlannedExperiment]:
+    """Plans every experiment of the study and keeps the chosen: what several share is labelled by the first of the
+    whole study, so that every track and selection finds it in the same folder."""
+    wanted = {experiment.id for experiment in chosen}
+    planned = []
+    for experiment in study.experiments:
+        compiler.keeping = evaluations.keeping = experiment.id in wanted
+        one = compiler.plan(experiment, evaluations)
+        if compiler.keeping:
+            planned.append(one)
+    evaluations.keeping = True
+    return planned
+
+
 def _stages(compiler: _Compiler, evaluations: Evaluations) -> dict[str, Stage]:
     """All stages, inputs before what needs them; training rows are cleaned against every task's test items."""
     tests = tuple(evaluations.test_items()) if compiler.prepares else ()
     prepares = {name: spec.model_copy(update={"tests": tests}) for name, spec in compiler.prepares.items()}
     return {**evaluations.items, **prepares, **compiler.trainings, **evaluations.stages}
-
-
-def _labelled(
-    stages: dict[str, Stage], study: Study, sharing: bool, tasks: Sequence[str], eval_items: int | None
-) -> dict[str, Stage]:
-    """The stages, what several experiments share labelled by the first of the whole study, so that every track and
-    selection finds it in the same folder."""
-    compiler, evaluations = _Compiler(study, sharing), Evaluations(study, tasks, eval_items)
-    for experiment in study.experiments:
-        compiler.plan(experiment, evaluations)
-    labels = {name: stage.label for name, stage in {**compiler.trainings, **evaluations.stages}.items()}
-    for name, label in labels.items():
-        if name in stages and stages[name].label != label:
-            stages[name] = stages[name].model_copy(update={"label": label})
-    return stages
 
 
 def _check_counts(**counts: int | None) -> None:
@@ -139,7 +140,10 @@ def _select(study: Study, track: str, only: Sequence[str]) -> tuple[Experiment, 
 
 
 class _Compiler:
-    """Compiles experiments one after another; every leg of the study is known before the first."""
+    """Compiles experiments one after another; every leg of the study is known before the first.
+
+    While `keeping`, what they need becomes part of the plan; else it is only named.
+    """
 
     def __init__(self, study: Study, sharing: bool):
         self._study = study
@@ -147,6 +151,8 @@ class _Compiler:
         self._legs: dict[str, list[_Leg]] = {}
         self._trunks = _Trunks()
         self._prepares: dict[tuple[str, str], PrepareSpec] = {}
+        self.keeping = True
+        self._named: dict[str, TrainSpec] = {}
         self.prepares: dict[str, PrepareSpec] = {}
         self.trainings: dict[str, TrainSpec] = {}
         self._trunk_pieces: dict[tuple[str, int], TrainSpec] = {}
@@ -161,7 +167,7 @@ class _Compiler:
             pieces = self._pieces(experiment, leg)
             trainings += [piece.fingerprint for piece in pieces]
             ends.append(pieces[-1].fingerprint)
-            for name in leg.spec.mixture:
+            for name in leg.spec.mixture if self.keeping else ():
                 spec = self._prepare(name, leg.spec.kind)
                 self.prepares[spec.fingerprint] = spec
         main, extra = evaluations.of(experiment, ends, [leg.spec for leg in self._legs[experiment.id]])
@@ -250,9 +256,9 @@ class _Compiler:
                     last_step=cut,
                     parent=parent,
                 )
-                spec = self._trunk_pieces[leg.key, cut] = self._keep(spec)
-            pieces.append(spec)
-            parent, first = spec.fingerprint, cut
+                self._trunk_pieces[leg.key, cut] = spec
+            pieces.append(self._keep(spec))
+            parent, first = pieces[-1].fingerprint, cut
         pieces.append(self._keep(self._cooldown(f"{experiment.id}-cooldown", leg, parent)))
         return pieces
 
@@ -267,7 +273,8 @@ class _Compiler:
         )
 
     def _keep(self, spec: TrainSpec) -> TrainSpec:
-        return self.trainings.setdefault(spec.fingerprint, spec)
+        named = self._named.setdefault(spec.fingerprint, spec)
+        return self.trainings.setdefault(spec.fingerprint, named) if self.keeping else named
 
 
 def stable_steps(steps: int, cooldown: float) -> int:

@@ -17,7 +17,7 @@ from regimen.study.sources import Source
 
 
 class Evaluations:
-    """Collects evaluate and items stages while experiments are compiled."""
+    """Collects evaluate and items stages while experiments are compiled and it is `keeping`; else only names them."""
 
     def __init__(self, study: Study, only: Sequence[str], items: int | None):
         for name in only:
@@ -26,6 +26,8 @@ class Evaluations:
         self._study = study
         self._only = frozenset(only)
         self._cap = items
+        self.keeping = True
+        self._named: dict[str, EvaluateSpec] = {}
         self.items: dict[str, ItemsSpec] = {}
         self._rendered: dict[tuple[str, int | None, int, Literal["score", "avoid"]], ItemsSpec] = {}
         self.stages: dict[str, EvaluateSpec] = {}
@@ -113,7 +115,6 @@ class Evaluations:
         task = study.tasks[name]
         caps = [cap for cap in (self._cap or study.evaluation.items, task.items) if cap is not None]
         items = self._items(name, min(caps) if caps else None, shots, "score")
-        self.items.setdefault(items.fingerprint, items)
         stage = EvaluateSpec(
             label=label,
             base=study.base,
@@ -127,7 +128,11 @@ class Evaluations:
             generate=study.evaluation.generate,
             shots=shots,
         )
-        return self.stages.setdefault(stage.fingerprint, stage).fingerprint
+        named = self._named.setdefault(stage.fingerprint, stage)
+        if self.keeping:
+            self.items.setdefault(items.fingerprint, items)
+            self.stages.setdefault(stage.fingerprint, named)
+        return named.fingerprint
 
     def _items(self, name: str, cap: int | None, shots: int, purpose: Literal["score", "avoid"]) -> ItemsSpec:
         key = (name, cap, shots, purpose)
