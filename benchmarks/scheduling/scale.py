@@ -4,7 +4,9 @@
 
 Each size is measured in a process of its own: seconds to compile, seconds of the scheduler with a pool that answers
 at once (ledger and markers in memory only, so that what is timed is the scheduler), milliseconds a stage, peak memory.
-Writes scale.json and a chart, scale.svg.
+Then `--written N` experiments with all that a stage costs beside its work: a real ledger, the stage's folder, spec,
+outcome and marker on this disk, and the survey of a second call that finds all of it done. Writes scale.json and a
+chart, scale.svg.
 """
 
 from __future__ import annotations
@@ -15,19 +17,22 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections import deque
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from regimen.execution.scheduler import Scheduler
-from regimen.plan import compile_plan
+from regimen.plan import compile_plan, parse_spec
+from regimen.results import Ledger, Outcome, RunFolder, StageFolder
 from regimen.study import Leg, load_study
 from regimen.study.schema import Experiment
 
 
-class Folder:
+class NoFolder:
     """Nothing is done, nothing is written."""
 
     def folder(self, stage: Any) -> Any:
@@ -37,7 +42,7 @@ class Folder:
         return None
 
 
-class Ledger:
+class NoLedger:
     def __getattr__(self, name: str) -> Any:
         return lambda *given: None
 
@@ -65,6 +70,61 @@ class Pool:
     def interrupt(self) -> None: ...
 
     def close(self) -> None: ...
+
+
+class WritingPool(Pool):
+    """Commits every stage as a worker does, with nothing in it."""
+
+    def __init__(self, stages: Path):
+        super().__init__()
+        self._stages = stages
+
+    def wait(self, seconds: float) -> list[dict[str, Any]]:
+        name, job = self._jobs.popleft()
+        ended = []
+        for value in job["stages"]:
+            spec = parse_spec(value)
+            folder = StageFolder(self._stages, spec)
+            folder.open()
+            now = time.time()
+            outcome = Outcome(spec.fingerprint, spec.kind, spec.label, "done", now, now, facts={"folder": "none"})
+            folder.commit(outcome)
+            ended.append({"job": name, "event": "ended", "outcome": asdict(outcome)})
+        return [*ended, {"job": name, "event": "done"}]
+
+
+class WrittenScheduler(Scheduler):
+    """One whose blocks are always there."""
+
+    def _has_blocks(self, folder: StageFolder) -> bool:
+        return True
+
+
+def measure_written(count: int) -> dict[str, Any]:
+    plan = compile_plan(study_of(count), tasks=["sst2"], gpus=8)
+    seconds = []
+    with tempfile.TemporaryDirectory(prefix="scale-", dir=Path.cwd()) as home:
+        folder = RunFolder(Path(home) / "run")
+        folder.create(plan.study, plan, {})
+        for _ in range(2):
+            ledger = Ledger(folder.path)
+            pool = WritingPool(folder.stages)
+            begun = time.perf_counter()
+            scheduler = WrittenScheduler(
+                plan, folder, pool, ledger, Path(home), lambda: False, lambda what, facts: None
+            )
+            scheduler.run()
+            seconds.append(time.perf_counter() - begun)
+            ledger.close()
+            assert set(scheduler.states.values()) == {"done"}
+    return {
+        "experiments": count,
+        "stages": len(plan.stages),
+        "seconds": round(seconds[0], 3),
+        "ms_a_stage": round(1000 * seconds[0] / len(plan.stages), 3),
+        "second_call_seconds": round(seconds[1], 3),
+        "second_call_ms_a_stage": round(1000 * seconds[1] / len(plan.stages), 3),
+    }
 
 
 def _outcome(fingerprint: str, label: str) -> dict[str, Any]:
@@ -100,7 +160,7 @@ def measure(count: int) -> dict[str, Any]:
     plan = compile_plan(study, tasks=["sst2"], gpus=8)
     compiled, compile_cpu = time.perf_counter() - begun, time.process_time() - used
     after_compile = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    scheduler = Scheduler(plan, Folder(), Pool(), Ledger(), Path(), lambda: False, lambda what, facts: None)  # type: ignore[arg-type]
+    scheduler = Scheduler(plan, NoFolder(), Pool(), NoLedger(), Path(), lambda: False, lambda what, facts: None)  # type: ignore[arg-type]
     begun, used = time.perf_counter(), time.process_time()
     scheduler.run()
     scheduled, schedule_cpu = time.perf_counter() - begun, time.process_time() - used
@@ -149,6 +209,7 @@ def main() -> None:
     parser.add_argument("counts", type=int, nargs="+")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--one", action="store_true", help="measure in this process and print one row")
+    parser.add_argument("--written", type=int, default=1000, help="experiments with a real ledger and markers")
     given = parser.parse_args()
     if given.one:
         sys.stdout.write(json.dumps(measure(given.counts[0])) + "\n")
@@ -160,6 +221,8 @@ def main() -> None:
         )
         rows.append(json.loads(done.stdout))
         sys.stdout.write(done.stdout)
+    written = measure_written(given.written)
+    sys.stdout.write(json.dumps(written) + "\n")
     if given.out:
         given.out.mkdir(parents=True, exist_ok=True)
         about = {
@@ -169,7 +232,7 @@ def main() -> None:
             "load_average": os.getloadavg()[0],
             "versions": {"python": sys.version.split()[0], "pydantic": version("pydantic")},
         }
-        (given.out / "scale.json").write_text(json.dumps({**about, "rows": rows}, indent=2) + "\n")
+        (given.out / "scale.json").write_text(json.dumps({**about, "rows": rows, "written": written}, indent=2) + "\n")
         (given.out / "scale.svg").write_text(chart(rows))
 
 

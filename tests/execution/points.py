@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,20 @@ POINTS: dict[str, dict[str, Any]] = {
     "during the report": {"event": "os.rename", "path": "*/report/index.html"},  # by then there are no workers
 }
 
+# Where a worker that is told to end has still something to do.
+BEGINNINGS: dict[str, dict[str, Any]] = {
+    "at the first checkpoint": {"event": "os.rename", "path": "*/train-*-trunk-*/checkpoint-*"},
+    "at the start of an evaluation": {"event": "open", "path": "*/evaluate-*/log.jsonl"},
+}
 
-def plan_kills(folder: Path, victim: str, names: list[str]) -> dict[str, str]:
+
+def plan_kills(folder: Path, victim: str, names: list[str], number: int = signal.SIGKILL) -> dict[str, str]:
     """The environment of a run in which `victim` dies at each of the named points, once."""
     folder.mkdir(parents=True)
-    points = [{"name": name.replace(" ", "-"), "victim": victim, **POINTS[name]} for name in names]
+    points = [
+        {"name": name.replace(" ", "-"), "victim": victim, "signal": number, **(POINTS | BEGINNINGS)[name]}
+        for name in names
+    ]
     file = folder / "kills.json"
     file.write_text(json.dumps(points))
     before = os.environ.get("PYTHONPATH", "")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import signal
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.execution.points import POINTS, hits, plan_kills
+from tests.execution.points import BEGINNINGS, POINTS, hits, plan_kills
 from tests.execution.runs import SMALL, assert_committed_once, fingerprint_of, finish, wait_gone
 
 
@@ -19,6 +22,23 @@ def test_a_worker_killed_at_each_point(small_calm: Path, tmp_path: Path) -> None
     assert hits(tmp_path / "kills") == set(points)
     assert fingerprint_of(out) == fingerprint_of(small_calm)
     assert_committed_once(out)
+    wait_gone(out)
+
+
+@pytest.mark.slow
+def test_a_worker_told_to_end_in_training_and_in_evaluation(small_calm: Path, tmp_path: Path) -> None:
+    """SIGTERM, as a machine sends it that goes down: another worker goes on, and nothing counts as a death."""
+    out = tmp_path / "run"
+    points = list(BEGINNINGS)
+    done = finish(out, arguments=SMALL, environment=plan_kills(tmp_path / "ends", "self", points, signal.SIGTERM))
+    assert done.returncode == 0, done.stderr
+    assert hits(tmp_path / "ends") == set(points)
+    assert fingerprint_of(out) == fingerprint_of(small_calm)
+    assert_committed_once(out, killed_before_the_log=0)
+    with closing(sqlite3.connect(out / "ledger.sqlite")) as db:
+        assert db.execute("SELECT detail FROM events").fetchall() == []
+        (again,) = db.execute("SELECT count(*) FROM stages WHERE attempts > 1").fetchone()
+    assert again, "a training went on in another worker"
     wait_gone(out)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -152,3 +153,17 @@ def test_fast_then_full_trains_only_what_is_missing(tmp_path: Path) -> None:
     assert ran == len(full.stages) - len(fast.stages), "each stage of the fast track is reused"
     assert fast.totals["gpu_hours_planned"] == pytest.approx(81.7)
     assert full.totals["gpu_hours_planned"] == pytest.approx(341.7)
+
+
+def test_a_job_that_does_not_end_when_asked_is_left_to_the_next_call(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("regimen.execution.scheduler.STOP_SECONDS", 0.05)
+    polled = iter([False])
+    monkeypatch.setattr(FakePool, "wait", lambda pool, seconds: time.sleep(0.02) or [])  # all busy, nobody listens
+    begun = time.monotonic()
+    scheduler, pool = run(plan, tmp_path, stopping=lambda: next(polled, True))
+    assert time.monotonic() - begun < 5
+    assert pool.interrupted
+    assert set(scheduler.states.values()) == {"pending"}
+    assert {row["state"] for row in read_ledger(tmp_path).values()} == {"pending"}

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from regimen.execution.pool import LAST, Event, Job
+from regimen.execution.worker import TOLD_TO_END
 
 CLOSE_SECONDS = 3.0
 
@@ -121,6 +122,8 @@ class LocalPool:
         _end_group(worker.process)
         if worker.job is None:
             return []
+        if code == TOLD_TO_END:  # a job that crossed with its end was not begun
+            return [{"event": "interrupted", "job": worker.job}]
         how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         if -code == signal.SIGKILL:
             how += " (the kernel does that when memory runs out: then use fewer --workers)"

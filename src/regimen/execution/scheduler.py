@@ -7,6 +7,7 @@ done; the ledger is told. Does not know what a job does or where a pool runs it.
 from __future__ import annotations
 
 import heapq
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from regimen.results import Ledger, Outcome, RunFolder, StageFolder
 
 MAX_DEATHS = 3  # times that a job's worker may die before its stages fail
 POLL_SECONDS = 0.5
+STOP_SECONDS = 30.0  # what running jobs have to save their state, once asked to; their pool then ends them
 
 Observer = Callable[[str, dict[str, Any]], None]
 
@@ -66,9 +68,10 @@ class Scheduler:
         """
         self._survey()
         stopped = False
+        deadline = float("inf")
         while True:
             if not stopped and (self.halted or self.stopping()):
-                stopped = True
+                stopped, deadline = True, time.monotonic() + STOP_SECONDS
                 self.pool.interrupt()
             if not stopped:
                 self._submit()
@@ -76,6 +79,9 @@ class Scheduler:
                 break
             for event in self.pool.wait(POLL_SECONDS):
                 self._handle(event)
+            if time.monotonic() > deadline:
+                self._leave_running()
+                break
         if self.halted:
             raise MachineError(self.halted)
 
@@ -251,6 +257,12 @@ class Scheduler:
             task.left.remove(name)
         self.ledger.set_state([name], state, error)
         self._set(name, state)
+
+    def _leave_running(self) -> None:
+        """Jobs that did not end in time, an evaluation of hours say, are begun again by the next call."""
+        for task in [task for task in self._tasks.values() if task.running]:
+            self._run_state(task, False)
+            self._again(task)
 
     def _set(self, name: str, state: str, outcome: Outcome | None = None) -> None:
         self.states[name] = state

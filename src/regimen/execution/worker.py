@@ -24,6 +24,8 @@ from regimen.errors import Interrupted, RegimenError
 from regimen.files import why_unwritable
 
 GRACE_SECONDS = 5.0
+END_SECONDS = 20.0  # machines that go down send SIGTERM, and often SIGKILL 30 s later
+TOLD_TO_END = 128 + signal.SIGTERM  # the exit code of a worker that did as it was told
 
 
 class _Driver:
@@ -34,6 +36,7 @@ class _Driver:
         self._lock = threading.Lock()
         self.jobs: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self.stop = threading.Event()
+        self.told_to_end = False
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:
@@ -45,14 +48,14 @@ class _Driver:
                 self.jobs.put(message)
         self.stop.set()
         self.jobs.put(None)
-        last = threading.Timer(GRACE_SECONDS, os._exit, (0,))  # what is on disk is safe
-        last.daemon = True
-        last.start()
+        _exit_after(GRACE_SECONDS, 0)
 
     def end(self) -> None:
         """Asked by the machine to end (SIGTERM): the job under way saves its state, no other is begun."""
+        self.told_to_end = True
         self.stop.set()
         self.jobs.put(None)
+        _exit_after(END_SECONDS, TOLD_TO_END)
 
     def send(self, event: dict[str, Any]) -> None:
         with self._lock:
@@ -61,6 +64,13 @@ class _Driver:
                 self._out.flush()
             except BrokenPipeError:
                 self.stop.set()  # nobody listens any more
+
+
+def _exit_after(seconds: float, code: int) -> None:
+    """Whatever is under way: what is on disk is safe."""
+    last = threading.Timer(seconds, os._exit, (code,))
+    last.daemon = True
+    last.start()
 
 
 def main() -> None:
@@ -80,6 +90,8 @@ def main() -> None:
     driver.send({"event": "ready", "pid": os.getpid()})
     while (job := driver.jobs.get()) is not None:
         driver.send(run_one(job, context) | {"job": job["name"]})
+    if driver.told_to_end:
+        sys.exit(TOLD_TO_END)
 
 
 def _context(place: dict[str, Any], driver: _Driver) -> Any:

@@ -1,8 +1,8 @@
 """Kills a process at a named point, from inside: loaded by the interpreter where a test puts this folder on its path.
 
 The file named by REGIMEN_TEST_KILLS holds the points still to be hit: each {"name", "event", "path", "beside",
-"victim", "delay"}. At an audit event ("open", "os.rename", "os.link") whose path matches, before it happens, the
-victim ("self", or the name of an ancestor: "driver", "raylet") is killed with SIGKILL. Every point is hit once.
+"victim", "delay", "signal"}. At an audit event ("open", "os.rename", "os.link") whose path matches, before it
+happens, the victim ("self", or the name of an ancestor: "driver", "raylet") gets the signal. Every point is hit once.
 """
 
 import fnmatch
@@ -38,7 +38,7 @@ def fire(point):
     if point.get("delay"):
         threading.Timer(point["delay"], os.kill, (pid, signal.SIGKILL)).start()
         return
-    os.kill(pid, signal.SIGKILL)
+    os.kill(pid, point.get("signal", signal.SIGKILL))
     while point["victim"] != "self":  # nothing more happens here: it was killed at this point
         signal.pause()
 
