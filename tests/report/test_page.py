@@ -185,3 +185,26 @@ def test_the_whole_plan_stays_under_eight_megabytes(tmp_path: Path) -> None:
     page = write_report(folder, plan)
     assert page.stat().st_size < EIGHT_MB
     assert len(re.findall(r'<article class="experiment"', page.read_text(encoding="utf-8"))) == 73
+
+
+def test_lines_stand_beside_the_scores_in_every_format(finished: RunFolder, page: Path) -> None:
+    short = (finished.report / "report.md").read_text(encoding="utf-8").split("## Scores")[1]
+    head = next(line for line in short.splitlines() if line.startswith("| experiment"))
+    place = [cell.strip() for cell in head.split("|")].index("GLUE SST-2")
+    told = {
+        cells[1].strip(" *"): cells[place].strip()
+        for line in short.splitlines()
+        if len(cells := line.split("|")) > place
+    }
+    values = {
+        row["experiment"]: float(row["value"])
+        for row in csv.DictReader((finished.report / "results.csv").read_text().splitlines())
+        if row["task"] == "sst2" and row["primary"] == "True"
+    }
+    assert told["most frequent class"] == "0.300"
+    assert told["TF-IDF, trained"] == "0.700"
+    assert told["the base, 5-shot"] == f"{values['1-sst2:5-shot']:.3f}"
+    assert told["zero-shot"] == f"{values['1-sst2']:.3f}"
+    text = " ".join(Page(page.read_text(encoding="utf-8")).text.split())
+    assert "most frequent class 0." in text
+    assert "the base, 5-shot 0." in text

@@ -169,7 +169,10 @@ def _score(reading: Reading, experiment: str, task: str) -> dict[str, Any]:
 
 
 def lines(reading: Reading) -> list[dict[str, Any]]:
-    """What each task's headline score is without a language model: a row a line, a cell a task, "" where undefined."""
+    """What stands beside each task's scores: a row a line, a cell a task, "" where undefined.
+
+    First the scores that need no language model, then the base's own with solved examples before each question.
+    """
     found = {task: floors_of(reading.plan, reading.tables.outcomes, task) for task in reading.tasks}
     rows = []
     for name, words in LINES:
@@ -180,4 +183,23 @@ def lines(reading: Reading) -> list[dict[str, Any]]:
             cells.append({"group": shape.group, "text": number(value) if known(value) else ""})
         if any(cell["text"] for cell in cells):
             rows.append({"words": words, "cells": cells})
-    return rows
+    return rows + _with_examples(reading)
+
+
+def _with_examples(reading: Reading) -> list[dict[str, Any]]:
+    """A row for each number of examples that the base was given."""
+    found: dict[str, dict[str, Any]] = {}
+    for row in reading.rows:
+        shots = row["experiment"].partition(":")[2]
+        if shots and row["primary"]:
+            found.setdefault(shots, {})[row["task"]] = row["value"]
+    return [
+        {
+            "words": f"the base, {shots}",
+            "cells": [
+                {"group": shape.group, "text": number(values[task]) if known(values.get(task)) else ""}
+                for task, shape in reading.tasks.items()
+            ],
+        }
+        for shots, values in found.items()
+    ]
