@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,10 +14,11 @@ from hypothesis import strategies as st
 
 from regimen.engine import generation, prefixes, scoring
 from regimen.engine.adapter_bank import AdapterBank, initial_row
-from regimen.engine.base_model import BaseModel
+from regimen.engine.base_model import BaseModel, load_base
 from regimen.engine.generation import generate
 from regimen.engine.prefixes import groups_of
 from regimen.engine.scoring import Scored, score
+from regimen.engine.weights import can_lay_out
 from regimen.study.schema import Adapter
 
 TOKENS = st.lists(st.integers(1, 96), min_size=1, max_size=12)
@@ -108,20 +111,35 @@ def test_many_choices_cost_one_pass(base: BaseModel, monkeypatch: pytest.MonkeyP
     assert passes == 1
 
 
-@given(PROMPTS, st.integers(0, 3), st.integers(1, 10), st.sampled_from([1, 5, 512]))
+@given(PROMPTS, st.integers(0, 3), st.integers(1, 10), st.sampled_from([1, 5, 512]), st.sampled_from([1, 99]))
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_generation_is_greedy_decoding_of_each_prompt_alone(
-    base: BaseModel, prompts: list[list[int]], members: int, new: int, max_rows: int
+    base: BaseModel, prompts: list[list[int]], members: int, new: int, max_rows: int, laid_out: int
 ) -> None:
     adapters = rows(base, members)
     bank = AdapterBank(base, Adapter(), adapters) if members else None
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(generation.MAX_ROWS, "cpu", max_rows)
+        patch.setattr(generation, "LAID_OUT", laid_out)
         found = generate(base, bank, prompts, new, stops=lambda ids: ids[-1] % 11 == 0)
     for prompt, continuations in zip(prompts, found, strict=True):
         assert len(continuations) == max(1, members)
         for k, continuation in enumerate(continuations):
             assert continuation.ids == decode_alone(base, adapters[k] if members else None, prompt, new)
+
+
+def test_left_over_prompts_are_no_batch_of_their_own(base: BaseModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[int] = []
+    start = generation._Decoder.run
+
+    def noted(self: generation._Decoder, new_tokens: int) -> None:
+        started.append(len(self._prompts))
+        start(self, new_tokens)
+
+    monkeypatch.setattr(generation._Decoder, "run", noted)
+    monkeypatch.setitem(generation.MAX_ROWS, "cpu", 8)
+    generate(base, None, [[n + 1, n + 2] for n in range(17)], 1, stops=lambda ids: False)
+    assert started == [6, 6, 5]
 
 
 def decode_alone(base: BaseModel, row: torch.Tensor | None, prompt: list[int], new: int) -> list[int]:
@@ -141,6 +159,26 @@ def decode_alone(base: BaseModel, row: torch.Tensor | None, prompt: list[int], n
         if token % 11 == 0:
             break
     return out
+
+
+@pytest.mark.parametrize("members", [0, 2])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_weights_laid_out_for_few_rows_say_the_same(folder: Path, members: int, precision: str) -> None:
+    base = load_base(folder, precision)
+    if not can_lay_out(base.head):
+        pytest.skip("this CPU has no layout of its own")
+    bank = AdapterBank(base, Adapter(), rows(base, members)) if members else nullcontext()
+    attached = bank.attached() if isinstance(bank, AdapterBank) else bank
+    tokens = torch.arange(1, 41).view(4, 10)
+    positions = torch.arange(10).expand(4, -1)
+    with torch.inference_mode(), attached:
+        plain = base.logits(base.body(tokens, positions, None)[:, -1])
+        with base.laid_out():
+            assert all(linear.copy is not None for linear in base.linears.values())
+            found = base.logits(base.body(tokens, positions, None)[:, -1])
+        again = base.logits(base.body(tokens, positions, None)[:, -1])
+    torch.testing.assert_close(found, plain, rtol=0, atol={"fp32": 2e-5, "bf16": 0.1}[precision])
+    assert torch.equal(again, plain), "the plain products are back"
 
 
 def test_generation_agrees_with_transformers_generate(base: BaseModel) -> None:

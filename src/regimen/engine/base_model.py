@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from regimen.engine.attention import register
 from regimen.engine.lowrank import LowRankLinear
+from regimen.engine.weights import can_lay_out, laid_out, product
 from regimen.errors import ModelError
 from regimen.study.schema import Adapter
 
@@ -42,11 +43,12 @@ class LockstepLinear(nn.Module):
         self.down: Tensor | None = None
         self.up: Tensor | None = None
         self.scale = 1.0
+        self.copy: Tensor | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         if self.down is None or self.up is None:
-            return functional.linear(x, self.weight, self.bias)
-        return LowRankLinear.apply(x, self.weight, self.bias, self.down, self.up, self.scale)  # type: ignore[return-value]
+            return product(x, self.weight, self.bias, self.copy)
+        return LowRankLinear.apply(x, self.weight, self.bias, self.down, self.up, self.scale, self.copy)  # type: ignore[return-value]
 
 
 @dataclass
@@ -63,6 +65,7 @@ class BaseModel:
     linears: dict[str, LockstepLinear]
     kept: dict[Any, float] = field(default_factory=dict)
     programs: list[Any] = field(default_factory=list, repr=False)
+    head_copy: Tensor | None = field(default=None, repr=False)
 
     @property
     def head(self) -> Tensor:
@@ -127,6 +130,29 @@ class BaseModel:
         finally:
             for layer in layers:
                 del layer.forward
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """The head on hidden states (n, d): (n, vocabulary)."""
+        return product(hidden, self.head, None, self.head_copy)
+
+    @contextmanager
+    def laid_out(self) -> Iterator[None]:
+        """Within, on a CPU that gains from it, weights lie as products of few rows read them; nothing can be trained.
+
+        Costs a copy of the weights in memory, and about as long as one or two decoding steps.
+        """
+        if not can_lay_out(self.head):
+            yield
+            return
+        try:
+            for linear in self.linears.values():
+                linear.copy = laid_out(linear.weight)
+            self.head_copy = laid_out(self.head)
+            yield
+        finally:
+            self.head_copy = None
+            for linear in self.linears.values():
+                linear.copy = None
 
     def body(self, tokens: Tensor, positions: Tensor, mask: Tensor | None, cache: Any = None) -> Tensor:
         """Hidden states after the last norm, (N, L, d). `mask` is (N, 1, L, S) and true where attention is allowed;

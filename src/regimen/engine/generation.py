@@ -6,6 +6,7 @@ is asked of the caller. Every row has a leading group of K adapters (1 for the b
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -21,10 +22,11 @@ from regimen.engine.base_model import BaseModel
 from regimen.engine.caches import GrowingLayer
 from regimen.engine.prefixes import Prefix, compute_prefix, groups_of
 
-CACHE_BYTES = {"cpu": 1 << 30, "cuda": 16 << 30}  # what the keys and values of one batch may take
+CACHE_BYTES = {"cpu": 3 << 29, "cuda": 16 << 30}  # what the keys and values of one batch may take
 MAX_ROWS = {"cpu": 512, "cuda": 4096}
 # Prompt tokens that go through the model at once. The CPU is as fast with few, and few pad less.
 PREFILL_TOKENS = {"cpu": 512, "cuda": 65536}
+LAID_OUT = 12  # new tokens from which laying out the weights pays
 NOT_FINITE = -2  # stands for a token; -1 is the end of a model that has none
 
 Stops = Callable[[Sequence[int]], bool]
@@ -49,6 +51,21 @@ def generate(
     """
     members = len(bank) if bank else 1
     results = [[Continuation() for _ in range(members)] for _ in prompts]
+    with base.laid_out() if new_tokens >= LAID_OUT else nullcontext():
+        _fill(base, bank, prompts, results, new_tokens, stops)
+    return results
+
+
+def _fill(
+    base: BaseModel,
+    bank: AdapterBank | None,
+    prompts: Sequence[Sequence[int]],
+    results: list[list[Continuation]],
+    new_tokens: int,
+    stops: Stops,
+) -> None:
+    """Decodes batch after batch into `results`."""
+    members = len(bank) if bank else 1
     for group in groups_of(prompts):
         prefix = None
         if group.shared:
@@ -61,11 +78,13 @@ def generate(
             rest = [prompts[i][group.shared :] for i in batch]
             _Decoder(base, bank, prefix, rest, [results[i] for i in batch], stops).run(new_tokens)
             start += count
-    return results
 
 
 def _batch_size(base: BaseModel, members: int, lengths: Sequence[int], new_tokens: int) -> int:
-    """How many prompts (ascending lengths) go together within the limits on rows and cache."""
+    """How many prompts (ascending lengths) go together within the limits on rows and cache.
+
+    What the limits divide is divided evenly: a few left-over rows would take as many steps as a full batch.
+    """
     config = base.model.config
     heads = getattr(config, "num_key_value_heads", config.num_attention_heads)
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
@@ -76,7 +95,7 @@ def _batch_size(base: BaseModel, members: int, lengths: Sequence[int], new_token
         if (count + 1) * members * (lengths[count] + new_tokens) * per_token > CACHE_BYTES[kind]:
             break
         count += 1
-    return count
+    return math.ceil(len(lengths) / math.ceil(len(lengths) / count))
 
 
 class _Decoder:
@@ -112,7 +131,7 @@ class _Decoder:
             visible, lengths = self._start(layers[0].filled)
             cache = Cache(layers=[*layers])
             for number in range(new_tokens):
-                best, chosen = functional.linear(hidden, self._base.head).max(dim=1)
+                best, chosen = self._base.logits(hidden).max(dim=1)
                 chosen = torch.where(best.isfinite(), chosen, NOT_FINITE)
                 self._take(chosen.view(self._members, -1).tolist())
                 keep = self._leave()

@@ -10,11 +10,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
+
+from regimen.engine.weights import product
 
 
 class LowRankLinear(torch.autograd.Function):
     """`x` (..., in) in K equal groups; `down` (K, rank, in), `up` (K, out, rank) fp32, used in the dtype of `x`.
+
+    `copy` is the weight laid out for few rows, if there is one.
 
     The base's product is added to in place, forward (the adapters' output) and backward (the adapters' part of the
     gradient of `x`); autograd's own graph would hold and add up five more tensors of the size of `x` or `y`.
@@ -22,11 +25,18 @@ class LowRankLinear(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, down: Tensor, up: Tensor, scale: float
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        down: Tensor,
+        up: Tensor,
+        scale: float,
+        copy: Tensor | None = None,
     ) -> Tensor:
         a, b = down.to(x.dtype), up.to(x.dtype)
         members = a.shape[0]
-        y = functional.linear(x, weight, bias)
+        y = product(x, weight, bias, copy)
         grouped = x.reshape(members, -1, x.shape[-1])
         low = torch.bmm(grouped, a.mT)
         y.view(members, -1, y.shape[-1]).baddbmm_(low, b.mT, alpha=scale)
@@ -46,4 +56,4 @@ class LowRankLinear(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             by_x = (grad.reshape(-1, grad.shape[-1]) @ weight).view(by_y.shape[0], -1, weight.shape[1])
             by_x = by_x.baddbmm_(by_low, a).view(*grad.shape[:-1], weight.shape[1])
-        return by_x, None, None, by_down, by_up, None
+        return by_x, None, None, by_down, by_up, None, None
