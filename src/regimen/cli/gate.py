@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -51,15 +52,24 @@ def _write_adjusted(run: Any, decided: dict[str, Any]) -> str | None:
 
 
 def _tell(decided: dict[str, Any], adjusted: str | None) -> None:
-    typer.echo(f"{decided['decision']}\n\nrule: {decided['rule']}\n")
+    say = _say()
+    say(f"{decided['decision']}\n\nrule: {decided['rule']}\n")
     for item in decided["evidence"]:
         mark = {True: "+", False: "-"}.get(item.get("holds"), " ")
-        typer.echo(f"  {mark} {item['statement']}")
+        say(f"  {mark} {item['statement']}")
     if decided["override"]:
         override = decided["override"]
-        typer.echo(f"\noverridden on {override['when']}: the rule says {decided['computed']}; {override['reason']}")
-    typer.echo(f"\nnext: {decided['next']}")
+        say(f"\noverridden on {override['when']}: the rule says {decided['computed']}; {override['reason']}")
+    say(f"\nnext: {decided['next']}")
     for item in decided.get("adjust", ()):
-        typer.echo(f"  {item['what']}: {item['evidence']}")
+        say(f"  {item['what']}: {item['evidence']}")
     if adjusted:
-        typer.echo(f"a study to start from: {adjusted}")
+        say(f"a study to start from: {adjusted}")
+
+
+def _say() -> Callable[[str], None]:
+    """Breaks lines between words on a terminal; leaves them whole elsewhere."""
+    from rich.console import Console
+
+    console = Console()
+    return lambda text: console.print(text, markup=False, highlight=False, soft_wrap=not console.is_terminal)

@@ -11,6 +11,7 @@ StudyArgument = Annotated[str, typer.Argument(help="A packaged study (qwen2-fina
 OutArgument = Annotated[Path, typer.Argument(help="A run folder.")]
 ProfileOption = Annotated[str | None, typer.Option("--profile", help="One of the study's profiles.")]
 TrackOption = Annotated[str, typer.Option("--track", help="One of the study's tracks: full, fast, ...")]
+OnlyOption = Annotated[list[str] | None, typer.Option("--only", help="Experiments by id or glob; repeat.")]
 DataOption = Annotated[
     Path | None, typer.Option("--data", help="A mirror folder; the network is then never used.", file_okay=False)
 ]

@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from regimen.cli.options import BudgetOption, JsonOption, ProfileOption, StudyArgument, TrackOption
+from regimen.cli.options import BudgetOption, JsonOption, OnlyOption, ProfileOption, StudyArgument, TrackOption
 
 
 def plan(
     study: StudyArgument,
     profile: ProfileOption = None,
     track: TrackOption = "full",
+    only: OnlyOption = None,
     gpus: Annotated[int, typer.Option(help="GPUs of the Gantt.")] = 1,
     budget_hours: BudgetOption = None,
     json_output: JsonOption = False,
@@ -22,7 +23,9 @@ def plan(
     from regimen.api import load_and_compile
     from regimen.plan.rates import measured_hours, remembered
 
-    compiled = load_and_compile(study, profile=profile, track=track, gpus=gpus, budget_hours=budget_hours)
+    compiled = load_and_compile(
+        study, profile=profile, track=track, only=only or (), gpus=gpus, budget_hours=budget_hours
+    )
     measured = measured_hours(compiled, remembered(compiled.study))
     if json_output:
         document = compiled.to_json()

@@ -38,9 +38,9 @@ def _phases(plan: Plan) -> Table:
     totals = plan.totals
     for phase, values in totals["by_phase"].items():
         title = plan.study.phases[phase].title
-        table.add_row(phase, title, str(values["experiments"]), f"{values['gpu_hours']:,.1f}")
+        table.add_row(phase, title, str(values["experiments"]), _hours(values["gpu_hours"], 1))
     table.add_section()
-    table.add_row("", "total", str(totals["experiments"]), f"{totals['gpu_hours_planned']:,.1f}")
+    table.add_row("", "total", str(totals["experiments"]), _hours(totals["gpu_hours_planned"], 1))
     return table
 
 
@@ -64,11 +64,17 @@ def _experiments(plan: Plan) -> Table:
             planned.experiment.id,
             _mixtures(planned),
             f"{planned.steps:,}" if planned.steps else "",
-            f"{planned.gpu_hours:.2f}",
+            _hours(planned.gpu_hours, 2),
             planned.experiment.start_from or "",
             "*" if planned.fast_track else "",
         )
     return table
+
+
+def _hours(hours: float, digits: int) -> str:
+    """Never 0 for what takes time."""
+    least = 10.0**-digits
+    return f"<{least:.{digits}f}" if 0 < hours < least / 2 else f"{hours:,.{digits}f}"
 
 
 def _mixtures(planned: PlannedExperiment) -> str:

@@ -19,6 +19,7 @@ from regimen.execution.runner import RunSummary
 from regimen.plan import Plan, TrainSpec
 
 PLAIN_SECONDS = 5.0  # at most one plain line in so many seconds
+SHOW_SECONDS = 0.2  # a large plan has many changes, and a look at all stages takes its time
 STAGE_LINES = 8
 EVALUATION_STEPS = 5.0  # what an evaluation counts as, in training steps, for the time left
 
@@ -34,6 +35,7 @@ class Progress:
         self._started = time.monotonic()
         self._earlier = 0.0
         self._spoken = 0.0
+        self._shown = 0.0
         self._bars = Bars(
             TextColumn("{task.description}"),
             BarColumn(bar_width=28),
@@ -54,6 +56,7 @@ class Progress:
 
     def __exit__(self, *exception: object) -> None:
         if self._live is not None:
+            self._show()
             self._live.stop()
 
     def __call__(self, what: str, facts: dict[str, Any]) -> None:
@@ -68,7 +71,9 @@ class Progress:
             for stage, (step, _, loss) in facts.items():
                 self._steps[stage] = step
                 self._show_line(stage, step, loss)
-        self._show()
+        if time.monotonic() - self._shown >= SHOW_SECONDS:
+            self._shown = time.monotonic()
+            self._show()
 
     def _work(self, stage: str) -> float:
         spec = self._plan.stages[stage]
@@ -77,13 +82,13 @@ class Progress:
     def _show(self) -> None:
         done = [name for name, state in self._states.items() if state == "done"]
         left = self._time_left()
-        more = f"about {clock(left)} left" if left is not None else ""
-        self._bars.update(self._total, completed=len(done), more=more)
+        running = sorted({self._plan.stages[s].label for s, state in self._states.items() if state == "running"})
+        names = ", ".join(running[:3]) + (f" and {len(running) - 3} more" if len(running) > 3 else "")
+        more = f"about {clock(left)} left" if left else ""
+        self._bars.update(self._total, completed=len(done), more=more or names)
         for stage in [s for s in self._lines if self._states[s] != "running"]:
             self._bars.remove_task(self._lines.pop(stage))
         if self._live is None:
-            running = sorted({self._plan.stages[s].label for s, state in self._states.items() if state == "running"})
-            names = ", ".join(running[:3]) + (f" and {len(running) - 3} more" if len(running) > 3 else "")
             self._say(f"{len(done)}/{len(self._states)} stages done; {names or 'waiting'}{'; ' + more if more else ''}")
 
     def _show_line(self, stage: str, step: int, loss: float) -> None:

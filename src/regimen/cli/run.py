@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from regimen.cli.options import BudgetOption, DataOption, ProfileOption, StudyArgument, TrackOption
+from regimen.cli.options import BudgetOption, DataOption, OnlyOption, ProfileOption, StudyArgument, TrackOption
 from regimen.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def run(
     out: Annotated[Path, typer.Option("--out", help="The run folder.", file_okay=False)],
     profile: ProfileOption = None,
     track: TrackOption = "full",
-    only: Annotated[list[str] | None, typer.Option(help="Experiments by id or glob; repeat.")] = None,
+    only: OnlyOption = None,
     budget_hours: BudgetOption = None,
     tasks: Annotated[str | None, typer.Option(help="Evaluate only these tasks, comma-separated.")] = None,
     eval_items: Annotated[int | None, typer.Option(help="Test items a task.")] = None,
