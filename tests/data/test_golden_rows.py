@@ -39,8 +39,8 @@ GOLDEN = {
     ),
     "wikitext": Golden(
         [{"text": line} for line in (
-            "", " = Salt = \n", "", " Salt is a mineral @-@ like crystal . \n", " = = Uses = = \n", " It preserves . \n",
-            " = Pepper = \n", " Pepper is not . \n",
+            "", " = Salt = \n", "", " Salt is a mineral @-@ like crystal . \n", " = = Uses = = \n",
+            " It preserves . \n", " = Pepper = \n", " Pepper is not . \n",
         )],
         text="= Salt = \n Salt is a mineral @-@ like crystal . \n = = Uses = = \n It preserves .",
     ),
@@ -57,7 +57,8 @@ GOLDEN = {
     "fingpt-sentiment": Golden(
         [{"input": "Orders fell sharply .", "output": "moderately negative", "instruction":
           "What is the sentiment of this news? Please choose an answer from {negative/neutral/positive}."}],
-        "Orders fell sharply .\nQuestion: Is the sentiment of this financial news negative, neutral or positive?\nAnswer:",
+        "Orders fell sharply .\nQuestion: Is the sentiment of this financial news negative, neutral or positive?\n"
+        "Answer:",
         " negative",
         choices=(" negative", " neutral", " positive"),
     ),
@@ -151,14 +152,14 @@ GOLDEN = {
         "    return 2 * x\n",
     ),
     "mmlu-pro": Golden(
-        [{"question_id": 1, "question": "Which is a metal? ", "options": ["air", "iron", "wood", "water"], "answer": "B",
-          "answer_index": 1, "cot_content": "", "category": "chemistry", "src": "made"}],
+        [{"question_id": 1, "question": "Which is a metal? ", "options": ["air", "iron", "wood", "water"],
+          "answer": "B", "answer_index": 1, "cot_content": "", "category": "chemistry", "src": "made"}],
         "Question: Which is a metal?\nA. air\nB. iron\nC. wood\nD. water\nAnswer:",
         " B",
         choices=(" A", " B", " C", " D"),
     ),
     "alpaca": Golden(
-        [{"instruction": "Name the largest.", "input": "2, 9, 4", "output": "9", "text": "Below is an instruction ..."}],
+        [{"instruction": "Name the largest.", "input": "2, 9, 4", "output": "9", "text": "Below is ..."}],
         "2, 9, 4\nQuestion: Name the largest.\nAnswer:",
         " 9",
     ),

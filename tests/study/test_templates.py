@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from jinja2 import TemplateError
 
-from regimen.study.templates import (
+from regimen.study.templates import columns_of, (
     bytes_literal,
     check_template,
     columns_of,
@@ -77,3 +77,8 @@ def test_a_missing_column_is_an_error_not_a_blank() -> None:
 
 def test_an_expression_keeps_its_type() -> None:
     assert evaluate("{{ options | letters }}", {"options": ["x", "y", "z"]}) == ["A", "B", "C"]
+
+
+def test_what_a_template_names_itself_is_no_column() -> None:
+    template = "{% for a, b in xs %}{{ a }}{{ b }}{{ loop.last }}{% endfor %}{% set y = z %}{{ y }}{{ range(3) }}"
+    assert columns_of(template) == {"xs", "z"}

@@ -134,7 +134,7 @@ def _identity(name: str, source: Source, row: UsableRow) -> str:
     """What the item is called wherever its row is read from: source, split (config too, of several), row number."""
     if source.files:
         return f"{name}:{row.part.rsplit('/', 1)[-1]}:{row.number}"
-    split = (source.held_out.split if source.held_out else None) or source.split
+    split = source.test_split
     among = source.configs if len(source.configs) > 1 else ()
     config = next((f"{config}/" for config in among if f"/{config}/" in row.part), "")
     return f"{name}:{config}{split}:{row.number}"

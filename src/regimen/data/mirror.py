@@ -59,8 +59,7 @@ class Kept:
 
 def splits_of(source: Source) -> list[str]:
     """The splits that a study reads of a source: its training split, and the one held out."""
-    held_out = source.held_out.split if source.held_out else None
-    return [split for split in dict.fromkeys((source.split, held_out)) if split]
+    return [split for split in dict.fromkeys((source.split, source.test_split)) if split]
 
 
 def mirror_source(name: str, source: Source, to: Path, say: Say) -> Iterator[Kept]:

@@ -45,18 +45,19 @@ def usable_rows(name: str, source: Source, side: Side, where: Where, ledger: Led
     if side == "test":
         if held_out is None:
             raise DataError(f"source {name!r} has no held-out rows to test on")
-        split = held_out.split or source.split
+        split = source.test_split
     if split is None:
         raise DataError(f"source {name!r} has no training split")
     parts = parts_of(name, source, split, where)
-    seen = Seen() if side == "train" or held_out is None or held_out.split is None else None
+    as_published = side == "test" and held_out is not None and held_out.share is None
+    seen = None if as_published else Seen()
     used = 0
     for part, number, values in _documents(source, side, parts):
         ledger.rows += 1
         try:
             rendered, text = _text(source, values)
             normal = normalised(text)
-            if seen is not None and not seen.add_normalised(normal):  # a test split stays as published
+            if seen is not None and not seen.add_normalised(normal):
                 ledger.drop(part, number, "duplicate", text)
                 continue
             if not _on_side(source, held_out, side, values):

@@ -16,7 +16,7 @@ from typing import Any
 
 from regimen.data.faults import pinpointed
 from regimen.errors import DataError, SourceMissing
-from regimen.study.sources import Source
+from regimen.study.sources import TEST_FILES, Source
 
 BATCH_ROWS = 512
 SUFFIXES = (".jsonl", ".parquet", ".csv", ".json")
@@ -52,7 +52,9 @@ class Part:
 def parts_of(source_name: str, source: Source, split: str, where: Where) -> list[Part]:
     """The files, tables or Hub splits that hold `split`; raises SourceMissing naming where it was looked for."""
     if source.files:
-        return [_own_file(source_name, source, name, where) for name in source.files]
+        held_out = source.held_out.files if source.held_out else ()
+        names = held_out if split == TEST_FILES else source.files
+        return [_own_file(source_name, source, name, where) for name in names]
     assert source.hub is not None
     if where.data is not None:
         return [_mirrored(source_name, source, config, split, where.data) for config in source.configs]

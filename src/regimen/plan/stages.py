@@ -271,4 +271,7 @@ def base_identity(base: Base) -> dict[str, Any]:
 
 def source_identity(source: Source) -> dict[str, Any]:
     """A source without what is only said about it."""
-    return source.model_dump(mode="json", exclude={"licence", "size", "notes"})
+    plain = source.model_dump(mode="json", exclude={"licence", "size", "notes"})
+    if plain["held_out"] and not plain["held_out"]["files"]:
+        del plain["held_out"]["files"]  # sources without are what they were before there were any
+    return plain

@@ -54,8 +54,7 @@ def _needs(stage: Stage) -> Iterable[tuple[str, Source, str]]:
     elif isinstance(stage, ItemsSpec):
         for name in stage.task.source:
             source = stage.sources[name]
-            split = (source.held_out.split if source.held_out else None) or source.split
-            if split:
+            if split := source.test_split:
                 yield name, source, split
 
 
@@ -63,8 +62,7 @@ def source_states(study: Study, where: Where) -> dict[str, dict[str, Any]]:
     """For each source {state, why, bytes, stand_in}: present, made here, on the Hub (not looked at), or missing."""
     found: dict[str, dict[str, Any]] = {}
     for name, source in study.sources.items():
-        held_out = source.held_out.split if source.held_out else None
-        splits = [split for split in dict.fromkeys((source.split, held_out)) if split]
+        splits = [split for split in dict.fromkeys((source.split, source.test_split)) if split]
         state: dict[str, Any] = {"state": "present", "why": None, "bytes": 0, "stand_in": None}
         notes = []
         for split in splits:

@@ -77,8 +77,7 @@ def _stand_ins(spec: ItemsSpec, where: Where) -> str:
     notes = []
     for name in spec.task.source:
         source = spec.sources[name]
-        split = (source.held_out.split if source.held_out else None) or source.split
-        if split and (note := stand_in(source, split, where)):
+        if (split := source.test_split) and (note := stand_in(source, split, where)):
             notes.append(f"{name}: {note}")
     return "; ".join(notes)
 

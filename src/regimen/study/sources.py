@@ -11,6 +11,8 @@ from pydantic import Field, model_validator
 
 from regimen.study.values import Frozen, Name, Share, Template
 
+TEST_FILES = "test files"  # the name of the split that a user's own test files are
+
 
 class Label(Frozen):
     """A closed answer: `column` holds a class; `names` renders it, `bins` cuts a number into named classes.
@@ -79,20 +81,21 @@ class Documents(Frozen):
 
 
 class HeldOut(Frozen):
-    """Where the rows come from that are tested on and never trained on: a split of their own, or a share.
+    """Where the rows come from that are tested on and never trained on: a split, files of their own, or a share.
 
     A share is cut by the hash of each row's group, so a row never moves from one side to the other. Rows whose text
     stands in a source of `not_in` are not tested on.
     """
 
     split: str | None = None
+    files: tuple[str, ...] = ()
     share: Share | None = None
     not_in: tuple[Name, ...] = ()
 
     @model_validator(mode="after")
     def _check(self) -> HeldOut:
-        if (self.split is None) == (self.share is None):
-            raise ValueError("held-out rows need exactly one of `split` and `share`")
+        if [self.split is not None, bool(self.files), self.share is not None].count(True) != 1:
+            raise ValueError("held-out rows need exactly one of `split`, `files` and `share`")
         return self
 
 
@@ -117,7 +120,22 @@ class Source(Frozen):
     def _check(self) -> Source:
         if (self.hub is None) == (not self.files):
             raise ValueError("a source needs exactly one of `hub` and `files`")
+        if self.held_out is None:
+            return self
+        if self.held_out.files and not self.files:
+            raise ValueError(
+                "`held_out: {files: ...}` goes with a source's own `files`; of a Hub source name the `split`"
+            )
+        if self.files and self.held_out.split and self.split is not None:
+            raise ValueError("own files have no splits: hold out `files` or a `share`, or test only (`split: null`)")
         return self
+
+    @property
+    def test_split(self) -> str | None:
+        """The split that is tested on, TEST_FILES for files of their own; a share is cut from the training split."""
+        if self.held_out is None:
+            return self.split
+        return TEST_FILES if self.held_out.files else self.held_out.split or self.split
 
     @property
     def configs(self) -> tuple[str | None, ...]:

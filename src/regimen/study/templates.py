@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 
 from jinja2 import StrictUndefined, Template, TemplateSyntaxError
-from jinja2 import nodes as jinja_nodes
+from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -106,10 +106,8 @@ def check_template(source: str) -> str:
 @cache
 def columns_of(source: str) -> frozenset[str]:
     """The columns that a template refers to."""
-    tree = _environment().parse(source)
-    stored = {node.name for node in tree.find_all(jinja_nodes.Name) if node.ctx == "store"}
-    named = {node.name for node in tree.find_all(jinja_nodes.Name) if node.ctx == "load"}
-    return frozenset(named - stored - set(_environment().globals))
+    environment = _environment()
+    return frozenset(find_undeclared_variables(environment.parse(source)) - set(environment.globals))
 
 
 def evaluate(source: str, row: dict[str, object]) -> object:

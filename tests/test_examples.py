@@ -1,0 +1,139 @@
+"""The studies under examples/ run as they stand, and rows of shapes never seen before need no Python."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from regimen.data.cleaning import Ledger
+from regimen.data.items import read_items
+from regimen.data.rows import UsableRow, usable_rows
+from regimen.data.sources import Where
+from regimen.engine.locate import locate_base
+from regimen.errors import StudyError
+from regimen.plan import EvaluateSpec, ItemsSpec, Plan, compile_plan
+from regimen.results import RunFolder
+from regimen.study import Study, load_study
+from regimen.study.sources import Source
+from tests.conftest import ROOT
+from tests.data.test_sources import write
+from tests.inline import assert_done, outcome_facts, run_inline
+
+EXAMPLES = ROOT / "examples"
+
+
+def carried_out(path: Path, out: Path) -> tuple[Plan, Path]:
+    plan = compile_plan(load_study(path), eval_items=24)
+    assert_done(run_inline(plan, out, here=path.parent))
+    return plan, out
+
+
+def scores(plan: Plan, out: Path) -> dict[tuple[str, str], float]:
+    """{(experiment, task): headline}, the base as it is under its baselines."""
+    found = {}
+    for planned in plan.experiments:
+        for task, name in planned.evaluations.items():
+            metrics = outcome_facts(plan, out, name)["metrics"]
+            found[planned.experiment.id, task] = metrics[plan.study.tasks[task].headline]
+    return found
+
+
+def test_reviews_run_and_learn(tmp_path: Path) -> None:
+    plan, out = carried_out(EXAMPLES / "reviews.yaml", tmp_path / "run")
+    found = scores(plan, out)
+    assert found["direct-reviews", "reviews"] > found["1-reviews", "reviews"]
+    assert {task for _, task in found} == {"reviews", "sums"}
+
+
+@pytest.fixture(scope="module")
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Path]:
+    return carried_out(EXAMPLES / "shapes.yaml", tmp_path_factory.mktemp("shapes") / "run")
+
+
+def test_all_four_shapes_are_trained_on_and_tested(shapes: tuple[Plan, Path]) -> None:
+    plan, out = shapes
+    found = scores(plan, out)
+    assert {task for _, task in found} == {"people", "pairs", "scores", "quiz"}
+    assert found["scores", "scores"] > found["1-scores", "scores"]
+    assert all(0 <= value <= 1 for value in found.values())
+
+
+def test_own_test_files_are_tested_on_and_never_trained_on(shapes: tuple[Plan, Path]) -> None:
+    plan, out = shapes
+    stage = next(s for s in plan.stages.values() if isinstance(s, ItemsSpec) and s.label == "quiz")
+    items = read_items(RunFolder(out).stages / stage.folder / "items.jsonl")
+    assert {item.id.split(":")[1] for item in items} == {"quiz-test.jsonl"}
+    assert len({len(item.choices) for item in items}) > 1, "the number of options varies"
+    train = {row.text for row in rows(plan.study.sources["quiz"], EXAMPLES)}
+    assert not train & {item.prompt + item.answer for item in items}
+
+
+def rows(source: Source, here: Path) -> list[UsableRow]:
+    return list(usable_rows("it", source, "train", Where(here=here), Ledger()))
+
+
+SHAPES: list[tuple[str, dict[str, Any], str, str]] = [
+    ("people", {"tokens": ["In", "New", "York", ",", "Ann", "Lee", "leaves", "Acme", "."], "tags":
+     [0, 5, 6, 0, 1, 2, 0, 3, 0]}, "In New York , Ann Lee leaves Acme .\nQuestion: Which persons, organizations and "
+     "locations are named?\nAnswer:", " New York is a location, Ann Lee is a person, Acme is an organization."),
+    ("pairs", {"first": "A.", "second": "B.", "same": "no"}, "A.\nB.\nQuestion: Do both say the same?\nAnswer:", " no"),
+    ("scores", {"headline": "H", "score": -0.3}, "H\nQuestion: Is this negative, neutral or positive?\nAnswer:",
+     " neutral"),
+    ("quiz", {"question": "Q?", "options": ["x", "y"], "right": 1}, "Q?\nA. x\nB. y\nAnswer:", " B"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "row", "prompt", "answer"), SHAPES, ids=[shape[0] for shape in SHAPES])
+def test_a_row_of_each_shape_word_for_word(
+    name: str, row: dict[str, Any], prompt: str, answer: str, tmp_path: Path
+) -> None:
+    source = load_study(EXAMPLES / "shapes.yaml").sources[name]
+    write(tmp_path / "rows.jsonl", [row])
+    own = source.model_copy(update={"files": ("rows.jsonl",), "held_out": None})
+    (only,) = rows(own, tmp_path)
+    assert only.rendered is not None
+    assert (only.rendered.prompt, only.rendered.answer) == (prompt, answer)
+
+
+def test_scores_of_a_csv_fall_into_their_bins(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("headline,score\na,-0.9\nb,-0.3\nc,0\nd,0.3\ne,1\n")
+    source = load_study(EXAMPLES / "shapes.yaml").sources["scores"]
+    own = source.model_copy(update={"files": ("rows.csv",), "held_out": None})
+    found = [row.rendered.answer for row in rows(own, tmp_path) if row.rendered]
+    assert found == [" negative", " neutral", " neutral", " positive", " positive"]
+
+
+def changed(text: str, tmp_path: Path) -> Study:
+    (tmp_path / "study.yaml").write_text(text)
+    return load_study(tmp_path / "study.yaml")
+
+
+def test_own_files_without_a_side_of_their_own_are_refused(tmp_path: Path) -> None:
+    text = (EXAMPLES / "shapes.yaml").read_text()
+    with pytest.raises(StudyError, match="own files have no splits: hold out `files` or a `share`"):
+        changed(text.replace("held_out: {files: [data/quiz-test.jsonl]}", "held_out: {split: test}"), tmp_path)
+    with pytest.raises(StudyError, match="exactly one of `split`, `files` and `share`"):
+        changed(text.replace("{files: [data/quiz-test.jsonl]}", "{files: [x.jsonl], share: 0.1}"), tmp_path)
+    with pytest.raises(StudyError, match="of a Hub source name the `split`"):
+        changed(text.replace("files: [data/quiz-train.jsonl]", "hub: org/quiz"), tmp_path)
+
+
+def test_a_base_in_a_folder_of_ones_own(tmp_path: Path) -> None:
+    """A model that no package ships, under its own path."""
+    study = load_study(EXAMPLES / "shapes.yaml")
+    shutil.copytree(locate_base(study.base), tmp_path / "my-model")
+    shutil.copytree(EXAMPLES / "data", tmp_path / "data")
+    text = (EXAMPLES / "shapes.yaml").read_text()
+    text = text.replace("{id: regimen/tiny-qwen2, origin: packaged,", f"{{id: {tmp_path / 'my-model'}, origin: folder,")
+    own = changed(text, tmp_path)
+    plan = compile_plan(own, only=["scores", "1-scores"], tasks=["scores"], eval_items=12)
+    assert_done(run_inline(plan, tmp_path / "run", here=tmp_path))
+    packaged = compile_plan(study, only=["scores", "1-scores"], tasks=["scores"], eval_items=12)
+    ends = [next(s for s in p.stages.values() if isinstance(s, EvaluateSpec) and s.trained) for p in (plan, packaged)]
+    assert ends[0].fingerprint != ends[1].fingerprint, "another path is another base"
+    spec = json.loads((RunFolder(tmp_path / "run").stages / ends[0].folder / "spec.json").read_text())
+    assert str(tmp_path / "my-model") in json.dumps(spec)
