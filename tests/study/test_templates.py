@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from jinja2 import TemplateError
 
-from regimen.study.templates import columns_of, (
+from regimen.study.templates import (
     bytes_literal,
     check_template,
     columns_of,
