@@ -111,4 +111,4 @@ def test_every_source_is_tokenised_and_packed_whole(name: str, folder: Path, rea
     store = BlockStore(home)
     assert len(store) == facts["blocks"]
     filled = facts["tokens"] / (len(store) * BLOCK)
-    assert filled > 0.8, "packing leaves less than a fifth empty"
+    assert filled > 0.5, "of any two blocks, what is in both would not fit into one"

@@ -120,7 +120,13 @@ def prepared(reading: Reading) -> dict[str, Any]:
             items.append({"name": stage.task_name + shots, "form": "test", **_counts(facts)})
     reasons = sorted({reason for entry in [*sources, *items] for reason in entry["drops"]})
     standing_in = {str(note) for entry in [*sources, *items] for note in _listed(entry["stand_in"])}
-    return {"sources": sources, "items": items, "reasons": reasons, "stand_ins": sorted(standing_in)}
+    return {
+        "sources": sources,
+        "items": items,
+        "reasons": reasons,
+        "stand_ins": sorted(standing_in),
+        "twins": [entry for entry in items if entry["twins"]],
+    }
 
 
 def _listed(value: Any) -> list[Any]:
@@ -129,7 +135,18 @@ def _listed(value: Any) -> list[Any]:
 
 def _counts(facts: dict[str, Any]) -> dict[str, Any]:
     drops = facts.get("drops")
-    known = ("rows", "blocks", "tokens", "loss_tokens", "items", "digest", "cut_examples", "stand_in")
+    known = (
+        "rows",
+        "documents",
+        "twins",
+        "blocks",
+        "tokens",
+        "loss_tokens",
+        "items",
+        "digest",
+        "cut_examples",
+        "stand_in",
+    )
     return {"there": bool(facts), "drops": drops if isinstance(drops, dict) else {}} | {
         key: facts.get(key) for key in known
     }

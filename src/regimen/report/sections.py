@@ -16,6 +16,7 @@ from regimen.report.samples import samples
 from regimen.report.scores import is_clear
 from regimen.report.words import anchor, interval, number, probability, signed, span
 from regimen.results import better_sign
+from regimen.results.rows import token_shares
 from regimen.study import ZERO_SHOT
 
 
@@ -100,13 +101,14 @@ def _facts(reading: Reading, name: str) -> list[tuple[str, str]]:
 
 
 def _legs(reading: Reading, name: str) -> list[dict[str, Any]]:
-    """A row a leg and source: share, and how often its data were gone through."""
+    """A row a leg and source: shares of sequences, tokens and loss tokens, how often its data were gone through."""
     planned = reading.planned[name]
     rows = []
     for number_, leg in enumerate(planned.experiment.legs):
         outcome = reading.tables.outcomes.get(planned.ends[number_])
         epochs = outcome.facts.get("epochs", {}) if outcome else {}
         total = sum(leg.mixture.values())
+        shares = token_shares(leg.mixture, _blocks(reading, planned.ends[number_]))
         for source, weight in leg.mixture.items():
             rows.append(
                 {
@@ -115,6 +117,8 @@ def _legs(reading: Reading, name: str) -> list[dict[str, Any]]:
                     "steps": leg.steps,
                     "source": source,
                     "share": weight / total,
+                    "tokens": shares.get(source, {}).get("tokens"),
+                    "loss_tokens": shares.get(source, {}).get("loss_tokens"),
                     "epochs": epochs.get(source),
                     "loss": outcome.facts.get("last_loss") if outcome else None,
                 }
@@ -122,9 +126,29 @@ def _legs(reading: Reading, name: str) -> list[dict[str, Any]]:
     return rows
 
 
+def _blocks(reading: Reading, end: str) -> dict[str, dict[str, Any]]:
+    """What is known of the prepared blocks of each source that a leg draws from."""
+    stage = reading.plan.stages[end]
+    assert isinstance(stage, TrainSpec)
+    outcomes = reading.tables.outcomes
+    return {name: outcomes[key].facts for name, key in stage.leg.sources.items() if key in outcomes}
+
+
+def _evaluated(reading: Reading, name: str, key: str) -> dict[str, Any]:
+    """The facts of an experiment's (or the base's) evaluation, {} where it is not there."""
+    planned = reading.planned.get(name)
+    stages = {**planned.evaluations, **planned.extra_evaluations} if planned else dict(reading.plan.reference)
+    for other in reading.planned.values():
+        if planned is None and other.experiment.task == key:
+            stages.setdefault(key, other.evaluations.get(key, ""))
+    outcome = reading.tables.outcomes.get(stages.get(key, ""))
+    return outcome.facts if outcome else {}
+
+
 def _score(reading: Reading, row: dict[str, Any], name: str) -> dict[str, Any]:
     task = reading.plan.study.tasks[row["task"]]
     shots = row["experiment"].partition(":")[2]
+    alone = _evaluated(reading, name, row["task"] + (f":{shots}" if shots else "")).get("metrics_without_twins") or {}
     return {
         "anchor": anchor(name, row["task"]) if row["primary"] and not shots else "",
         "task": task.title + (f" ({shots})" if shots else ""),
@@ -133,6 +157,7 @@ def _score(reading: Reading, row: dict[str, Any], name: str) -> dict[str, Any]:
         "primary": bool(row["primary"]),
         "lower": better_sign(row["metric"]) < 0,
         "value": number(row["value"]),
+        "without_twins": number(alone[row["metric"]]) if alone.get(row["metric"]) is not None else "",
         "interval": span(row["ci_low"], row["ci_high"]),
         "n": row["n"],
         "baseline": number(row["baseline"]) if row["baseline"] is not None else "",

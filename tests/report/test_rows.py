@@ -1,0 +1,91 @@
+"""Rows and leakage in the report: shares of tokens, epochs, test items with twins, scores without them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from regimen.plan import EvaluateSpec, ItemsSpec, Plan, PrepareSpec, Stage, TrainSpec
+from regimen.report.pages import write_report
+from regimen.results import RunFolder
+from regimen.results.rows import token_shares
+from tests.report.made import Page
+
+
+def test_shares_of_tokens_by_hand() -> None:
+    blocks = {
+        "long": {"blocks": 10, "tokens": 600, "loss_tokens": 600},
+        "short": {"blocks": 5, "tokens": 100, "loss_tokens": 20},
+    }
+    shares = token_shares({"long": 1.0, "short": 3.0}, blocks)
+    assert shares["long"] == {"sequences": 0.25, "tokens": 0.5, "loss_tokens": pytest.approx(60 / 72)}
+    assert token_shares({"long": 1.0, "other": 1.0}, blocks) == {}, "no share of a whole that is not known"
+
+
+@given(st.lists(st.tuples(st.floats(0.1, 100), st.integers(1, 50), st.integers(1, 64)), min_size=1, max_size=5))
+@settings(max_examples=50, deadline=None)
+def test_shares_are_of_one_whole(drawn: list[tuple[float, int, int]]) -> None:
+    mixture = {str(i): weight for i, (weight, _, _) in enumerate(drawn)}
+    blocks = {str(i): {"blocks": n, "tokens": n * t, "loss_tokens": n} for i, (_, n, t) in enumerate(drawn)}
+    shares = token_shares(mixture, blocks)
+    for what in ("sequences", "tokens", "loss_tokens"):
+        assert sum(share[what] for share in shares.values()) == pytest.approx(1)
+
+
+def change(folder: RunFolder, stage: Stage, **facts: Any) -> None:
+    path = folder.folder(stage).path / "outcome.json"
+    outcome = json.loads(path.read_text())
+    outcome["facts"] |= facts
+    path.write_text(json.dumps(outcome))
+
+
+def test_the_page_tells_what_each_experiment_took_and_how_scores_stand_without_twins(
+    finished: RunFolder, plan: Plan, tmp_path: Path
+) -> None:
+    folder = RunFolder(tmp_path / "run")
+    shutil.copytree(finished.path, folder.path)
+    planned = next(p for p in plan.experiments if p.experiment.id == "3c-6-glue")
+    sizes = {"glue-cola": (40, 10), "glue-sst2": (60, 15), "glue-mrpc": (50, 20)}
+    for stage in plan.stages.values():
+        if isinstance(stage, PrepareSpec) and stage.source_name in sizes:
+            tokens, loss = sizes[stage.source_name]
+            facts = {"rows": 33, "documents": 30, "blocks": 5, "tokens": 5 * tokens, "loss_tokens": 5 * loss}
+            change(folder, stage, **facts, drops={"duplicate": 3})
+        elif isinstance(stage, ItemsSpec) and stage.task_name == "sst2" and stage.purpose == "score":
+            change(folder, stage, items=40, twins=6)
+    last = plan.stages[planned.ends[-1]]
+    assert isinstance(last, TrainSpec)
+    change(folder, last, epochs={"glue-mrpc": 3.25})
+    scored = plan.stages[planned.evaluations["sst2"]]
+    assert isinstance(scored, EvaluateSpec)
+    change(folder, scored, twins=6, metrics_without_twins={"accuracy": 0.4321, "f1": 0.1})
+    text = write_report(folder, plan).read_text(encoding="utf-8")
+    section = text.split('<details id="x-3c-6-glue">', 1)[1].split("</article>", 1)[0]
+    shown = Page(section).text
+    assert "of sequences of tokens of loss tokens epochs of it" in shown
+    assert "3.25" in shown
+    assert "without near twins" in shown
+    assert "0.432" in shown
+    other = text.split('<details id="x-3a-sst2">', 1)[1].split("</article>", 1)[0]
+    assert "without near twins" not in other, "a column only where there is something in it"
+    page = Page(text).text
+    assert "glue-mrpc finetune 33 30 in 5 blocks 3 250 100" in page
+    assert "with a near twin GLUE SST-2" not in page
+    assert "task items with a near twin sst2 40 6" in page
+
+
+def test_of_one_source_all_tokens_are_its_own(finished: RunFolder, plan: Plan, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    shutil.copytree(finished.path, folder.path)
+    for stage in plan.stages.values():
+        if isinstance(stage, PrepareSpec) and stage.source_name == "glue-sst2":
+            change(folder, stage, blocks=5, tokens=300, loss_tokens=75)
+    text = write_report(folder, plan).read_text(encoding="utf-8")
+    section = text.split('<details id="x-3a-sst2">', 1)[1].split("</article>", 1)[0]
+    assert "glue-sst2 100% 100% 100% not yet" in Page(section).text
