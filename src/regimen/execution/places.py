@@ -46,6 +46,7 @@ def place_of(settings: Settings, cache: Path) -> dict[str, Any]:
         "checkpoint_seconds": settings.checkpoint_seconds,
         "pass_tokens": settings.pass_tokens,
         "compiled": settings.compiled,
+        "skip_missing": settings.skip_missing,
     }
 
 

@@ -23,7 +23,7 @@ from regimen.execution.tracking import check_trackers, tracked
 from regimen.files import drop_unfinished, write_json
 from regimen.plan import Plan, PlannedExperiment
 from regimen.results import Ledger, RunFolder
-from regimen.stages.availability import missing_base, missing_inputs
+from regimen.stages.availability import missing_base, missing_inputs, only_avoided
 
 
 @dataclass(frozen=True)
@@ -119,14 +119,28 @@ def _check_inputs(plan: Plan, settings: Settings) -> tuple[dict[str, str], dict[
     missing = missing_inputs(plan, settings.data, settings.here)
     if not missing:
         return {}, {}
-    refused = {stage: why for why, stages in missing.items() for stage in stages}
-    skipped = {why: _dependants(plan, set(stages)) for why, stages in missing.items()}
+    avoided = {why: stages for why, stages in missing.items() if only_avoided(plan, stages)}
     if not settings.skip_missing:
-        first, *others = missing
-        more = f" (and {len(others)} more: {'; '.join(others)})" if others else ""
-        count = len({name for names in skipped.values() for name in names})
-        raise SourceMissing(f"{first}{more}; {count} experiments need it, --skip-missing runs the rest")
+        raise SourceMissing(_told(plan, missing, avoided))
+    refused = {
+        name: why for why, stages in missing.items() for name in stages if not only_avoided(plan, [name])
+    }  # the others run, and find nothing to look for
+    missing = {why: [name for name in stages if name in refused] for why, stages in missing.items()}
+    skipped = {why: _dependants(plan, set(stages)) for why, stages in missing.items() if stages}
     return refused, skipped
+
+
+def _told(plan: Plan, missing: dict[str, list[str]], avoided: dict[str, list[str]]) -> str:
+    """What is missing and what for: first what experiments need, then what is only kept out of training."""
+    first, *others = sorted(missing, key=lambda why: why in avoided)
+    more = f" (and {len(others)} more: {'; '.join(others)})" if others else ""
+    needed = {name for why, stages in missing.items() if why not in avoided for name in _dependants(plan, set(stages))}
+    said = f"{first}{more}; {len(needed)} experiments need it, --skip-missing runs the rest"
+    if not needed:
+        said = f"{first}{more}; only to keep test items out of training, --skip-missing trains without looking for them"
+    elif avoided:
+        said += f" ({len(avoided)} of these test sets are only kept out of training, and then not looked for)"
+    return said
 
 
 def _dependants(plan: Plan, stages: set[str]) -> list[str]:

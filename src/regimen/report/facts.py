@@ -126,7 +126,14 @@ def prepared(reading: Reading) -> dict[str, Any]:
         "reasons": reasons,
         "stand_ins": sorted(standing_in),
         "twins": [entry for entry in items if entry["twins"]],
+        "not_looked_for": sorted(_not_looked_for(reading)),
     }
+
+
+def _not_looked_for(reading: Reading) -> set[str]:
+    """The test sets that were not there to be kept out of training rows, and why."""
+    facts = (outcome.facts for outcome in reading.tables.outcomes.values())
+    return {f"{about['task']}: {about['not_looked_for']}" for about in facts if about.get("not_looked_for")}
 
 
 def _listed(value: Any) -> list[Any]:

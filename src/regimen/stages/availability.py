@@ -34,6 +34,12 @@ def missing_inputs(plan: Plan, data: Path | None, here: Path | None) -> dict[str
     return missing
 
 
+def only_avoided(plan: Plan, stages: Iterable[str]) -> bool:
+    """Whether these stages are all of test items that nothing scores: they are only kept out of training rows."""
+    found = (plan.stages[name] for name in stages)
+    return all(isinstance(stage, ItemsSpec) and stage.purpose == "avoid" for stage in found)
+
+
 def missing_base(plan: Plan, data: Path | None) -> str | None:
     """Why the base cannot be had, or None; a Hub base may still be fetched unless `data` forbids the network."""
     base = plan.study.base

@@ -19,6 +19,7 @@ class Place:
     checkpoint_seconds: float = 60.0
     pass_tokens: int | None = None
     compiled: bool = False
+    skip_missing: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """As JSON."""

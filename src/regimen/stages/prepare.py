@@ -14,7 +14,7 @@ from regimen.data.items import Item, mark_twins, write_items
 from regimen.data.prepare import Preparation, prepare
 from regimen.data.sources import Where
 from regimen.data.standins import stand_in
-from regimen.errors import RegimenError
+from regimen.errors import RegimenError, SourceMissing
 from regimen.evaluation.floors import bag_of_words, closed_lines, is_closed, training_texts
 from regimen.plan import ItemsSpec, PrepareSpec
 from regimen.results import Floors, Outcome, StageFolder, Stopwatch, aggregate
@@ -53,7 +53,7 @@ def run_items(specs: Sequence[ItemsSpec], folders: Sequence[StageFolder], contex
         path = folder.open()
         where = context.where(spec.data)
         with Ledger(path / DROPS) as ledger:
-            items = items_of(spec, where, ledger)
+            items, absent = _items(spec, where, ledger, context)
         if spec.purpose == "score" and spec.task.panel != "text":
             items = mark_twins(items, spec.task, spec.sources, where)
         write_items(items, path / ITEMS)
@@ -65,11 +65,23 @@ def run_items(specs: Sequence[ItemsSpec], folders: Sequence[StageFolder], contex
             "rows": ledger.rows,
             "drops": ledger.counts,
         }
+        if absent:
+            facts["not_looked_for"] = absent
         if notes := _stand_ins(spec, where):
             facts["stand_in"] = notes
         if not spec.shots and spec.purpose == "score" and (floors := _floors(spec, items, context)) is not None:
             facts["floors"] = asdict(floors)
         _finish(context, folder, watch, facts)
+
+
+def _items(spec: ItemsSpec, where: Where, ledger: Ledger, context: Context) -> tuple[list[Item], str | None]:
+    """The items; of a test set that is not here and only to be kept out of training none, and why, where told so."""
+    try:
+        return items_of(spec, where, ledger), None
+    except SourceMissing as fault:
+        if spec.purpose != "avoid" or not context.place.skip_missing:
+            raise
+        return [], str(fault)
 
 
 def _stand_ins(spec: ItemsSpec, where: Where) -> str:
