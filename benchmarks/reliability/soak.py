@@ -4,7 +4,7 @@
 
 Runs the study once undisturbed, then again while processes of the run are killed: at even intervals of working time
 one of those alive, the driver or a worker, drawn at random. Time in which no worker works (a killed driver is started
-again with the same command; a worker imports torch) counts for the cost and not for the interval, so that every kill
+again with the same command and imports torch) counts for the cost and not for the interval, so that every kill
 hits work. Writes what was measured, whatever it is.
 """
 
@@ -39,21 +39,16 @@ def start(arguments: list[str], out: Path) -> subprocess.Popen[bytes]:
     )
 
 
-def workers_at_work(driver: int) -> list[int]:
-    """The driver's workers that have loaded torch."""
-    found = []
+def children_of(pid: int) -> list[int]:
     try:
-        children = Path(f"/proc/{driver}/task/{driver}/children").read_text().split()
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:
         return []
-    for pid in children:
-        try:
-            is_worker = b"regimen.execution.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
-            if is_worker and "libtorch_cpu" in Path(f"/proc/{pid}/maps").read_text():
-                found.append(int(pid))
-        except OSError:
-            continue
-    return found
+
+
+def workers_at_work(driver: int) -> list[int]:
+    """The driver's workers: what the processes it started have forked, once torch was imported."""
+    return [worker for template in children_of(driver) for worker in children_of(template)]
 
 
 def disturbed(arguments: list[str], out: Path, kills: int, gap: float, draw: random.Random) -> dict[str, Any]:

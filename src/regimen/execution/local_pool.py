@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import selectors
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from regimen.errors import MachineError
 from regimen.execution.pool import LAST, Event, Job
+from regimen.execution.template import LOST, Template
 from regimen.execution.worker import TOLD_TO_END
 
 CLOSE_SECONDS = 3.0
@@ -26,10 +28,12 @@ CLOSE_SECONDS = 3.0
 
 @dataclass
 class _Worker:
-    """One worker process and the job it has."""
+    """One worker process, the pipes to it and from it, and the job it has."""
 
     name: str
-    process: subprocess.Popen[bytes]
+    pid: int
+    jobs: BinaryIO
+    events: BinaryIO
     job: str | None = None
     pending: bytes = b""
 
@@ -44,6 +48,7 @@ class LocalPool:
     name: str = "worker"
     _workers: dict[int, _Worker] = field(default_factory=dict)
     _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
+    _template: Template | None = None
 
     def free(self) -> int:
         """How many more jobs can be submitted now."""
@@ -62,32 +67,40 @@ class LocalPool:
 
     def _start(self, slot: int) -> _Worker:
         self.logs.mkdir(parents=True, exist_ok=True)
-        environment = {**os.environ, **(self.environments[slot] if self.environments else {})}
+        jobs_out, jobs_in = os.pipe()
+        events_out, events_in = os.pipe()
         with (self.logs / f"{self.name}-{slot}.log").open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "regimen.execution.worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                start_new_session=True,
-                env=environment,
-            )
-        worker = _Worker(f"{self.name}-{slot} (pid {process.pid})", process)
-        assert process.stdout is not None
-        os.set_blocking(process.stdout.fileno(), False)
-        self._selector.register(process.stdout, selectors.EVENT_READ, slot)
+            pid = self._fork(slot, jobs_out, events_in, log.fileno())
+        os.close(jobs_out)
+        os.close(events_in)
+        os.set_blocking(events_out, False)
+        jobs, events = os.fdopen(jobs_in, "wb"), os.fdopen(events_out, "rb", buffering=0)
+        worker = _Worker(f"{self.name}-{slot} (pid {pid})", pid, jobs, events)
+        self._selector.register(events, selectors.EVENT_READ, slot)
         self._workers[slot] = worker
         self._send(worker, {"place": self.places[slot]})
         return worker
 
+    def _fork(self, slot: int, *pipes: int) -> int:
+        environment = self.environments[slot] if self.environments else {}
+        if self._template is not None:
+            with suppress(OSError):
+                return self._template.fork(environment, *pipes)
+            self._template.close()  # it was killed, and its workers with it
+        log = self.logs / f"{self.name}-template.log"
+        self._template = Template(log)
+        try:
+            return self._template.fork(environment, *pipes)
+        except OSError as fault:
+            raise MachineError(f"no worker can be started: {fault}; its log is {log}") from None
+
     @staticmethod
     def _send(worker: _Worker, message: dict[str, Any]) -> None:
-        assert worker.process.stdin is not None
         try:
-            worker.process.stdin.write(json.dumps(message).encode() + b"\n")
-            worker.process.stdin.flush()
+            worker.jobs.write(json.dumps(message).encode() + b"\n")
+            worker.jobs.flush()
         except BrokenPipeError:
-            worker.process.kill()  # it is ending; its death is reported by `wait`
+            _end_group(worker)  # it is ending; its death is reported by `wait`
 
     def wait(self, seconds: float) -> list[Event]:
         """Events since the last call; returns early when there is one."""
@@ -98,8 +111,7 @@ class LocalPool:
 
     def _hear(self, slot: int) -> list[Event]:
         worker = self._workers[slot]
-        assert worker.process.stdout is not None
-        data = worker.process.stdout.read(1 << 20)
+        data = worker.events.read(1 << 20)
         if data is None:
             return []
         if not data:
@@ -116,10 +128,8 @@ class LocalPool:
 
     def _bury(self, slot: int) -> list[Event]:
         worker = self._workers.pop(slot)
-        assert worker.process.stdout is not None
-        self._selector.unregister(worker.process.stdout)
-        code = worker.process.wait()
-        _end_group(worker.process)
+        self._selector.unregister(worker.events)
+        code = self._reap(worker)
         if worker.job is None:
             return []
         if code == TOLD_TO_END:  # a job that crossed with its end was not begun
@@ -130,6 +140,14 @@ class LocalPool:
         log = self.logs / f"{self.name}-{slot}.log"
         return [{"event": "died", "job": worker.job, "error": f"{worker.name} was {how}; its log is {log}"}]
 
+    def _reap(self, worker: _Worker) -> int:
+        """The exit code of a worker that has closed its output; ends everything it started."""
+        code = self._template.exit_code(worker.pid) if self._template else LOST
+        _end_group(worker)
+        _close_quietly(worker.jobs)
+        worker.events.close()
+        return code
+
     def interrupt(self) -> None:
         """Asks running jobs to save their state and end."""
         for worker in self._workers.values():
@@ -139,37 +157,33 @@ class LocalPool:
     def close(self) -> None:
         """Ends every worker: idle ones by closing their input, then whatever is left, by force."""
         for worker in self._workers.values():
-            assert worker.process.stdin is not None
-            _close_quietly(worker.process.stdin)
+            _close_quietly(worker.jobs)
         deadline = time.monotonic() + CLOSE_SECONDS
         for worker in self._workers.values():
             if worker.job is None:
-                _wait_until(worker.process, deadline)
-            _end_group(worker.process)
-            worker.process.wait()
-            assert worker.process.stdout is not None
-            _close_quietly(worker.process.stdout)
+                _wait_for_end(worker, deadline)
+            _end_group(worker)
+            self._reap(worker)
         self._workers.clear()
         self._selector.close()
+        if self._template is not None:
+            self._template.close()
+            self._template = None
 
 
-def _end_group(process: subprocess.Popen[bytes]) -> None:
+def _end_group(worker: _Worker) -> None:
     """Kills a worker and everything it started."""
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
+    with suppress(ProcessLookupError):
+        os.killpg(worker.pid, signal.SIGKILL)
 
 
-def _wait_until(process: subprocess.Popen[bytes], deadline: float) -> None:
-    try:
-        process.wait(max(0.0, deadline - time.monotonic()))
-    except subprocess.TimeoutExpired:
-        return
+def _wait_for_end(worker: _Worker, deadline: float) -> None:
+    """Waits until a worker has closed its output."""
+    while (seconds := deadline - time.monotonic()) > 0:
+        if select.select([worker.events], [], [], seconds)[0] and not worker.events.read(1 << 20):
+            return
 
 
-def _close_quietly(pipe: Any) -> None:
-    try:
+def _close_quietly(pipe: BinaryIO) -> None:
+    with suppress(BrokenPipeError):
         pipe.close()
-    except BrokenPipeError:
-        return

@@ -75,7 +75,6 @@ def _exit_after(seconds: float, code: int) -> None:
 
 def main() -> None:
     """Runs jobs until the driver closes the input; a job under way has a few seconds to save its state."""
-    die_with_parent()
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what libraries print goes to the log, never between events
     faulthandler.enable()
@@ -144,15 +143,11 @@ def _log_failure(job: dict[str, Any], context: Any, detail: str) -> None:
                 context.log(folder, "error", detail=detail)
 
 
-def die_with_parent() -> None:
-    """Asks Linux to kill this process when its parent ends, however it ends."""
+def die_with_parent(parent: int | None = None) -> None:
+    """Asks Linux to kill this process when its parent (`parent`, where that may be gone already) ends, however."""
     if sys.platform != "linux":
         return
-    parent = os.getppid()
+    parent = os.getppid() if parent is None else parent
     ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
     if os.getppid() != parent:
         os._exit(0)
-
-
-if __name__ == "__main__":
-    main()

@@ -54,6 +54,6 @@ def ancestor(name):
     raise AssertionError(f"no ancestor {name}")
 
 
-if PLAN.is_file() and ("regimen.execution.worker" in sys.orig_argv or "regimen" in sys.orig_argv):
+if PLAN.is_file() and ("regimen.execution.template" in sys.orig_argv or "regimen" in sys.orig_argv):
     POINTS = json.loads(PLAN.read_text())
     sys.addaudithook(hit)
