@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ class Template:
         with log.open("ab") as errors:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "regimen.execution.template"],
-                stdin=there,
+                stdin=there.fileno(),
                 stdout=errors,
                 stderr=errors,
                 start_new_session=True,
@@ -123,10 +124,8 @@ def _become_worker(template: int, environment: dict[str, str], descriptors: list
     except SystemExit as end:
         return int(end.code or 0)
     except BaseException:
-        sys.excepthook(*sys.exc_info())
+        traceback.print_exc()
         return 1
-    finally:
-        sys.stderr.flush()
     return 0
 
 
