@@ -114,8 +114,9 @@ def prepared(path: Path, form: LegKind, folder: Path, tests: TestTexts) -> tuple
     """(folder of blocks, facts, time)."""
     source = Source.model_validate({"files": [str(path)], "form": FORMS[form]})
     work = Preparation("corpus", source, form, Batch(sequences=8, block=512), 1, tests)
+    tokenizer = TextTokenizer(folder)
     started, busy = time.perf_counter(), time.process_time()
-    home, facts = prepare(work, TextTokenizer(folder), Where(), path.parent / "cache", Ledger(path.parent / "drops"))
+    home, facts = prepare(work, tokenizer, Where(), path.parent / "cache", Ledger(path.parent / "drops"))
     return home, facts, Took(time.perf_counter() - started, time.process_time() - busy)
 
 

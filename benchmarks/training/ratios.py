@@ -153,13 +153,20 @@ def _losses_of_all(hidden: Any, head: Any, tokens: Any, predicted: Any, weights:
 
 
 def _ours(folder: Path, stream: ours.Blocks, options: argparse.Namespace) -> dict[str, Contender]:
+    """One adapter alone, and four in lockstep, each on rows of its own; compiled too if that is asked for."""
     base = load_base(folder, "bf16")
-    found: dict[str, Contender] = {"ours, eager": lambda: ours.train(base, [stream], options.steps)}
-    if options.compile:
-        began = time.perf_counter()
-        ours.train(base, [stream], 2, warm=1, compiled=True)
-        options.compile_seconds = round(time.perf_counter() - began, 1)
-        found["ours, compiled"] = lambda: ours.train(base, [stream], options.steps, compiled=True)
+    apart = len(stream.blocks) // 4
+    cohorts = {"one adapter": [stream]}
+    cohorts["four adapters"] = [ours.Blocks(stream.blocks, stream.sequences, apart * k) for k in range(4)]
+    found: dict[str, Contender] = {}
+    options.compile_seconds = {}
+    for name, streams in cohorts.items():
+        found[f"ours, {name}, eager"] = lambda s=streams: ours.train(base, s, options.steps)
+        if options.compile:
+            began = time.perf_counter()
+            ours.train(base, streams, 2, warm=1, compiled=True)
+            options.compile_seconds[name] = round(time.perf_counter() - began, 1)
+            found[f"ours, {name}, compiled"] = lambda s=streams: ours.train(base, s, options.steps, compiled=True)
     return found
 
 

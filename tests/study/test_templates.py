@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from jinja2 import TemplateError
 
 from regimen.study.templates import (
@@ -13,6 +15,7 @@ from regimen.study.templates import (
     drop_calculations,
     entities,
     evaluate,
+    fill,
     table_rows,
 )
 
@@ -67,12 +70,42 @@ def test_columns_are_found_and_local_names_are_not() -> None:
 def test_a_template_cannot_reach_out(template: str) -> None:
     check_template(template)
     with pytest.raises((TemplateError, OverflowError)):
-        compiled(template).render(x=[1])
+        fill(template, {"x": [1]})
 
 
 def test_a_missing_column_is_an_error_not_a_blank() -> None:
     with pytest.raises(TemplateError):
-        compiled("{{ missing }}").render(x=1)
+        fill("{{ missing }}", {"x": 1})
+
+
+PLAIN = [
+    "{{ a }}",
+    "{{a}}\n{{ b }}\n",
+    "Question: {{ a }}\nAnswer:",
+    "x",
+    "",
+    "{{ a -}} \n {{ b }}",
+    "{{ range }}{{ a }}",
+]
+
+
+@given(
+    st.sampled_from([*PLAIN, "{{ a | upper }}", "{% if b %}{{ a }}{% endif %}", "{{ self }}{{ a }}", "{{ a ~ b }}"]),
+    st.fixed_dictionaries({"a": st.text(), "b": st.one_of(st.text(), st.integers(), st.floats(), st.booleans())}),
+)
+def test_a_template_that_only_puts_columns_in_is_filled_as_jinja_fills_it(
+    template: str, row: dict[str, object]
+) -> None:
+    assert fill(template, row | {"a": "<&> " + str(row["a"])}) == compiled(template).render(
+        row | {"a": "<&> " + str(row["a"])}
+    )
+
+
+@pytest.mark.parametrize("value", [["x"], {"x": 1}])
+def test_a_structure_is_not_printed_as_if_it_were_text(value: object) -> None:
+    for template in ("{{ a }}", "{{ a | string }}{{ a }}"):
+        with pytest.raises(TypeError, match="is not text"):
+            fill(template, {"a": value})
 
 
 def test_an_expression_keeps_its_type() -> None:

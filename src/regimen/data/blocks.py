@@ -7,6 +7,7 @@ for what is longer than a block, and the memory-mapped store. Does not know rows
 from __future__ import annotations
 
 import json
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,8 +109,8 @@ def pack_examples(examples: Sequence[Example], block: int, pad: int, *, packing:
 class TextPacker:
     """Cuts documents into full blocks; a document that crosses the end of a block goes on in the next as a new segment.
 
-    Nothing is discarded: `finish` gives the last, partly filled block. Every token carries loss but the first of a
-    segment, which nothing predicts.
+    Nothing is discarded: `finish` gives the last, partly filled block, unless of one token. Every token carries loss
+    but the first of a segment, which nothing predicts.
     """
 
     def __init__(self, block: int, pad: int):
@@ -121,7 +122,7 @@ class TextPacker:
 
     def add(self, document: Sequence[int]) -> Iterator[Block]:
         """The blocks that `document` fills."""
-        tokens = np.asarray(document, dtype=np.int32)
+        tokens = np.frombuffer(array("i", document), dtype=np.int32)  # twice as fast as from a list
         while len(tokens):
             room = self._block - self._filled
             piece, tokens = tokens[:room], tokens[room:]

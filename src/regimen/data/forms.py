@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import TemplateError
 
 from regimen.study.sources import Form, Label
-from regimen.study.templates import columns_of, compiled, evaluate
+from regimen.study.templates import columns_of, evaluate, fill
 
 Row = dict[str, Any]
 MAX_CHARACTERS = 1_000_000  # a longer value is no document but a fault of the file
@@ -133,7 +133,7 @@ def _fill(template: str, row: Row, form: Form) -> str:
             raise RowFault(column, value, why, drop="too long")
     try:
         # a missing value is empty text: Jinja's filters would print the word "None"
-        text = compiled(template).render({name: "" if value is None else value for name, value in row.items()})
+        text = fill(template, {name: "" if value is None else value for name, value in row.items()})
     except (TemplateError, TypeError, AttributeError, ValueError) as fault:
         column = _first_column(template)
         raise RowFault(column, row.get(column), f"does not fit the template ({fault})") from None

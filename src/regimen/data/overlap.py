@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,10 +111,9 @@ class TestTexts:
                 found[row][number] = "same"
         if len(self._anchors):
             buffer = b"\n".join(keys)
-            starts = np.cumsum([0, *(len(key) + 1 for key in keys)])
-            for place, first, last in self._places(buffer):
-                row = int(np.searchsorted(starts, place, "right")) - 1
-                start, end = int(starts[row]), int(starts[row + 1]) - 1
+            starts = [0, *accumulate(len(key) + 1 for key in keys)]
+            for place, row, first, last in self._places(buffer, starts):
+                start, end = starts[row], starts[row + 1] - 1
                 for piece in self._pieces[first:last]:
                     if found[row].get(piece.text, "near") == "near":
                         how = self._compare(buffer, start, end, place, piece)
@@ -125,8 +124,8 @@ class TestTexts:
     def _hits(self, number: int, how: str) -> list[Hit]:
         return [Hit(task, item, how) for task, item in self._items[number]]
 
-    def _places(self, buffer: bytes) -> Iterator[tuple[int, int, int]]:
-        """(place, first piece, last piece) wherever an anchor stands."""
+    def _places(self, buffer: bytes, starts: Sequence[int]) -> Iterator[tuple[int, int, int, int]]:
+        """(place, the row it lies in, first piece, last piece) wherever an anchor stands."""
         if len(buffer) < GRAM:
             return
         grams = _grams(buffer)
@@ -135,7 +134,9 @@ class TestTexts:
         first = np.searchsorted(self._anchors, values, "left")
         hit = self._anchors[np.minimum(first, len(self._anchors) - 1)] == values
         last = np.searchsorted(self._anchors, values[hit], "right")
-        yield from zip(maybe[hit].tolist(), first[hit].tolist(), last.tolist(), strict=True)
+        places = maybe[hit]
+        rows = np.searchsorted(np.asarray(starts), places, "right") - 1
+        yield from zip(places.tolist(), rows.tolist(), first[hit].tolist(), last.tolist(), strict=True)
 
     def _compare(self, buffer: bytes, start: int, end: int, place: int, piece: _Piece) -> str | None:
         if not buffer.startswith(piece.body, place - piece.anchor):

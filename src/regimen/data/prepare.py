@@ -111,9 +111,14 @@ def trainable_rows(
 
 
 def _key(source: Source, form: LegKind, row: UsableRow) -> bytes:
-    if form == "pretrain" and source.form.text is not None and source.form.prompt is not None:
-        return key_of(normalised(render_text(source.form, row.values)))
-    return key_of(row.normal)
+    text = _text(source, row) if form == "pretrain" else row.text
+    return key_of(row.normal if text is row.text else normalised(text))
+
+
+def _text(source: Source, row: UsableRow) -> str:
+    """The text that is read on, where it is not what the row was cleaned by."""
+    own = source.form.text is not None and source.form.prompt is not None
+    return render_text(source.form, row.values) if own else row.text
 
 
 def _drop(ledger: Ledger, row: UsableRow, hits: list[Hit]) -> None:
@@ -141,7 +146,7 @@ def _blocks(
     rows = trainable_rows(work.name, work.source, work.form, where, work.tests, ledger)
     if work.form == "pretrain":
         packer = TextPacker(work.batch.block, tokenizer.end)
-        for texts in ahead([render_text(work.source.form, row.values) for row in batch] for batch in rows):
+        for texts in ahead([_text(work.source, row) for row in batch] for batch in rows):
             _count(counts, texts)
             for ids in tokenizer.encode_many(texts):
                 ids.append(tokenizer.end)

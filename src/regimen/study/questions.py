@@ -156,6 +156,7 @@ def unfold_contrasts(
 def _title(group: ContrastGroup, name: str, pairs: Sequence[Pair]) -> str:
     tasks = group.tasks if isinstance(group.tasks, str) and group.tasks else ", ".join(pair.task for pair in pairs)
     stem = group.title or ("{name} after its last stage" if group.backward else "{name} against {against}, {tasks}")
+    stem = stem if tasks else stem.removesuffix(", {tasks}")
     return stem.replace("{name}", name).replace("{against}", group.against).replace("{tasks}", tasks)
 
 
