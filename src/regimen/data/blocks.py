@@ -87,9 +87,16 @@ def first_fit(lengths: Iterable[int], block: int) -> list[list[int]]:
     return blocks
 
 
-def pack_examples(examples: Sequence[Example], block: int, pad: int, *, packing: bool) -> Iterator[Block]:
-    """Blocks of whole examples, each its own segment; one example a block without `packing`."""
-    groups = first_fit((len(e) for e in examples), block) if packing else [[i] for i in range(len(examples))]
+def pack_examples(
+    examples: Sequence[Example], block: int, pad: int, *, packing: bool, lengths: Sequence[int] | None = None
+) -> Iterator[Block]:
+    """Blocks of whole examples, each its own segment; one example a block without `packing`.
+
+    `lengths` are the examples' own, given where to ask each would be to read it.
+    """
+    known = [len(example) for example in examples] if lengths is None else lengths
+    groups = first_fit(known, block) if packing else [[i] for i in range(len(known))]
+    count = np.arange(block, dtype=np.int32)
     for group in groups:
         tokens = np.full(block, pad, dtype=np.int32)
         positions = np.zeros(block, dtype=np.int32)
@@ -100,9 +107,9 @@ def pack_examples(examples: Sequence[Example], block: int, pad: int, *, packing:
             start, middle, end = end, end + len(example.prompt), end + len(example)
             tokens[start:middle] = example.prompt
             tokens[middle:end] = example.answer
-            positions[start:end] = np.arange(end - start)
+            positions[start:end] = count[: end - start]
             loss[max(middle, start + 1) : end] = True
-        positions[end:] = np.arange(block - end)
+        positions[end:] = count[: block - end]
         yield Block(tokens, positions, loss, end)
 
 

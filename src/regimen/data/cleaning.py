@@ -20,17 +20,28 @@ from numpy.typing import NDArray
 from regimen.files import write_atomically
 
 _URL = re.compile(r"(?:https?://|www\.)\S+")
+_ASCII_BLANKS = bytes(32 if chr(c).isspace() else c for c in range(128)) + bytes(range(128, 256))
 _TICKER = re.compile(r"\$[a-z]{1,6}(?:[.-][a-z]{1,3})?\b")
 
 
 def normalised(text: str) -> str:
     """The text without case, URLs, tickers ($AAPL) and differences in blanks."""
-    text = text.casefold()
+    ascii_only = text.isascii()
+    text = text.lower() if ascii_only else text.casefold()  # the same, faster
     if "://" in text or "www." in text:
         text = _URL.sub(" ", text)
     if "$" in text:
         text = _TICKER.sub(" ", text)
+    if ascii_only:
+        return one_blank(text.encode("ascii").translate(_ASCII_BLANKS)).decode("ascii")
     return " ".join(text.split())
+
+
+def one_blank(text: bytes) -> bytes:
+    """The text with one blank where there are several and none at its ends; several times as fast as split and join."""
+    while b"  " in text:
+        text = text.replace(b"  ", b" ")
+    return text.strip(b" ")
 
 
 def digest(text: str) -> bytes:

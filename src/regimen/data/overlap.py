@@ -18,7 +18,7 @@ from itertools import accumulate, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from regimen.data.cleaning import normalised
+from regimen.data.cleaning import normalised, one_blank
 
 GRAM = 8  # bytes looked for together; one unsigned 64-bit number
 SHORTEST = 16  # bytes; a shorter key is compared whole and never looked for inside a longer text
@@ -37,7 +37,7 @@ def key_of(normal: str) -> bytes:
     if not normal.isascii():
         for mark in _PUNCTUATION:
             normal = normal.replace(mark, " ")
-    return b" ".join(normal.encode("utf-8", errors="replace").translate(_BLANKED).split())
+    return one_blank(normal.encode("utf-8", errors="replace").translate(_BLANKED))
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -146,25 +147,30 @@ def _blocks(
     rows = trainable_rows(work.name, work.source, work.form, where, work.tests, ledger)
     if work.form == "pretrain":
         packer = TextPacker(work.batch.block, tokenizer.end)
-        for texts in ahead([_text(work.source, row) for row in batch] for batch in rows):
-            _count(counts, texts)
-            for ids in tokenizer.encode_many(texts):
-                ids.append(tokenizer.end)
-                yield from packer.add(ids)
+        texts = ahead([_text(work.source, row) for row in batch] for batch in rows)
+        for ids in chain.from_iterable(ahead(_encoded(batch, tokenizer, counts) for batch in texts)):
+            ids.append(tokenizer.end)
+            yield from packer.add(ids)
         yield from packer.finish()
         return
     with Spool(scratch / "examples.bin") as spool:
-        for batch in ahead([row.rendered for row in batch if row.rendered] for batch in rows):
-            for example in _examples(batch, tokenizer, counts):
-                kept, prompt, answer = fit(example, work.batch.block)
-                counts.cut_examples += bool(prompt or answer)
-                counts.cut_prompt_tokens += prompt
-                counts.cut_answer_tokens += answer
-                spool.add(kept)
+        rendered = ahead([row.rendered for row in batch if row.rendered] for batch in rows)
+        for example in chain.from_iterable(_examples(batch, tokenizer, counts) for batch in rendered):
+            kept, prompt, answer = fit(example, work.batch.block)
+            counts.cut_examples += bool(prompt or answer)
+            counts.cut_prompt_tokens += prompt
+            counts.cut_answer_tokens += answer
+            spool.add(kept)
         order = np.random.Generator(np.random.Philox(key=work.seed)).permutation(len(spool))
         for first in range(0, len(order), PACKED_TOGETHER):
             shuffled = spool.chosen(order[first : first + PACKED_TOGETHER])
-            yield from pack_examples(shuffled, work.batch.block, tokenizer.end, packing=work.batch.packing)
+            yield from pack_examples(
+                shuffled,
+                work.batch.block,
+                tokenizer.end,
+                packing=work.batch.packing,
+                lengths=shuffled.lengths(),
+            )
 
 
 def _count(counts: Counts, texts: list[str]) -> None:
@@ -172,10 +178,13 @@ def _count(counts: Counts, texts: list[str]) -> None:
     counts.bytes += sum(len(text.encode("utf-8", errors="replace")) for text in texts)
 
 
-def _examples(rendered: list[Rendered], tokenizer: TextTokenizer, counts: Counts) -> Iterator[Example]:
+def _encoded(texts: list[str], tokenizer: TextTokenizer, counts: Counts) -> list[list[int]]:
+    _count(counts, texts)
+    return tokenizer.encode_many(texts)
+
+
+def _examples(rendered: list[Rendered], tokenizer: TextTokenizer, counts: Counts) -> list[Example]:
     _count(counts, [r.prompt + r.answer for r in rendered])
     prompts = tokenizer.encode_many([r.prompt for r in rendered])
     answers = tokenizer.encode_many([r.answer for r in rendered])
-    for prompt, answer in zip(prompts, answers, strict=True):
-        answer.append(tokenizer.end)
-        yield Example(prompt, answer)
+    return [Example(prompt, [*answer, tokenizer.end]) for prompt, answer in zip(prompts, answers, strict=True)]

@@ -29,7 +29,7 @@ class Spool:
         self._reader = os.open(path, os.O_RDONLY)
         self._pending = array("i")
         self._middles = array("q")  # where each example's answer begins
-        self._ends = array("q")
+        self.ends = array("q")
 
     def __enter__(self) -> Spool:
         return self
@@ -40,15 +40,15 @@ class Spool:
         self._path.unlink(missing_ok=True)
 
     def __len__(self) -> int:
-        return len(self._ends)
+        return len(self.ends)
 
     def add(self, example: Example) -> None:
         """Appends an example."""
-        start = self._ends[-1] if self._ends else 0
+        start = self.ends[-1] if self.ends else 0
         self._pending.extend(example.prompt)
         self._pending.extend(example.answer)
         self._middles.append(start + len(example.prompt))
-        self._ends.append(start + len(example))
+        self.ends.append(start + len(example))
         if len(self._pending) >= _BUFFERED:
             self._flush()
 
@@ -56,26 +56,31 @@ class Spool:
         self._pending.tofile(self._file)
         self._pending = array("i")
 
-    def chosen(self, numbers: NDArray[np.int64]) -> Sequence[Example]:
+    def chosen(self, numbers: NDArray[np.int64]) -> Chosen:
         """The examples of these numbers, read when they are asked for."""
         self._flush()
         self._file.flush()
-        return _Chosen(self, numbers)
+        return Chosen(self, numbers)
 
     def example(self, number: int) -> Example:
         """One example. Read, not mapped: pages of a mapped file would count as this process's memory."""
-        start = self._ends[number - 1] if number else 0
-        middle, end = self._middles[number] - start, self._ends[number] - start
+        start = self.ends[number - 1] if number else 0
+        middle, end = self._middles[number] - start, self.ends[number] - start
         ids = np.frombuffer(os.pread(self._reader, 4 * end, 4 * start), np.int32)
         return Example(ids[:middle], ids[middle:])  # type: ignore[arg-type]
 
 
-class _Chosen(Sequence[Example]):
-    """Some of a spool's examples, in a given order."""
+class Chosen(Sequence[Example]):
+    """Some of a spool's examples, in a given order; each is read anew whenever it is asked for."""
 
     def __init__(self, spool: Spool, numbers: NDArray[np.int64]):
         self._spool = spool
-        self._numbers = numbers.tolist()
+        self._numbers: list[int] = numbers.tolist()
+
+    def lengths(self) -> list[int]:
+        """How many ids each has, without reading any."""
+        ends = self._spool.ends
+        return [ends[number] - (ends[number - 1] if number else 0) for number in self._numbers]
 
     def __len__(self) -> int:
         return len(self._numbers)
