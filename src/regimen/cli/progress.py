@@ -65,6 +65,8 @@ class Progress:
             self._states[facts["stage"]] = facts["state"]
             if facts["state"] == "failed":
                 self._say(f"failed: {self._plan.stages[facts['stage']].label}: {facts['error']}", force=True)
+        elif what == "found":
+            self._states |= dict.fromkeys(facts["done"], "done")
         elif what == "note":
             self._say(facts["text"], force=True)
         elif what == "progress":

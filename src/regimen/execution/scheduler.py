@@ -108,6 +108,7 @@ class Scheduler:
             self._add(_Task(cohort.id, cohort, left, waits, -max(weights[name] for name in left)))
         for name, why in self.refused.items():
             self._fail(name, why)
+        self.observe("found", {"done": [name for name, state in self.states.items() if state == "done"]})
         for task in list(self._tasks.values()):
             self._enqueue(task)
 
