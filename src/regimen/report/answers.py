@@ -138,7 +138,7 @@ def _chart(question: dict[str, Any], contrasts: list[dict[str, Any]]) -> Rows | 
         name=f"contrasts-{name}",
         title=f"{question.get('id', '')}: {question.get('question', '')}",
         alt=f"Estimates and intervals of {len(marks)} contrasts of {question.get('id', '')}; the table lists them",
-        x=Axis("difference in the headline metric, right is better"),
+        x=Axis("difference (right is better)"),
         marks=marks,
     )
 
