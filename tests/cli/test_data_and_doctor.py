@@ -13,12 +13,11 @@ from typer.testing import CliRunner, Result
 from regimen.cli.app import app
 from regimen.cli.data import OPEN, SHUT, histogram
 from tests.data.test_sources import write
+from tests.study.minimal import ON_THE_PACKAGED_BASE
 
-STUDY = """\
-study: own
-base: {id: regimen/tiny-qwen2, origin: packaged, precision: fp32}
-batch: {sequences: 2, block: 32}
-schedule: {learning_rate: {pretrain: 1.0e-3, finetune: 1.0e-3}, warmup_steps: 1}
+STUDY = (
+    ON_THE_PACKAGED_BASE
+    + """\
 sources:
   mood:
     files: [mood.jsonl]
@@ -35,6 +34,7 @@ experiments:
   - {phase: tune, title: Tune, steps: 2, finetune: {tune: mood}}
   - {phase: read, title: Read, steps: 2, pretrain: {read: notes}}
 """
+)
 LONG = "one two three four five six seven eight nine ten"
 
 

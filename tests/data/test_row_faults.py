@@ -19,6 +19,7 @@ from regimen.data.sources import Where
 from regimen.errors import DataError
 from regimen.study.sources import Source
 from tests.cli.test_commands import refused
+from tests.study.minimal import ON_THE_PACKAGED_BASE
 
 FORM = {"prompt": "{{ text }}\nMood:", "label": {"column": "label", "names": ["bad", "good"]}}
 GOOD = [{"text": f"good row {i}", "label": i % 2} for i in range(700)]  # more than one batch of rows
@@ -199,11 +200,9 @@ def test_the_readers_own_log_stays_silent(tmp_path: Path, caplog: pytest.LogCapt
     assert [record.message for record in caplog.records if record.name.startswith("datasets")] == []
 
 
-STUDY = """\
-study: own
-base: {id: regimen/tiny-qwen2, origin: packaged, precision: fp32}
-batch: {sequences: 2, block: 32}
-schedule: {learning_rate: {pretrain: 1.0e-3, finetune: 1.0e-3}, warmup_steps: 1}
+STUDY = (
+    ON_THE_PACKAGED_BASE
+    + """\
 sources:
   mood:
     files: [mood.csv]
@@ -212,6 +211,7 @@ sources:
 tasks: {mood: {title: Mood, group: moods, source: [mood], scoring: choice, metrics: [accuracy]}}
 experiments: [{phase: tune, title: Tune, steps: 2, finetune: {tune: mood}}]
 """
+)
 
 
 def test_on_the_command_line_a_fault_is_one_sentence(tmp_path: Path) -> None:

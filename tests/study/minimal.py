@@ -26,3 +26,11 @@ experiments:
       - {id: read, pretrain: news, steps: 10}
       - {id: tune, finetune: "mood:3", steps: 20}
 """
+
+# The beginning of a study that runs as it stands, on the packaged base; its sources follow.
+ON_THE_PACKAGED_BASE = """\
+study: own
+base: {id: regimen/tiny-qwen2, origin: packaged, precision: fp32}
+batch: {sequences: 2, block: 32}
+schedule: {learning_rate: {pretrain: 1.0e-3, finetune: 1.0e-3}, warmup_steps: 1}
+"""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from itertools import islice, pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from regimen.cli.options import DataOption, ProfileOption
+from regimen.cli.options import DataOption, ProfileOption, folder_of
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -43,17 +42,14 @@ def data(
     from regimen.data.standins import stand_in
     from regimen.data.tokenizer import TextTokenizer
     from regimen.engine.locate import locate_base
-    from regimen.errors import UsageError
     from regimen.study import unknown_name
 
-    if data is not None and not data.is_dir():
-        raise UsageError(f"--data {str(data)!r} is not a folder; make one with `regimen mirror`")
     plan = load_and_compile(study, profile=profile)
     loaded = plan.study
     if source not in loaded.sources:
         raise unknown_name("source", source, loaded.sources)
     about = loaded.sources[source]
-    where = Where(loaded.data, data, Path(study).parent if Path(study).is_file() else None)
+    where = Where(loaded.data, data, folder_of(study))
     tokenizer = TextTokenizer(locate_base(loaded.base, data))
     form: LegKind = "pretrain" if pretrain or about.form.prompt is None else "finetune"
     ledger = Ledger()

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from regimen.cli.options import DataOption, JsonOption, ProfileOption
+from regimen.cli.options import DataOption, JsonOption, ProfileOption, folder_of
 
 PACKAGES = (
     "regimen-lm",
@@ -92,14 +92,10 @@ def _sandbox() -> dict[str, Any]:
 def _study(study: str, profile: str | None, data: Path | None, faults: list[str]) -> dict[str, Any]:
     from regimen.api import load_and_compile
     from regimen.data.sources import Where
-    from regimen.errors import UsageError
     from regimen.stages.availability import missing_base, missing_harness, source_states
 
-    if data is not None and not data.is_dir():
-        raise UsageError(f"--data {str(data)!r} is not a folder; make one with `regimen mirror`")
     plan = load_and_compile(study, profile=profile)
-    here = Path(study).parent if Path(study).is_file() else None
-    sources = source_states(plan.study, Where(plan.study.data, data, here))
+    sources = source_states(plan.study, Where(plan.study.data, data, folder_of(study)))
     missing = [f"source {name!r}: {state['why']}" for name, state in sources.items() if state["state"] == "missing"]
     base = missing_base(plan, data)
     faults += [*missing, *missing_harness(plan.study), *([base] if base else [])]

@@ -1,4 +1,4 @@
-"""The options that several commands share."""
+"""The options that several commands share, and what follows from them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,28 @@ from typing import Annotated
 
 import typer
 
+from regimen.errors import UsageError
+
+
+def folder_of(study: str) -> Path | None:
+    """The folder of a study file, where its own rows may lie; None for a packaged study."""
+    return Path(study).parent if Path(study).is_file() else None
+
+
+def _is_folder(data: Path | None) -> Path | None:
+    if data is not None and not data.is_dir():
+        raise UsageError(f"--data {str(data)!r} is not a folder; make one with `regimen mirror`")
+    return data
+
+
 StudyArgument = Annotated[str, typer.Argument(help="A packaged study (qwen2-finance) or the path of a YAML file.")]
 OutArgument = Annotated[Path, typer.Argument(help="A run folder.")]
 ProfileOption = Annotated[str | None, typer.Option("--profile", help="One of the study's profiles.")]
 TrackOption = Annotated[str, typer.Option("--track", help="One of the study's tracks: full, fast, ...")]
 OnlyOption = Annotated[list[str] | None, typer.Option("--only", help="Experiments by id or glob; repeat.")]
 DataOption = Annotated[
-    Path | None, typer.Option("--data", help="A mirror folder; the network is then never used.", file_okay=False)
+    Path | None,
+    typer.Option("--data", help="A mirror folder; the network is then never used.", callback=_is_folder),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 BudgetOption = Annotated[

@@ -9,8 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from regimen.cli.options import BudgetOption, DataOption, OnlyOption, ProfileOption, StudyArgument, TrackOption
-from regimen.errors import UsageError
+from regimen.cli.options import (
+    BudgetOption,
+    DataOption,
+    OnlyOption,
+    ProfileOption,
+    StudyArgument,
+    TrackOption,
+    folder_of,
+)
 
 if TYPE_CHECKING:
     from regimen.plan import Plan
@@ -53,26 +60,19 @@ def run(
         out=out,
         budget_hours=budget_hours,
     )
-    path = Path(study)
     _carry_out(
         plan,
         out=out,
-        data=_folder(data),
+        data=data,
         pool=pool,
         ray_address=ray_address,
         workers=workers,
         gpus=gpus,
         skip_missing=skip_missing,
-        here=path.parent if path.is_file() else None,
+        here=folder_of(study),
         checkpoint_seconds=checkpoint_seconds,
         trackers=tracker or (),
     )
-
-
-def _folder(data: Path | None) -> Path | None:
-    if data is not None and not data.is_dir():
-        raise UsageError(f"--data {str(data)!r} is not a folder; make one with `regimen mirror`")
-    return data
 
 
 def _carry_out(plan: Plan, *, out: Path, **where: Any) -> None:
