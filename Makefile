@@ -9,6 +9,7 @@ OUT ?= runs/demo
 demo: $(VENV)/.package
 	$(BIN)/regimen run qwen2-finance --profile demo --out $(OUT)
 
+test: export PYTHONDONTWRITEBYTECODE =
 test: lint
 	rm -f .coverage .coverage.*
 	$(BIN)/python -m pytest tests/stages/test_kills.py  # forks, which only a process without threads may

@@ -8,8 +8,19 @@ from pathlib import Path
 
 import pytest
 
+from tests.together import number_of_this_process, shared_folder
+
 # Before torch is imported: the models of most tests are so small that threads would only wait for each other.
 os.environ["OMP_NUM_THREADS"] = "1"
+
+
+def pytest_configure() -> None:
+    """Each test process keeps to one core: the runs that it starts count one, and the others' threads are no matter."""
+    number = number_of_this_process()
+    if number is not None and hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[number % len(cores)]})
+
 
 ROOT = Path(__file__).parents[1]
 
@@ -25,8 +36,8 @@ def real_rows() -> Path:
 
 @pytest.fixture(autouse=True, scope="session")
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Tests never touch the user's cache; they share one of their own."""
+    """Tests never touch the user's cache; all test processes share one of their own."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("REGIMEN_CACHE", str(tmp_path_factory.getbasetemp() / "regimen-cache"))
+        patch.setenv("REGIMEN_CACHE", str(shared_folder(tmp_path_factory) / "regimen-cache"))
         patch.setenv("HF_HUB_OFFLINE", "1")
         yield

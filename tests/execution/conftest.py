@@ -1,4 +1,4 @@
-"""One undisturbed run, that all disturbed ones must equal."""
+"""Undisturbed runs, that all disturbed ones must equal; who changes one copies it."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.execution.runs import SMALL, finish
+from tests.execution.runs import ARGUMENTS, SMALL, finish
+from tests.together import made_once
+
+
+def undisturbed(out: Path, arguments: list[str]) -> None:
+    done = finish(out, arguments=arguments)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture(scope="session")
 def calm(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("calm") / "run"
-    done = finish(out)
-    assert done.returncode == 0, done.stderr
-    return out
+    return made_once(tmp_path_factory, "calm", lambda out: undisturbed(out, ARGUMENTS))
 
 
 @pytest.fixture(scope="session")
 def small_calm(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("small-calm") / "run"
-    done = finish(out, arguments=SMALL)
-    assert done.returncode == 0, done.stderr
-    return out
+    return made_once(tmp_path_factory, "small-calm", lambda out: undisturbed(out, SMALL))

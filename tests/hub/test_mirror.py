@@ -68,10 +68,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def mirror(endpoint: str, folder: Path) -> subprocess.Popen[str]:
+WITHOUT_WAITING = "import time; time.sleep = lambda seconds: None; from regimen.cli.app import main; main()"
+
+
+def mirror(endpoint: str, folder: Path, *how: str) -> subprocess.Popen[str]:
     (folder / "study.yaml").write_text(STUDY)
     environment = os.environ | {"HF_ENDPOINT": endpoint, "HF_HOME": str(folder / "home"), "HF_HUB_OFFLINE": "0"}
-    command = [sys.executable, "-m", "regimen", "mirror", "study.yaml", "--to", "mirror"]
+    command = [sys.executable, *(how or ("-m", "regimen")), "mirror", "study.yaml", "--to", "mirror"]
     return subprocess.Popen(
         command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -137,7 +140,7 @@ def test_a_killed_mirror_goes_on_and_is_equal_to_one_made_in_peace(served: Path,
 
 
 def test_without_a_hub_it_is_one_sentence(tmp_path: Path) -> None:
-    tried = mirror("http://127.0.0.1:9", tmp_path)
+    tried = mirror("http://127.0.0.1:9", tmp_path, "-c", WITHOUT_WAITING)  # the client tries again for half a minute
     _, err = tried.communicate(timeout=120)
     assert tried.returncode == 2
     assert "source 'sharded': org/sharded cannot be read from the Hub" in err
