@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regimen.data.ahead import ahead
+from regimen.data.ahead import ahead, in_threads
 from regimen.data.blocks import Example
 from regimen.data.cleaning import Ledger, Seen
 from regimen.data.spool import Spool
@@ -70,6 +71,29 @@ def test_ahead_stops_when_its_reader_does() -> None:
     reader.close()  # type: ignore[attr-defined]
     assert len(made) < 20
     assert not any(thread.name == "ahead" for thread in threading.enumerate())
+
+
+def test_work_in_threads_keeps_the_order_and_not_too_much_is_under_way() -> None:
+    asked = []
+
+    def items() -> Iterator[int]:
+        for number in range(40):
+            asked.append(number)
+            yield number
+
+    def work(number: int) -> int:
+        time.sleep(0.005 * (number % 2))  # the next is done first
+        if number == 30:
+            raise ValueError("the thirty-first")
+        return number
+
+    done = in_threads(work, items())
+    for number in range(30):
+        assert next(done) == number
+        assert len(asked) <= number + 4
+    with pytest.raises(ValueError, match="the thirty-first"):
+        next(done)
+    assert not any(thread.name.startswith("in-threads") for thread in threading.enumerate())
 
 
 def test_a_ledger_is_whole_or_not_there(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,23 @@ def test_normalising_is_idempotent_and_sees_through_disguises(text: str) -> None
     assert normalised(once) == once
     disguised = f"  {text.upper()}\t https://t.co/AbC123"
     assert normalised(disguised) == normalised(text.upper())
+
+
+DISGUISED = st.lists(
+    st.sampled_from(
+        ["$AAPL", "$é", "$brk.b’s", "https://t.co/A’b", "www.x\u2003", "Straße", "K", "İ", "ΑΣ", "\x1c", "\xa0"]
+    )
+    | st.sampled_from(" \t\nA$z.’é中")
+).map("".join)
+
+
+@given(st.text(max_size=20) | DISGUISED)
+@settings(max_examples=400, deadline=None)
+def test_normalising_is_what_it_says_read_plainly(text: str) -> None:
+    """Case, URLs, tickers, blanks, one after the other, by Python's own strings."""
+    plain = re.sub(r"(?:https?://|www\.)\S+", " ", text.casefold())
+    plain = re.sub(r"\$[a-z]{1,6}(?:[.-][a-z]{1,3})?\b", " ", plain)
+    assert normalised(text) == " ".join(plain.split())
 
 
 def test_normalising_by_hand() -> None:

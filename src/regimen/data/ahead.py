@@ -1,16 +1,19 @@
-"""Work done ahead of its use, in a thread: reading and cleaning while the tokenizer, which needs no Python, is busy.
+"""Work done ahead of its use, in threads: reading and cleaning while the tokenizer, which needs no Python, is busy.
 
-Owns the hand-over between two threads. Does not know what is handed over.
+Owns the hand-over between threads. Does not know what is handed over.
 """
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 def ahead(items: Iterable[T], depth: int = 2) -> Iterator[T]:
@@ -51,3 +54,18 @@ def ahead(items: Iterable[T], depth: int = 2) -> Iterator[T]:
     finally:
         left.set()
         thread.join()
+
+
+def in_threads(work: Callable[[T], U], items: Iterable[T], threads: int = 2) -> Iterator[U]:
+    """`work` of each item, in their order, up to `threads` of them under way at once.
+
+    With two, one is at work while the other's result is turned into Python's own objects, which only one can do.
+    """
+    with ThreadPoolExecutor(threads, thread_name_prefix="in-threads") as pool:
+        under_way: deque[Future[U]] = deque()
+        for item in items:
+            under_way.append(pool.submit(work, item))
+            if len(under_way) > threads:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()

@@ -15,9 +15,9 @@ from typing import Any
 
 from regimen.data.cleaning import Ledger, digest, normalised
 from regimen.data.forms import Rendered, group_of, render
-from regimen.data.overlap import TestText, TestTexts, key_of
+from regimen.data.overlap import TestText, TestTexts
 from regimen.data.prepare import trainable_rows
-from regimen.data.rows import Side, UsableRow, in_batches, usable_rows
+from regimen.data.rows import Side, UsableRow, groups_of, in_batches, usable_rows
 from regimen.data.sources import Where
 from regimen.errors import SourceMissing
 from regimen.study.schema import Task
@@ -91,10 +91,8 @@ def mark_twins(items: list[Item], task: Task, sources: dict[str, Source], where:
             continue
         with suppress(SourceMissing):
             for batch in in_batches(usable_rows(name, source, "train", where, Ledger())):
-                twins |= {hit.item for hits in tests.find([key_of(row.normal) for row in batch]) for hit in hits}
-                if source.form.group is not None:
-                    groups = (key_of(normalised(group_of(source.form, row.values))) for row in batch)
-                    twins |= {hit.item for group in groups for hit in tests.same(group)}
+                found = tests.find([row.normal for row in batch], groups_of(source.form, batch))
+                twins |= {hit.item for hits in found for hit in hits}
     return [replace(item, twin=item.id in twins) for item in items]
 
 

@@ -18,7 +18,7 @@ from itertools import accumulate, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from regimen.data.cleaning import normalised, one_blank
+from regimen.data.cleaning import normalised
 
 GRAM = 8  # bytes looked for together; one unsigned 64-bit number
 SHORTEST = 16  # bytes; a shorter key is compared whole and never looked for inside a longer text
@@ -29,15 +29,21 @@ MOST_PIECES = 8  # up to this many changed words, less one, are found for certai
 _RARITY_BITS = 22
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 _PUNCTUATION = "‘’“”«»–—…•·"
-_BLANKED = bytes(c if chr(c).isalnum() or c >= 128 else 32 for c in range(256))
+_BLANK, _NEWLINE = b" \n"
+_BLANKED = bytes(c if chr(c).isalnum() or c >= 128 or c == _NEWLINE else _BLANK for c in range(256))
 
 
-def key_of(normal: str) -> bytes:
-    """The key of a normalised text: its letters and digits, one blank wherever anything else stood."""
-    if not normal.isascii():
-        for mark in _PUNCTUATION:
-            normal = normal.replace(mark, " ")
-    return one_blank(normal.encode("utf-8", errors="replace").translate(_BLANKED))
+def keys_of(normals: Sequence[str]) -> list[bytes]:
+    """The keys of normalised texts: their letters and digits, one blank wherever anything else stood."""
+    if not normals:
+        return []
+    joined = "\n".join(normals)  # no normalised text holds one
+    for mark in _PUNCTUATION:
+        joined = joined.replace(mark, " ")
+    raw = np.frombuffer(joined.encode("utf-8", errors="replace").translate(_BLANKED), np.uint8)
+    kept = raw != _BLANK
+    kept[1:] |= raw[:-1] > _BLANK  # the first blank after a word
+    return raw[kept].tobytes().replace(b" \n", b"\n").rstrip(b" ").split(b"\n")
 
 
 @dataclass(frozen=True)
@@ -81,8 +87,8 @@ class TestTexts:
         self._keys: list[bytes] = []
         self._number: dict[bytes, int] = {}
         self._near: list[bool] = []
-        for test in texts:
-            key = key_of(normalised(test.text))
+        tests = list(texts)
+        for test, key in zip(tests, keys_of([normalised(test.text) for test in tests]), strict=True):
             if not key:
                 continue
             number = self._number.setdefault(key, len(self._keys))
@@ -97,13 +103,17 @@ class TestTexts:
     def __len__(self) -> int:
         return len(self._keys)
 
-    def same(self, key: bytes) -> list[Hit]:
-        """The test items whose whole key this is."""
-        number = self._number.get(key)
-        return [] if number is None else self._hits(number, "same")
+    def find(self, normals: Sequence[str], groups: Sequence[str] = ()) -> list[list[Hit]]:
+        """For each training text, normalised, the test items that it holds, and those that its group is, if given."""
+        found = self._find(keys_of(normals))
+        for row, key in enumerate(keys_of(groups)):
+            number = self._number.get(key)
+            if number is not None:
+                found[row].setdefault(number, "same")
+        return [[hit for number, how in row.items() for hit in self._hits(number, how)] for row in found]
 
-    def find(self, keys: Sequence[bytes]) -> list[list[Hit]]:
-        """For each training key, the test items that it holds."""
+    def _find(self, keys: Sequence[bytes]) -> list[dict[int, str]]:
+        """For each key, how it holds which test texts."""
         found: list[dict[int, str]] = [{} for _ in keys]
         for row, key in enumerate(keys):
             number = self._number.get(key)
@@ -119,7 +129,7 @@ class TestTexts:
                         how = self._compare(buffer, start, end, place, piece)
                         if how:
                             found[row][piece.text] = how
-        return [[hit for number, how in row.items() for hit in self._hits(number, how)] for row in found]
+        return found
 
     def _hits(self, number: int, how: str) -> list[Hit]:
         return [Hit(task, item, how) for task, item in self._items[number]]

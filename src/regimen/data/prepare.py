@@ -6,30 +6,35 @@ bounded whatever the source's size. Does not know experiments.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from regimen.data.ahead import ahead
+from regimen.data.ahead import ahead, in_threads
 from regimen.data.blocks import Block, BlockWriter, Example, TextPacker, fit, pack_examples
 from regimen.data.cleaning import Ledger, normalised
-from regimen.data.forms import Rendered, group_of, render_text
-from regimen.data.overlap import Hit, TestTexts, key_of
-from regimen.data.rows import UsableRow, in_batches, usable_rows
+from regimen.data.forms import Rendered, render_text
+from regimen.data.overlap import Hit, TestTexts
+from regimen.data.rows import UsableRow, groups_of, in_batches, usable_rows
 from regimen.data.sources import Where
 from regimen.data.spool import Spool
 from regimen.data.tokenizer import TextTokenizer
 from regimen.errors import DataError
 from regimen.study.schema import Batch, LegKind
 from regimen.study.sources import Source
+
+T = TypeVar("T", str, Rendered)
 
 PACKED_TOGETHER = 1 << 16  # examples; a larger source is packed in windows of so many, so that memory is bounded
 NAMED_ITEMS = 20  # test items that the ledger names for one training row
@@ -69,6 +74,7 @@ def prepare(
     scratch = cache / f".{work.name}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     scratch.mkdir()
     counts = Counts()
+    gc.freeze()  # or the collector goes through all that was there before, time and again: a tenth of the work
     try:
         blocks = scratch / "blocks"
         blocks.mkdir()
@@ -85,6 +91,7 @@ def prepare(
         home = cache / f"{work.name}-{work.form}-{digest}"
         _move(blocks, home)
     finally:
+        gc.unfreeze()
         shutil.rmtree(scratch, ignore_errors=True)
     return home, {**facts, **counts.__dict__, "rows": ledger.rows, "drops": ledger.counts, "digest": digest}
 
@@ -101,9 +108,8 @@ def trainable_rows(
             yield batch
             continue
         kept = []
-        for row, hits in zip(batch, tests.find([_key(source, form, row) for row in batch]), strict=True):
-            if not hits and source.form.group is not None:
-                hits = tests.same(key_of(normalised(group_of(source.form, row.values))))
+        found = tests.find([_normal(source, form, row) for row in batch], groups_of(source.form, batch))
+        for row, hits in zip(batch, found, strict=True):
             if hits:
                 _drop(ledger, row, hits)
             else:
@@ -111,9 +117,10 @@ def trainable_rows(
         yield kept
 
 
-def _key(source: Source, form: LegKind, row: UsableRow) -> bytes:
+def _normal(source: Source, form: LegKind, row: UsableRow) -> str:
+    """The text that would be trained on, normalised."""
     text = _text(source, row) if form == "pretrain" else row.text
-    return key_of(row.normal if text is row.text else normalised(text))
+    return row.normal if text is row.text else normalised(text)
 
 
 def _text(source: Source, row: UsableRow) -> str:
@@ -147,15 +154,15 @@ def _blocks(
     rows = trainable_rows(work.name, work.source, work.form, where, work.tests, ledger)
     if work.form == "pretrain":
         packer = TextPacker(work.batch.block, tokenizer.end)
-        texts = ahead([_text(work.source, row) for row in batch] for batch in rows)
-        for ids in chain.from_iterable(ahead(_encoded(batch, tokenizer, counts) for batch in texts)):
+        texts = _counted(ahead([_text(work.source, row) for row in batch] for batch in rows), counts)
+        for ids in chain.from_iterable(in_threads(partial(_ids, tokenizer), texts)):
             ids.append(tokenizer.end)
             yield from packer.add(ids)
         yield from packer.finish()
         return
     with Spool(scratch / "examples.bin") as spool:
-        rendered = ahead([row.rendered for row in batch if row.rendered] for batch in rows)
-        for example in chain.from_iterable(_examples(batch, tokenizer, counts) for batch in rendered):
+        rendered = _counted(ahead([row.rendered for row in batch if row.rendered] for batch in rows), counts)
+        for example in chain.from_iterable(in_threads(partial(_examples, tokenizer), rendered)):
             kept, prompt, answer = fit(example, work.batch.block)
             counts.cut_examples += bool(prompt or answer)
             counts.cut_prompt_tokens += prompt
@@ -173,18 +180,22 @@ def _blocks(
             )
 
 
-def _count(counts: Counts, texts: list[str]) -> None:
-    counts.documents += len(texts)
-    counts.bytes += sum(len(text.encode("utf-8", errors="replace")) for text in texts)
+def _counted(batches: Iterable[list[T]], counts: Counts) -> Iterator[list[T]]:
+    for batch in batches:
+        counts.documents += len(batch)
+        texts = (one.prompt + one.answer if isinstance(one, Rendered) else one for one in batch)
+        counts.bytes += sum(len(text.encode("utf-8", errors="replace")) for text in texts)
+        yield batch
 
 
-def _encoded(texts: list[str], tokenizer: TextTokenizer, counts: Counts) -> list[list[int]]:
-    _count(counts, texts)
-    return tokenizer.encode_many(texts)
+def _ids(tokenizer: TextTokenizer, texts: list[str]) -> list[array[int]]:
+    """Arrays, not lists: the garbage collector looks at every number of a list."""
+    return [array("i", ids) for ids in tokenizer.encode_many(texts)]
 
 
-def _examples(rendered: list[Rendered], tokenizer: TextTokenizer, counts: Counts) -> list[Example]:
-    _count(counts, [r.prompt + r.answer for r in rendered])
-    prompts = tokenizer.encode_many([r.prompt for r in rendered])
-    answers = tokenizer.encode_many([r.answer for r in rendered])
-    return [Example(prompt, [*answer, tokenizer.end]) for prompt, answer in zip(prompts, answers, strict=True)]
+def _examples(tokenizer: TextTokenizer, rendered: list[Rendered]) -> list[Example]:
+    ids = _ids(tokenizer, [text for one in rendered for text in (one.prompt, one.answer)])
+    prompts, answers = ids[::2], ids[1::2]
+    for answer in answers:
+        answer.append(tokenizer.end)
+    return [Example(*parts) for parts in zip(prompts, answers, strict=True)]
