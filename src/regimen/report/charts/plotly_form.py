@@ -163,7 +163,8 @@ def _rows(chart: Rows) -> Figure:
         "categoryorder": "array",
         "categoryarray": labels,
     }
-    layout = _layout(90 + 22 * len(labels), xaxis=_axis(chart.x, zeroline=True), yaxis=rows)
+    height = max(150, 90 + 22 * len(labels))  # below, the title of the axis has no room under its ticks
+    layout = _layout(height, xaxis=_axis(chart.x, zeroline=True), yaxis=rows)
     return {"data": data, "layout": layout | {"showlegend": True, "legend": LEGEND}}
 
 
