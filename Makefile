@@ -12,9 +12,8 @@ demo: $(VENV)/.package
 test: export PYTHONDONTWRITEBYTECODE =
 test: lint
 	rm -f .coverage .coverage.*
-	$(BIN)/python -m pytest tests/stages/test_kills.py  # forks, which only a process without threads may
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/execution tests \
-		--ignore=tests/stages/test_kills.py --cov --cov-report=term --cov-fail-under=85
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder \
+		--cov --cov-report=term --cov-fail-under=85
 
 lint: $(VENV)/.tests
 	$(BIN)/ruff check .

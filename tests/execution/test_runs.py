@@ -13,7 +13,7 @@ from jsonschema import validate
 from regimen.api import open_run
 from regimen.results.status import run_status
 from tests.cli.schemas import EXPERIMENT, OUTCOME, STATUS
-from tests.execution.runs import fingerprint_of, finish, start, wait_for, wait_gone
+from tests.execution.runs import ARGUMENTS, SMALL, fingerprint_of, finish, start, wait_for, wait_gone
 
 
 def test_a_run_leaves_what_the_contract_says(calm: Path) -> None:
@@ -59,10 +59,16 @@ def test_the_documents_are_those_of_the_contract(calm: Path) -> None:
     assert json.loads((calm / "run.json").read_text())["command"].startswith("regimen run qwen2-finance --profile demo")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_ends_cleanly_and_goes_on(number: signal.Signals, calm: Path, tmp_path: Path) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "arguments", "undisturbed"),
+    [(signal.SIGINT, ARGUMENTS, "calm"), (signal.SIGTERM, SMALL, "small_calm")],
+)
+def test_an_interrupted_run_ends_cleanly_and_goes_on(
+    number: signal.Signals, arguments: list[str], undisturbed: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
     out = tmp_path / "run"
-    driver = start(out)
+    driver = start(out, arguments=arguments)
     wait_for(out, "stages/train-*/checkpoint-*")
     asked = time.monotonic()
     driver.send_signal(number)
@@ -71,9 +77,9 @@ def test_an_interrupted_run_ends_cleanly_and_goes_on(number: signal.Signals, cal
     assert time.monotonic() - asked < 20
     assert "the same command goes on" in log
     wait_gone(out)
-    done = finish(out)
+    done = finish(out, arguments=arguments)
     assert done.returncode == 0, done.stderr
-    assert fingerprint_of(out) == fingerprint_of(calm)
+    assert fingerprint_of(out) == fingerprint_of(request.getfixturevalue(undisturbed))
 
 
 def test_two_drivers_on_one_folder_are_refused(tmp_path: Path) -> None:

@@ -19,7 +19,9 @@ from regimen.study.schema import Experiment, Leg
 from tests.inline import assert_done, run_inline
 
 KILLS = 20
-FORK = multiprocessing.get_context("fork")  # what a child needs is imported once; the child is a real process
+# each child is a real process, forked from one that has imported what it needs and has no other thread
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(["regimen.stages.kinds", "tests.inline", __name__])
 
 
 def plan_of_three() -> Plan:
@@ -44,8 +46,8 @@ def carry_out(plan: Plan, out: Path, steps: Connection) -> None:
 
 
 def start(plan: Plan, out: Path) -> tuple[multiprocessing.process.BaseProcess, Connection]:
-    heard, told = FORK.Pipe(duplex=False)
-    child = FORK.Process(target=carry_out, args=(plan, out, told), daemon=True)
+    heard, told = SERVER.Pipe(duplex=False)
+    child = SERVER.Process(target=carry_out, args=(plan, out, told), daemon=True)
     child.start()
     told.close()
     return child, heard

@@ -13,6 +13,7 @@ import shutil
 import uuid
 from array import array
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -74,16 +75,16 @@ def prepare(
     scratch = cache / f".{work.name}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     scratch.mkdir()
     counts = Counts()
-    gc.freeze()  # or the collector goes through all that was there before, time and again: a tenth of the work
     try:
         blocks = scratch / "blocks"
         blocks.mkdir()
         writer = BlockWriter(blocks, work.batch.block, max(tokenizer.size, tokenizer.end + 1))
         content = hashlib.sha256()
-        for block in _blocks(work, tokenizer, where, scratch, ledger, counts):
-            content.update(block.tokens[: block.length].tobytes())
-            content.update(np.packbits(block.loss).tobytes())
-            writer.write(block)
+        with _old_left_alone():
+            for block in _blocks(work, tokenizer, where, scratch, ledger, counts):
+                content.update(block.tokens[: block.length].tobytes())
+                content.update(np.packbits(block.loss).tobytes())
+                writer.write(block)
         facts = writer.close()
         if not facts["blocks"]:
             raise DataError(f"source {work.name!r}: no block of {work.batch.block} tokens could be filled")
@@ -91,9 +92,21 @@ def prepare(
         home = cache / f"{work.name}-{work.form}-{digest}"
         _move(blocks, home)
     finally:
-        gc.unfreeze()
         shutil.rmtree(scratch, ignore_errors=True)
     return home, {**facts, **counts.__dict__, "rows": ledger.rows, "drops": ledger.counts, "digest": digest}
+
+
+@contextmanager
+def _old_left_alone() -> Iterator[None]:
+    """The garbage collector does not go through what was there before, time and again: a tenth of the work."""
+    ours = not gc.get_freeze_count()  # what somebody else has frozen stays as it is
+    if ours:
+        gc.freeze()
+    try:
+        yield
+    finally:
+        if ours:
+            gc.unfreeze()
 
 
 def trainable_rows(
