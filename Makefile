@@ -4,13 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= runs/demo
 
-.PHONY: demo test lint format clean
+.PHONY: demo test suite lint format clean
 
 demo: $(VENV)/.package
 	$(BIN)/regimen run qwen2-finance --profile demo --out $(OUT)
 
-test: export PYTHONDONTWRITEBYTECODE =
-test: lint
+test: $(VENV)/.tests
+	$(MAKE) --no-print-directory --jobs 2 lint suite
+
+suite: export PYTHONDONTWRITEBYTECODE =
+suite: $(VENV)/.tests
 	rm -f .coverage .coverage.*
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder \
 		--cov --cov-report=term --cov-fail-under=85

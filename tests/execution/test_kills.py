@@ -5,8 +5,6 @@ from __future__ import annotations
 import shutil
 import signal
 import sqlite3
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -18,29 +16,15 @@ from tests.execution.runs import SMALL, assert_committed_once, fingerprint_of, f
 BEFORE_THE_REPORT = [name for name in POINTS if name != "during the report"]
 
 
-def in_halves(check: Callable[[list[str], Path], None], folder: Path) -> None:
-    """Every second point in one run, the others in another beside it: waiting for starts takes most of the time."""
-    with ThreadPoolExecutor() as both:
-        runs = [
-            both.submit(check, BEFORE_THE_REPORT[half::2], folder / half_name)
-            for half, half_name in enumerate(("one", "other"))
-        ]
-        for one in runs:
-            one.result()
-
-
 @pytest.mark.slow
 def test_a_worker_killed_at_each_point(small_calm: Path, tmp_path: Path) -> None:
-    def check(points: list[str], folder: Path) -> None:
-        out = folder / "run"
-        done = finish(out, arguments=SMALL, environment=plan_kills(folder / "kills", "self", points))
-        assert done.returncode == 0, done.stderr
-        assert hits(folder / "kills") == set(points)
-        assert fingerprint_of(out) == fingerprint_of(small_calm)
-        assert_committed_once(out)
-        wait_gone(out)
-
-    in_halves(check, tmp_path)
+    out = tmp_path / "run"
+    done = finish(out, arguments=SMALL, environment=plan_kills(tmp_path / "kills", "self", BEFORE_THE_REPORT))
+    assert done.returncode == 0, done.stderr
+    assert hits(tmp_path / "kills") == set(BEFORE_THE_REPORT)
+    assert fingerprint_of(out) == fingerprint_of(small_calm)
+    assert_committed_once(out)
+    wait_gone(out)
 
 
 @pytest.mark.slow
@@ -62,24 +46,21 @@ def test_a_worker_told_to_end_in_training_and_in_evaluation(small_calm: Path, tm
 
 @pytest.mark.slow
 def test_a_driver_killed_at_each_point(small_calm: Path, tmp_path: Path) -> None:
-    def check(points: list[str], folder: Path) -> None:
-        out = folder / "run"
-        kills = plan_kills(folder / "kills", "driver", points)
-        codes = []
-        markers: dict[Path, int] = {}
-        while not codes or codes[-1] == -9:
-            assert len(codes) <= len(points)
-            codes.append(finish(out, arguments=SMALL, environment=kills).returncode)
-            wait_gone(out)
-            now = {path: path.stat().st_mtime_ns for path in out.glob("stages/*/DONE")}
-            assert now.items() >= markers.items(), "a marker that stood was written again"
-            markers = now
-        assert codes == [-9] * len(points) + [0]
-        assert hits(folder / "kills") == set(points)
-        assert fingerprint_of(out) == fingerprint_of(small_calm)
-        assert_committed_once(out)
-
-    in_halves(check, tmp_path)
+    out = tmp_path / "run"
+    kills = plan_kills(tmp_path / "kills", "driver", BEFORE_THE_REPORT)
+    codes = []
+    markers: dict[Path, int] = {}
+    while not codes or codes[-1] == -9:
+        assert len(codes) <= len(BEFORE_THE_REPORT)
+        codes.append(finish(out, arguments=SMALL, environment=kills).returncode)
+        wait_gone(out)
+        now = {path: path.stat().st_mtime_ns for path in out.glob("stages/*/DONE")}
+        assert now.items() >= markers.items(), "a marker that stood was written again"
+        markers = now
+    assert codes == [-9] * len(BEFORE_THE_REPORT) + [0]
+    assert hits(tmp_path / "kills") == set(BEFORE_THE_REPORT)
+    assert fingerprint_of(out) == fingerprint_of(small_calm)
+    assert_committed_once(out)
 
 
 def test_a_driver_killed_during_the_report(small_calm: Path, tmp_path: Path) -> None:
