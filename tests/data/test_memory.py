@@ -46,6 +46,13 @@ def test_a_spool_gives_back_its_examples_in_any_order(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def noted(count: int, given: list[int]) -> Iterator[int]:
+    """Numbers; `given` holds those that were asked for."""
+    for number in range(count):
+        given.append(number)
+        yield number
+
+
 def test_ahead_keeps_the_order_and_hands_errors_over() -> None:
     def items() -> Iterator[int]:
         yield from range(50)
@@ -59,14 +66,8 @@ def test_ahead_keeps_the_order_and_hands_errors_over() -> None:
 
 
 def test_ahead_stops_when_its_reader_does() -> None:
-    made = []
-
-    def items() -> Iterator[int]:
-        for number in range(10_000):
-            made.append(number)
-            yield number
-
-    reader = ahead(items(), depth=3)
+    made: list[int] = []
+    reader = ahead(noted(10_000, made), depth=3)
     assert [next(reader) for _ in range(5)] == list(range(5))
     reader.close()  # type: ignore[attr-defined]
     assert len(made) < 20
@@ -74,12 +75,7 @@ def test_ahead_stops_when_its_reader_does() -> None:
 
 
 def test_work_in_threads_keeps_the_order_and_not_too_much_is_under_way() -> None:
-    asked = []
-
-    def items() -> Iterator[int]:
-        for number in range(40):
-            asked.append(number)
-            yield number
+    asked: list[int] = []
 
     def work(number: int) -> int:
         time.sleep(0.005 * (number % 2))  # the next is done first
@@ -87,7 +83,7 @@ def test_work_in_threads_keeps_the_order_and_not_too_much_is_under_way() -> None
             raise ValueError("the thirty-first")
         return number
 
-    done = in_threads(work, items())
+    done = in_threads(work, noted(40, asked))
     for number in range(30):
         assert next(done) == number
         assert len(asked) <= number + 4

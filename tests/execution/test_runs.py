@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -34,12 +35,14 @@ def test_a_run_leaves_what_the_contract_says(calm: Path) -> None:
     assert (calm / "report" / "index.html").is_file()
 
 
-def test_a_second_call_runs_nothing(calm: Path) -> None:
-    before = {path: path.stat().st_mtime_ns for path in (calm / "stages").rglob("*")}
-    done = finish(calm)
+def test_a_second_call_runs_nothing(calm: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(calm, out)
+    before = {path: path.stat().st_mtime_ns for path in (out / "stages").rglob("*")}
+    done = finish(out)
     assert done.returncode == 0
     assert "nothing was left to do" in done.stderr
-    assert {path: path.stat().st_mtime_ns for path in (calm / "stages").rglob("*")} == before
+    assert {path: path.stat().st_mtime_ns for path in (out / "stages").rglob("*")} == before
 
 
 def test_the_documents_are_those_of_the_contract(calm: Path) -> None:

@@ -60,19 +60,10 @@ def run(
         out=out,
         budget_hours=budget_hours,
     )
-    _carry_out(
-        plan,
-        out=out,
-        data=data,
-        pool=pool,
-        ray_address=ray_address,
-        workers=workers,
-        gpus=gpus,
-        skip_missing=skip_missing,
-        here=folder_of(study),
-        checkpoint_seconds=checkpoint_seconds,
-        trackers=tracker or (),
-    )
+    machines = {"pool": pool, "ray_address": ray_address, "workers": workers, "gpus": gpus}
+    keeping = {"checkpoint_seconds": checkpoint_seconds, "trackers": tracker or ()}
+    rows = {"data": data, "here": folder_of(study), "skip_missing": skip_missing}
+    _carry_out(plan, out=out, **machines, **keeping, **rows)
 
 
 def _carry_out(plan: Plan, *, out: Path, **where: Any) -> None:
