@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.together import number_of_this_process, shared_folder
+from tests.support.checkout import SHARED
+from tests.support.shared_folders import number_of_this_process, shared_folder
 
 # Before torch is imported: the models of most tests are so small that threads would only wait for each other.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -22,9 +23,6 @@ def pytest_configure() -> None:
     if number is not None and hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {cores[number % len(cores)]})
-
-
-ROOT = Path(__file__).parents[1]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -49,7 +47,7 @@ def pytest_collection_finish() -> None:
 @pytest.fixture(scope="session")
 def real_rows() -> Path:
     """Real rows in the mirror layout, beside the checkout; tests that need them are skipped where they are not."""
-    folder = ROOT.parent / "shared" / "data"
+    folder = SHARED / "data"
     if not folder.is_dir():
         pytest.skip("no folder of real rows beside the checkout")
     return folder

@@ -19,9 +19,9 @@ from regimen.plan import EvaluateSpec, ItemsSpec, Plan, compile_plan
 from regimen.results import RunFolder
 from regimen.study import Study, load_study
 from regimen.study.sources import Source
-from tests.conftest import ROOT
-from tests.data.test_sources import write
-from tests.inline import assert_done, outcome_facts, run_inline
+from tests.support.checkout import ROOT
+from tests.support.inline_runs import assert_done, outcome_facts, run_inline
+from tests.support.row_files import write
 
 EXAMPLES = ROOT / "examples"
 

@@ -17,8 +17,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tests.analysis.conftest import skill
-from tests.analysis.simulated import simulate
+from tests.support.simulated_runs import simulate, skill
 
 from regimen.analysis.evidence import Evidence
 from regimen.analysis.findings import findings

@@ -26,7 +26,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tests.execution.runs import commits, fingerprint_of
+from tests.support.run_processes import commits, fingerprint_of
 
 POLL_SECONDS = 0.1
 

@@ -8,7 +8,7 @@ from scipy.stats import binom
 
 from regimen.analysis.inference import p_values
 from regimen.analysis.scores import TaskScores
-from tests.analysis.rows import binary
+from tests.support.item_scores import binary
 
 STUDIES = 60
 

@@ -14,7 +14,7 @@ from regimen.analysis.evidence import Evidence
 from regimen.cli.compare import compare
 from regimen.errors import UsageError
 from regimen.results.tables import RunTables
-from tests.analysis.conftest import without
+from tests.support.simulated_runs import without
 
 RULES = Rules(seed=1, resamples=300, swaps=999)
 

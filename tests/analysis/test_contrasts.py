@@ -8,7 +8,7 @@ import pytest
 from regimen.analysis.contrasts import Rules, compare
 from regimen.analysis.scores import TaskScores
 from regimen.study import Pair
-from tests.analysis.rows import binary, coins, scores_of
+from tests.support.item_scores import binary, coins, scores_of
 
 PAIR = Pair(of="x", against="y", task="quiz")
 

@@ -21,7 +21,7 @@ from regimen.analysis.evidence import Evidence
 from regimen.analysis.findings import findings
 from regimen.analysis.tables import result_rows, results_table
 from regimen.results.tables import COLUMNS, RunTables
-from tests.analysis.conftest import without
+from tests.support.simulated_runs import without
 
 RULES = Rules(seed=1, resamples=400, swaps=3999)
 FEW = Rules(seed=1, resamples=60, swaps=199)

@@ -12,8 +12,7 @@ from regimen.analysis.gate import gate_decision
 from regimen.plan import compile_plan
 from regimen.results.tables import RunTables
 from regimen.study import load_study
-from tests.analysis.conftest import without
-from tests.analysis.simulated import simulate
+from tests.support.simulated_runs import simulate, without
 
 RULES = Rules(seed=1, resamples=500, swaps=1999)
 

@@ -16,7 +16,7 @@ from regimen.analysis.inference import adjusted, p_values
 from regimen.analysis.scores import TaskScores
 from regimen.errors import DataError, UsageError
 from regimen.study import Pair
-from tests.analysis.rows import binary, closed, coins, scores_of
+from tests.support.item_scores import binary, closed, coins, scores_of
 
 PAIR = Pair(of="x", against="y", task="quiz")
 

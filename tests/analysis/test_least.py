@@ -13,8 +13,7 @@ from regimen.results.references import Anchor, anchor_of
 from regimen.results.tables import RunTables
 from regimen.study import load_study
 from regimen.study.questions import ThresholdRule
-from tests.analysis.conftest import without
-from tests.analysis.simulated import simulate
+from tests.support.simulated_runs import simulate, without
 
 RULE = ThresholdRule(kind="threshold")
 RULES = Rules(seed=1, resamples=500, swaps=999)

@@ -8,7 +8,7 @@ import pytest
 from regimen.analysis.ranking import rank, relative_gain
 from regimen.analysis.resampling import Resampled, bootstrap
 from regimen.errors import DataError
-from tests.analysis.rows import scores_of
+from tests.support.item_scores import scores_of
 
 
 def exact(value: float, seed: int = 0, spread: float = 0.0) -> Resampled:

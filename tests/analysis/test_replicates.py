@@ -12,8 +12,7 @@ from regimen.analysis.replicates import replicate_groups
 from regimen.plan import compile_plan
 from regimen.results.tables import RunTables
 from regimen.study import Contrast, Pair, load_study
-from tests.analysis.conftest import without
-from tests.analysis.simulated import simulate
+from tests.support.simulated_runs import simulate, without
 
 RULES = Rules(seed=1, resamples=500, swaps=999)
 SEEDS = {"3a-math": 0.9, "c-seed18-math": 0.5, "c-seed19-math": 0.2}

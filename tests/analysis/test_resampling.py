@@ -10,7 +10,7 @@ from regimen.analysis import resampling
 from regimen.analysis.resampling import Resampled, bootstrap, mean
 from regimen.analysis.scores import TaskScores
 from regimen.errors import DataError
-from tests.analysis.rows import binary, closed, coins, scores_of, texts
+from tests.support.item_scores import binary, closed, coins, scores_of, texts
 
 
 def skewed(seed: int, count: int) -> list[float]:

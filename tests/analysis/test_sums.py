@@ -17,7 +17,7 @@ from regimen.errors import DataError
 from regimen.results import aggregate
 from regimen.results.metrics import MEANS
 from regimen.study import load_study
-from tests.analysis.rows import binary, closed, scores_of
+from tests.support.item_scores import binary, closed, scores_of
 
 LABELS = ["bearish", "bullish", "neutral"]
 

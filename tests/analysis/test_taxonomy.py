@@ -15,8 +15,7 @@ from regimen.plan import compile_plan
 from regimen.results.tables import RunTables
 from regimen.study import load_study
 from regimen.study.questions import RankRule
-from tests.analysis.conftest import without
-from tests.analysis.simulated import simulate
+from tests.support.simulated_runs import simulate, without
 
 RULE = RankRule(kind="rank")
 RULES = Rules(seed=1, resamples=1000, swaps=1999)

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).parents[2] / "src" / "regimen"
+from tests.support.checkout import ROOT
+
+SOURCE = ROOT / "src" / "regimen"
 
 # Every floor may import itself and the leaves besides.
 LEAVES = {"errors", "files"}

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -12,22 +10,9 @@ from typing import Any
 import pytest
 from jsonschema import validate
 
-from tests.cli.schemas import PLAN
-from tests.study.minimal import MINIMAL
-
-
-def regimen(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "regimen", *arguments], capture_output=True, text=True, cwd=cwd, timeout=120, check=False
-    )
-
-
-def refused(*arguments: str, cwd: Path | None = None) -> str:
-    done = regimen(*arguments, cwd=cwd)
-    assert done.returncode == 2, (done.stdout, done.stderr)
-    assert "Traceback" not in done.stderr
-    assert done.stdout == ""
-    return done.stderr
+from tests.support.commands import refused, regimen
+from tests.support.schemas import PLAN
+from tests.support.studies import MINIMAL
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from typer.testing import CliRunner, Result
 
 from regimen.cli.app import app
 from regimen.cli.data import OPEN, SHUT, histogram
-from tests.data.test_sources import write
-from tests.study.minimal import ON_THE_PACKAGED_BASE
+from tests.support.row_files import write
+from tests.support.studies import ON_THE_PACKAGED_BASE
 
 STUDY = (
     ON_THE_PACKAGED_BASE
@@ -122,7 +122,7 @@ def test_where_test_rows_are_missing_it_says_so(study: Path) -> None:
 
 
 def test_wrong_names_are_one_sentence(study: Path, tmp_path: Path) -> None:
-    from tests.cli.test_commands import refused
+    from tests.support.commands import refused
 
     assert "no source 'moood'; there is mood" in refused("data", "moood", "--study", str(study))
     assert "source 'mood' is not" not in refused("data", "mood", "--study", str(study), "--data", "nowhere")

@@ -23,7 +23,7 @@ from regimen.errors import ModelError, RunFolderError, UsageError
 from regimen.plan import Plan, compile_plan
 from regimen.study import load_study
 from regimen.study.schema import Adapter, Experiment, Leg
-from tests.inline import run_inline
+from tests.support.inline_runs import run_inline
 
 TOKENS = torch.arange(3, 23)[None]
 

@@ -15,7 +15,7 @@ from regimen.errors import UsageError
 from regimen.plan import compile_plan
 from regimen.results import RunFolder
 from regimen.study import load_study
-from tests.cli.schemas import GATE
+from tests.support.schemas import GATE
 
 ADVICE = {"field": "steps", "what": "train longer (twice the steps)", "change": 2.0, "evidence": "the loss falls"}
 

@@ -16,7 +16,7 @@ from regimen.data.forms import render_text
 from regimen.data.rows import usable_rows
 from regimen.data.sources import Where
 from regimen.study import load_study
-from tests.data.test_sources import write
+from tests.support.row_files import write
 
 SOURCES = load_study("qwen2-finance").sources
 

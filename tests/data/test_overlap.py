@@ -17,7 +17,7 @@ from regimen.data.overlap import FEWEST_WORDS, SHORTEST, TestText, TestTexts, ke
 from regimen.data.prepare import trainable_rows
 from regimen.data.sources import Where
 from regimen.study.sources import Source
-from tests.data.test_sources import write
+from tests.support.row_files import write
 
 TWEET = "$BYND - JPMorgan reels in expectations on Beyond Meat after a weak quarter https://t.co/bd0xbFGjkT"
 STORY = (

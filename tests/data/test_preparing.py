@@ -23,8 +23,8 @@ from regimen.errors import DataError, ModelError
 from regimen.study import load_study
 from regimen.study.schema import Batch, Task
 from regimen.study.sources import Source
-from tests.data.test_sources import write
-from tests.data.tiny_tokenizer import save_byte_tokenizer
+from tests.support.row_files import write
+from tests.support.tokenizers import save_byte_tokenizer
 
 QA = {
     "files": ["qa.jsonl"],

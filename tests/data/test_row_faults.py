@@ -18,8 +18,8 @@ from regimen.data.rows import usable_rows
 from regimen.data.sources import Where
 from regimen.errors import DataError
 from regimen.study.sources import Source
-from tests.cli.test_commands import refused
-from tests.study.minimal import ON_THE_PACKAGED_BASE
+from tests.support.commands import refused
+from tests.support.studies import ON_THE_PACKAGED_BASE
 
 FORM = {"prompt": "{{ text }}\nMood:", "label": {"column": "label", "names": ["bad", "good"]}}
 GOOD = [{"text": f"good row {i}", "label": i % 2} for i in range(700)]  # more than one batch of rows

@@ -14,18 +14,13 @@ from regimen.data.sources import Where, parts_of, rows_of
 from regimen.errors import DataError, SourceMissing
 from regimen.study import load_study
 from regimen.study.sources import Form, Source
+from tests.support.row_files import write
 
 TEXT = Form(text="{{ text }}")
 
 
 def source(**fields: Any) -> Source:
     return Source.model_validate({"form": TEXT, **fields})
-
-
-def write(path: Path, rows: list[dict[str, Any]]) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return path
 
 
 def read(one: Source, where: Where, split: str = "train") -> list[dict[str, Any]]:

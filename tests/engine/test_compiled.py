@@ -13,8 +13,8 @@ from regimen.engine.base_model import load_base
 from regimen.engine.lockstep import Lockstep, Member
 from regimen.engine.states import MemberState
 from regimen.study.schema import Adapter, LearningRate, Schedule
-from tests.engine.conftest import CONFIGS, save_random
-from tests.engine.streams import Stream
+from tests.support.random_models import CONFIGS, save_random
+from tests.support.streams import Stream
 
 SCHEDULE = Schedule(learning_rate=LearningRate(pretrain=1e-3, finetune=1e-3), warmup_steps=0, clip_norm=0.5)
 

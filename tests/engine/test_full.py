@@ -15,7 +15,7 @@ from regimen.engine.lockstep import Lockstep, Member
 from regimen.engine.states import MemberState
 from regimen.errors import TrainingError
 from regimen.study.schema import Adapter, LearningRate, Schedule
-from tests.engine.streams import Stream
+from tests.support.streams import Stream
 
 SCHEDULE = Schedule(learning_rate=LearningRate(pretrain=1e-3, finetune=1e-3), warmup_steps=0, clip_norm=0.5)
 

@@ -20,7 +20,7 @@ from regimen.engine.optimiser import clip_rows
 from regimen.engine.states import MemberState
 from regimen.errors import MachineError
 from regimen.study.schema import Adapter, LearningRate, Schedule
-from tests.engine.streams import Stream
+from tests.support.streams import Stream
 
 ADAPTER = Adapter()
 SCHEDULE = Schedule(learning_rate=LearningRate(pretrain=1e-3, finetune=1e-3), warmup_steps=2, clip_norm=0.5)

@@ -16,7 +16,7 @@ from regimen.plan import compile_plan
 from regimen.results import Floors, RunFolder, aggregate, floors_of
 from regimen.study import load_study
 from regimen.study.sources import Form, HeldOut, Label, Source
-from tests.inline import assert_done, run_inline
+from tests.support.inline_runs import assert_done, run_inline
 
 
 def closed(targets: list[int], choices: tuple[str, ...] = (" a", " b", " c")) -> list[Item]:

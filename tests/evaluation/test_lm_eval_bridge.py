@@ -21,7 +21,7 @@ from regimen.plan import compile_plan
 from regimen.results import RunFolder, aggregate
 from regimen.study import load_study
 from regimen.study.schema import Adapter, Task
-from tests.inline import assert_done, run_inline
+from tests.support.inline_runs import assert_done, run_inline
 
 pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("lm_eval") is None, reason="the extra lm-eval is not installed"),

@@ -11,7 +11,7 @@ import pytest
 from regimen.plan import EvaluateSpec, Plan, compile_plan
 from regimen.study import Study, load_study
 from regimen.study.schema import Experiment, Leg
-from tests.inline import assert_done, run_inline
+from tests.support.inline_runs import assert_done, run_inline
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.execution.runs import ARGUMENTS, SMALL, finish
-from tests.together import made_once
+from tests.support.run_processes import ARGUMENTS, SMALL, finish
+from tests.support.shared_folders import made_once
 
 
 def undisturbed(out: Path, arguments: list[str]) -> None:

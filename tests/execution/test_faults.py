@@ -18,9 +18,9 @@ from regimen.execution.scheduler import MAX_DEATHS
 from regimen.plan import Plan, compile_plan
 from regimen.results import Ledger, RunFolder, read_ledger
 from regimen.study import load_study
-from tests.execution.runs import SMALL, commits, fingerprint_of, marked
-from tests.execution.test_scheduler import run
-from tests.inline import assert_done, run_inline
+from tests.support.fake_pool import run
+from tests.support.inline_runs import assert_done, run_inline
+from tests.support.run_processes import SMALL, commits, fingerprint_of, marked
 
 SIXTEENTHS = range(16)
 

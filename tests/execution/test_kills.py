@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.execution.points import BEGINNINGS, POINTS, hits, plan_kills
-from tests.execution.runs import SMALL, assert_committed_once, fingerprint_of, finish, wait_gone
+from tests.support.kill_points import BEGINNINGS, POINTS, hits, plan_kills
+from tests.support.run_processes import SMALL, assert_committed_once, fingerprint_of, finish, wait_gone
 
 BEFORE_THE_REPORT = [name for name in POINTS if name != "during the report"]
 

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 from regimen.data import miniature
-from tests.data.test_sources import write
-from tests.execution.runs import SMALL, finish
-from tests.report.made import Page
+from tests.support.made_reports import Page
+from tests.support.row_files import write
+from tests.support.run_processes import SMALL, finish
 
 
 def test_test_sets_that_nothing_scores_may_be_missing(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from tests.execution.points import POINTS, hits, plan_kills
-from tests.execution.runs import SMALL, assert_committed_once, fingerprint_of, finish, marked, start, wait_gone
+from tests.support.kill_points import POINTS, hits, plan_kills
+from tests.support.run_processes import SMALL, assert_committed_once, fingerprint_of, finish, marked, start, wait_gone
 
 pytest.importorskip("ray", reason="the extra `ray` is not installed")
 
@@ -51,7 +51,7 @@ RUN_SECONDS = 240
 def cluster(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """Three nodes; its processes carry the run's mark, so that a leftover is found."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.execution.ray_cluster"],
+        [sys.executable, "-m", "tests.support.ray_cluster"],
         env=marked(tmp_path / "run") | plan_kills(tmp_path / "kills", "raylet", NODE_POINTS),  # nodes pass it on
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

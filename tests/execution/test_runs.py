@@ -13,8 +13,8 @@ from jsonschema import validate
 
 from regimen.api import open_run
 from regimen.results.status import run_status
-from tests.cli.schemas import EXPERIMENT, OUTCOME, STATUS
-from tests.execution.runs import ARGUMENTS, SMALL, fingerprint_of, finish, start, wait_for, wait_gone
+from tests.support.run_processes import ARGUMENTS, SMALL, fingerprint_of, finish, start, wait_for, wait_gone
+from tests.support.schemas import EXPERIMENT, OUTCOME, STATUS
 
 
 def test_a_run_leaves_what_the_contract_says(calm: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,39 +10,15 @@ import pytest
 from regimen.execution.runner import experiment_state
 from regimen.execution.scheduler import MAX_DEATHS, Scheduler
 from regimen.plan import Plan, compile_plan
-from regimen.results import Ledger, RunFolder, StageFolder, read_ledger
+from regimen.results import read_ledger
 from regimen.study import load_study
-from tests.execution.fake_pool import FakePool, Script
+from tests.support.fake_pool import FakePool, run
 
 
 @pytest.fixture(scope="module")
 def plan() -> Plan:
     only = ["1-sst2", "3a-sst2", "3a-imdb", "3c-1-*", "3c-6-glue"]
     return compile_plan(load_study("qwen2-finance", "demo"), only=only, tasks=["sst2", "imdb"], cohort_width=3)
-
-
-class Trial(Scheduler):
-    """A scheduler whose blocks are always there."""
-
-    def _has_blocks(self, folder: StageFolder) -> bool:
-        return True
-
-
-def run(
-    plan: Plan,
-    out: Path,
-    script: Script = lambda label, attempt: "done",
-    stopping: Callable[[], bool] = lambda: False,
-    refused: dict[str, str] | None = None,
-) -> tuple[Trial, FakePool]:
-    folder = RunFolder(out)
-    folder.create(plan.study, plan, {})
-    ledger = Ledger(out)
-    pool = FakePool(folder.stages, script=script)
-    scheduler = Trial(plan, folder, pool, ledger, out, stopping, lambda what, facts: None, refused or {})
-    scheduler.run()
-    ledger.close()
-    return scheduler, pool
 
 
 def states(plan: Plan, scheduler: Scheduler) -> dict[str, str]:

@@ -16,7 +16,8 @@ import pytest
 
 from regimen.data.sources import Where, parts_of, rows_of
 from regimen.study import load_study
-from tests.hub.server import Hub
+from tests.support.checkout import ROOT
+from tests.support.hub_server import Hub
 
 STUDY = """\
 study: hubbed
@@ -95,8 +96,8 @@ def test_a_killed_mirror_goes_on_and_is_equal_to_one_made_in_peace(served: Path,
     assert first.returncode == 0, err
     assert "mirror: 11 files" in out
 
-    command = [sys.executable, "-m", "tests.hub.server", str(served), "--stall", "5"]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
+    command = [sys.executable, "-m", "tests.support.hub_server", str(served), "--stall", "5"]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     assert server.stdout is not None
     try:
         cut = mirror(f"http://127.0.0.1:{server.stdout.readline().strip()}", killed)

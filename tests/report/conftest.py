@@ -11,7 +11,7 @@ import pytest
 from regimen.plan import Plan
 from regimen.report.pages import write_report
 from regimen.results import RunFolder
-from tests.report import made
+from tests.support import made_reports
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -24,12 +24,12 @@ def _no_flushing() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def plan() -> Plan:
-    return made.few()
+    return made_reports.few()
 
 
 @pytest.fixture(scope="session")
 def finished(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    folder = made.run_of(plan, tmp_path_factory.mktemp("report") / "run", items=made.ITEMS)
+    folder = made_reports.run_of(plan, tmp_path_factory.mktemp("report") / "run", items=made_reports.ITEMS)
     write_report(folder, plan)
     return folder
 

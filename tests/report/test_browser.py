@@ -14,7 +14,7 @@ from regimen.plan import Plan
 from regimen.report.live import Watch, make_server
 from regimen.report.pages import write_report
 from regimen.results import RunFolder
-from tests.report import made
+from tests.support import made_reports
 
 playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -161,9 +161,9 @@ def test_nothing_leaves_the_screen_sideways(browser: Any, page: Path, width: int
 
 
 def test_hostile_data_runs_nothing(tab: Any, tmp_path: Path) -> None:
-    plan = made.few(made.hostile_study())
-    folder = made.run_of(plan, tmp_path / "run", items=4)
-    made.make_hostile(folder, plan)
+    plan = made_reports.few(made_reports.hostile_study())
+    folder = made_reports.run_of(plan, tmp_path / "run", items=4)
+    made_reports.make_hostile(folder, plan)
     page = write_report(folder, plan)
     tab.on("dialog", lambda dialog: (tab.complaints.append(dialog.message), dialog.dismiss()))
     tab.goto(page.as_uri())

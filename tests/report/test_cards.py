@@ -11,7 +11,7 @@ from regimen.report.cards import model_card
 from regimen.results import RunFolder
 from regimen.results.tables import RunTables
 from regimen.study import load_study
-from tests.report import made
+from tests.support import made_reports
 
 
 def test_a_card_says_what_it_is_and_what_it_scored(finished: RunFolder, plan: Plan) -> None:
@@ -27,15 +27,15 @@ def test_a_card_says_what_it_is_and_what_it_scored(finished: RunFolder, plan: Pl
     value = tables.cells["3c-1-twitter-sentiment", "sst2"].metrics["accuracy"]
     zero = tables.zero_shot("sst2")
     assert zero is not None
-    assert f"| GLUE SST-2 | accuracy | {value:.3f} | {zero.metrics['accuracy']:.3f} | {made.ITEMS} |" in text
+    assert f"| GLUE SST-2 | accuracy | {value:.3f} | {zero.metrics['accuracy']:.3f} | {made_reports.ITEMS} |" in text
     assert "AutoPeftModelForCausalLM" in text
     assert "AutoPeftModelForCausalLM" not in model_card(tables, "3c-1-twitter-sentiment", merged=True)
 
 
 def test_real_data_sets_get_their_results_in_the_metadata(tmp_path: Path) -> None:
     study = load_study("qwen2-finance", "demo").model_copy(update={"data": "hub"})
-    plan = made.few(study)
-    folder = made.run_of(plan, tmp_path / "run", items=4)
+    plan = made_reports.few(study)
+    folder = made_reports.run_of(plan, tmp_path / "run", items=4)
     tables = RunTables(folder, plan)
     results = ModelCard(model_card(tables, "3a-sst2")).data.eval_results
     assert results is not None
@@ -46,10 +46,10 @@ def test_real_data_sets_get_their_results_in_the_metadata(tmp_path: Path) -> Non
 
 
 def test_without_scores_it_says_not_yet_and_text_stays_text(tmp_path: Path) -> None:
-    plan = made.few(made.hostile_study())
+    plan = made_reports.few(made_reports.hostile_study())
     folder = RunFolder(tmp_path / "run")
     folder.create(plan.study, plan, {})
     text = model_card(RunTables(folder, plan), "3a-sst2")
     assert "Not yet: no task has been evaluated." in text
-    assert made.HOSTILE not in text
+    assert made_reports.HOSTILE not in text
     assert ModelCard(text).data.base_model == "regimen/tiny-qwen2"

@@ -27,7 +27,7 @@ from regimen.report.charts import (
 )
 from regimen.report.charts.scales import Scale
 from regimen.report.charts.shapes import DIVERGING, SEQUENTIAL, colour_at, ink_on
-from tests.report.made import HOSTILE
+from tests.support.made_reports import HOSTILE
 
 SVG = "{http://www.w3.org/2000/svg}"
 CHARTS: list[Chart] = [

@@ -17,8 +17,8 @@ from regimen.report.pages import write_report
 from regimen.results import RunFolder
 from regimen.results.tables import COLUMNS
 from regimen.study import load_study
-from tests.report import made
-from tests.report.made import HOSTILE, Page
+from tests.support import made_reports
+from tests.support.made_reports import HOSTILE, Page
 
 VERDICTS = {"yes", "no", "mixed"}
 EIGHT_MB = 8 * 1024 * 1024
@@ -103,9 +103,9 @@ def test_a_run_with_any_part_missing_still_reports_and_claims_nothing_without_da
 
 
 def test_text_from_data_stays_text(tmp_path: Path) -> None:
-    plan = made.few(made.hostile_study())
-    folder = made.run_of(plan, tmp_path / "run", items=4)
-    made.make_hostile(folder, plan)
+    plan = made_reports.few(made_reports.hostile_study())
+    folder = made_reports.run_of(plan, tmp_path / "run", items=4)
+    made_reports.make_hostile(folder, plan)
     page = write_report(folder, plan)
     read = Page(page.read_text(encoding="utf-8"))
     assert not [tag for tag, attrs in read.tags if tag == "img" or any(name.startswith("on") for name in attrs)]
@@ -181,7 +181,7 @@ def test_what_was_dropped_stood_in_or_needs_no_model_is_told(finished: RunFolder
 @pytest.mark.slow
 def test_the_whole_plan_stays_under_eight_megabytes(tmp_path: Path) -> None:
     plan = compile_plan(load_study("qwen2-finance", "demo"))
-    folder = made.run_of(plan, tmp_path / "run", items=8)
+    folder = made_reports.run_of(plan, tmp_path / "run", items=8)
     page = write_report(folder, plan)
     assert page.stat().st_size < EIGHT_MB
     assert len(re.findall(r'<article class="experiment"', page.read_text(encoding="utf-8"))) == 73

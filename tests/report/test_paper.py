@@ -18,8 +18,8 @@ from regimen.report.compared import comparison_page
 from regimen.report.pages import write_report
 from regimen.results import RunFolder
 from regimen.results.tables import RunTables
-from tests.report import made
-from tests.report.made import HOSTILE, Page
+from tests.support import made_reports
+from tests.support.made_reports import HOSTILE, Page
 
 
 def test_the_main_figures_are_files_that_need_nothing(finished: RunFolder) -> None:
@@ -107,7 +107,7 @@ def test_a_comparison_shows_hostile_names_as_text_and_claims_nothing_without_dat
 
 
 def test_markdown_of_a_hostile_run_has_no_markup_of_its_own(tmp_path: Path) -> None:
-    plan = made.few(made.hostile_study())
+    plan = made_reports.few(made_reports.hostile_study())
     folder = RunFolder(tmp_path / "run")
     folder.create(plan.study, plan, {})
     write_report(folder, plan)

@@ -15,7 +15,7 @@ from regimen.plan import EvaluateSpec, ItemsSpec, Plan, PrepareSpec, Stage, Trai
 from regimen.report.pages import write_report
 from regimen.results import RunFolder
 from regimen.results.rows import token_shares
-from tests.report.made import Page
+from tests.support.made_reports import Page
 
 
 def test_shares_of_tokens_by_hand() -> None:

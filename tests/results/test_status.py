@@ -11,8 +11,8 @@ from regimen.plan import Plan, TrainSpec, compile_plan
 from regimen.results import RunFolder
 from regimen.results.status import run_status
 from regimen.study import load_study
-from tests.cli.schemas import STATUS
-from tests.execution.test_scheduler import run
+from tests.support.fake_pool import run
+from tests.support.schemas import STATUS
 
 
 @pytest.fixture(scope="module")

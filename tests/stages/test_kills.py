@@ -16,12 +16,12 @@ import pytest
 from regimen.plan import Plan, TrainSpec, compile_plan
 from regimen.study import load_study
 from regimen.study.schema import Experiment, Leg
-from tests.inline import assert_done, run_inline
+from tests.support.inline_runs import assert_done, run_inline
 
 KILLS = 20
 # each child is a real process, forked from one that has imported what it needs and has no other thread
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["regimen.stages.kinds", "tests.inline", __name__])
+SERVER.set_forkserver_preload(["regimen.stages.kinds", "tests.support.inline_runs", __name__])
 
 
 def plan_of_three() -> Plan:

@@ -15,7 +15,7 @@ from regimen.engine.locate import locate_base
 from regimen.plan import Plan, TrainSpec, compile_plan
 from regimen.study import Study, load_study
 from regimen.study.schema import Adapter, Experiment, Leg
-from tests.inline import assert_done, outcome_facts, run_inline
+from tests.support.inline_runs import assert_done, outcome_facts, run_inline
 
 TASKS = ["sst2"]
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from regimen.errors import StudyError, UsageError
 from regimen.study import Study, dump_study, load_study
 from regimen.study.file import parse_mixture
-from tests.study.minimal import MINIMAL
+from tests.support.studies import MINIMAL
 
 
 def load(text: str, tmp_path: Path, **options: str) -> Study:

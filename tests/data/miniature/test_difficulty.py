@@ -11,7 +11,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from regimen.data.miniature import table, tables
-from tests.data.miniature.texts import given, strings
+from tests.support.miniature_texts import given, strings
 
 TWEETS, TOPICS = "zeroshot/twitter-financial-news-sentiment", "zeroshot/twitter-financial-news-topic"
 Labelled = list[tuple[str, object]]

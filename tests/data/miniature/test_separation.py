@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from regimen.data.miniature import tables
 from regimen.data.miniature.separation import Separation
-from tests.data.miniature.texts import ONE_SPLIT, given, held_out_keys, normalised, training_keys
+from tests.support.miniature_texts import ONE_SPLIT, given, held_out_keys, normalised, training_keys
 
 BLANKS: Callable[[str], list[str]] = str.split
 LETTERS: Callable[[str], list[str]] = re.compile(r"\w+").findall

@@ -14,10 +14,11 @@ import pytest
 
 from regimen.data.miniature import table, tables
 from regimen.errors import SourceMissing
-from tests.data.miniature.texts import COLUMNS, digests, named
+from tests.support.checkout import ROOT, SHARED
+from tests.support.miniature_texts import COLUMNS, digests, named
 
 HERE = Path(__file__).parent
-REAL = HERE.parents[2].parent / "shared" / "data"
+REAL = SHARED / "data"
 GOLDEN = json.loads((HERE / "golden.json").read_text())
 
 ROWS = {
@@ -176,8 +177,8 @@ def test_the_tables_are_those_that_were_pinned():
 
 
 def test_the_tables_do_not_depend_on_the_order_of_sets():
-    path = os.pathsep.join([str(HERE.parents[2]), *sys.path])
+    path = os.pathsep.join([str(ROOT), *sys.path])
     environment = os.environ | {"PYTHONHASHSEED": "4711", "PYTHONPATH": path}
-    command = [sys.executable, "-m", "tests.data.miniature.texts"]
+    command = [sys.executable, "-m", "tests.support.miniature_texts"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == GOLDEN

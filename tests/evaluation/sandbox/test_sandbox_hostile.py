@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hostile_programs import CHECK, ENDLESS, GROUPS, Hostile
-from sandbox_processes import marked
 
 from regimen.evaluation.sandbox import REASONS, Case, Limits, Verdict, judge, judge_many, launch
 from regimen.evaluation.sandbox.ways import Interpreter
+from tests.support.hostile_programs import CHECK, ENDLESS, GROUPS, Hostile
+from tests.support.sandbox_processes import marked
 
 # What an attack with a slip in it would fail by.
 MISTAKES = ("NameError", "AttributeError", "TypeError", "ImportError", "KeyError", "UnboundLocalError")

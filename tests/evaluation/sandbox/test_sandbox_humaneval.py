@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ast
 import json
-from pathlib import Path
 
 import pytest
 
 from regimen.evaluation.sandbox import Case, judge_many, why_not
+from tests.support.checkout import SHARED
 
-ROWS = Path(__file__).parents[3].parent / "shared" / "data" / "openai" / "openai_humaneval" / "test.jsonl"
+ROWS = SHARED / "data" / "openai" / "openai_humaneval" / "test.jsonl"
 
 
 def rows() -> list[dict[str, str]]:

@@ -20,13 +20,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sandbox_processes import marked
 
 import regimen
 from regimen.errors import MachineError
 from regimen.evaluation import sandbox
 from regimen.evaluation.sandbox import Limits, inside, judge, judge_many, launch, probe, syscalls, why_not
 from regimen.evaluation.sandbox.inside import confine
+from tests.support.sandbox_processes import marked
 
 SOURCE = Path(regimen.__file__).parents[1]
 PROGRAM, TEST = "def f(x):\n    return x * x", "def check(candidate):\n    assert candidate(3) == 9\n"

@@ -6,10 +6,11 @@ one end point as for another (correlation 0.6), so that differences are paired a
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any
@@ -22,12 +23,18 @@ from regimen.analysis.sums import Sums
 from regimen.plan import EvaluateSpec, ItemsSpec, Plan, Stage, TrainSpec
 from regimen.results import Outcome, RunFolder
 from regimen.results.item_rows import ITEM_SCHEMA
-from regimen.results.tables import RunTables
+from regimen.results.tables import Cell, RunTables
 from regimen.study import Task
 
 Skill = Callable[[str, str], float]
 LABELS = {"topic": tuple(f"topic {n}" for n in range(20)), "sst2": ("negative", "positive")}
 OTHERS = ("alpha", "beta", "gamma")
+SKILLS = {"2": 0.4, "3": 0.75, "c": 0.7}
+
+
+def skill(end: str, task: str) -> float:
+    """Zero-shot and tasks that nobody learns 0.3; pretrained 0.4; fine-tuned 0.75."""
+    return 0.3 if end == "zero-shot" or task in ("math", "code") else SKILLS.get(end[0], 0.3)
 
 
 def simulate(
@@ -140,3 +147,11 @@ def item_columns(name: str, task: Task, skill: float, items: int, shared: str, o
             }
         )
     return {column: [row[column] for row in rows] for column in ITEM_SCHEMA.names}
+
+
+def without(tables: RunTables, gone: Callable[[Cell], bool] | Iterable[str]) -> RunTables:
+    """The run as it was before some cells (or whole experiments) were done."""
+    chosen = gone if callable(gone) else lambda cell, names=frozenset(gone): cell.experiment in names
+    less = copy.copy(tables)
+    less.cells = {key: cell for key, cell in tables.cells.items() if not chosen(cell)}
+    return less

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from regimen.execution.pool import Event, Job
-from regimen.plan import parse_spec
-from regimen.results import Outcome, StageFolder
+from regimen.execution.scheduler import Scheduler
+from regimen.plan import Plan, parse_spec
+from regimen.results import Ledger, Outcome, RunFolder, StageFolder
 
 Script = Callable[
     [str, int], str
@@ -89,3 +90,28 @@ class FakePool:
 
     def close(self) -> None:
         self.closed = True
+
+
+class Trial(Scheduler):
+    """A scheduler whose blocks are always there."""
+
+    def _has_blocks(self, folder: StageFolder) -> bool:
+        return True
+
+
+def run(
+    plan: Plan,
+    out: Path,
+    script: Script = lambda label, attempt: "done",
+    stopping: Callable[[], bool] = lambda: False,
+    refused: dict[str, str] | None = None,
+) -> tuple[Trial, FakePool]:
+    """Schedules the plan in `out` to its end; returns the scheduler with the states of stages, and the pool."""
+    folder = RunFolder(out)
+    folder.create(plan.study, plan, {})
+    ledger = Ledger(out)
+    pool = FakePool(folder.stages, script=script)
+    scheduler = Trial(plan, folder, pool, ledger, out, stopping, lambda what, facts: None, refused or {})
+    scheduler.run()
+    ledger.close()
+    return scheduler, pool

@@ -13,7 +13,7 @@ from regimen.plan import EvaluateSpec, ItemsSpec, Plan, compile_plan
 from regimen.results import RunFolder
 from regimen.results.item_rows import ITEM_SCHEMA
 from regimen.study import Study, load_study
-from tests.analysis.simulated import simulate
+from tests.support.simulated_runs import simulate
 
 ITEMS = 40
 FEW = ("1-*", "3a-sst2", "3a-financial-sentiment", "2b-fiqa-*", "3c-6-glue", "3c-1-*")

@@ -1,0 +1,1 @@
+"""What test modules share: studies, rows, models, made-up runs, and runs as processes."""
