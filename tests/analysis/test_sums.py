@@ -15,8 +15,7 @@ from regimen.analysis.scores import TaskScores
 from regimen.analysis.sums import Sums
 from regimen.errors import DataError
 from regimen.results import aggregate
-from regimen.results.metrics import MEANS
-from regimen.study import load_study
+from regimen.study.metrics import METRICS
 from tests.support.item_scores import binary, closed, scores_of
 
 LABELS = ["bearish", "bullish", "neutral"]
@@ -25,31 +24,27 @@ LABELS = ["bearish", "bullish", "neutral"]
 def rows_for(metric: str, seed: int, count: int) -> dict[str, list[Any]]:
     """Random rows of every column that any metric reads."""
     draw = random.Random(f"{metric}-{seed}")
-    counts: list[list[float]] = []
+    bleu: list[list[float]] = []
+    entities: list[list[float]] = []
     for _ in range(count):
-        if metric == "bleu":
-            size = draw.randint(4, 20)
-            totals = [size - order for order in range(4)]
-            counts.append([size, draw.randint(1, 20), *[draw.randint(0, total) for total in totals], *totals])
-        else:
-            right = draw.randint(0, 3)
-            counts.append([right, right + draw.randint(0, 2), right + draw.randint(0, 2)])
+        size, right = draw.randint(4, 20), draw.randint(0, 3)
+        totals = [size - order for order in range(4)]
+        bleu.append([size, draw.randint(1, 20), *[draw.randint(0, total) for total in totals], *totals])
+        entities.append([right, right + draw.randint(0, 2), right + draw.randint(0, 2)])
     return {
         "target": [draw.choice(LABELS) for _ in range(count)],
         "prediction": [draw.choice([*LABELS, "", None]) for _ in range(count)],
-        "values": [[(name, draw.random()) for name in MEANS] for _ in range(count)],
-        "counts": counts,
+        "values": [[(name, draw.random()) for name in [*METRICS, "lm-eval:acc"]] for _ in range(count)],
+        "bleu_counts": bleu,
+        "entity_counts": entities,
         "nats": [draw.uniform(1, 90) for _ in range(count)],
         "bytes": [draw.randint(1, 200) for _ in range(count)],
         "tokens": [draw.randint(1, 60) for _ in range(count)],
     }
 
 
-METRICS = sorted({metric for task in load_study("qwen2-finance").tasks.values() for metric in task.metrics})
-
-
 @pytest.mark.filterwarnings("ignore")  # scikit-learn and seqeval warn of degenerate inputs drawn on purpose
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", [*METRICS, "lm-eval:acc"])
 @given(seed=st.integers(0, 10**6), count=st.integers(1, 40))
 @settings(max_examples=25, deadline=None)
 def test_the_sums_give_the_librarys_metric(metric: str, seed: int, count: int) -> None:
@@ -59,7 +54,7 @@ def test_the_sums_give_the_librarys_metric(metric: str, seed: int, count: int) -
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", [*METRICS, "lm-eval:acc"])
 def test_weights_are_the_metric_of_repeated_items(metric: str) -> None:
     """A resample by weights is the metric of the items written out that often: the bootstrap draws what it says."""
     rows, form = rows_for(metric, 5, 30), Sums(metric)

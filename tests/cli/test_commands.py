@@ -84,6 +84,21 @@ def test_plan_draws_for_people() -> None:
         assert text in done.stdout
 
 
+def test_metrics_lists_the_table() -> None:
+    for text in ("entity-f1", "generation", "rouge-score"):
+        assert text in regimen("metrics").stdout
+    listed = json.loads(regimen("metrics", "--json").stdout)
+    assert {"name": "bits-per-byte", "family": "likelihood", "scorings": ["text"], "better": "lower"}.items() <= next(
+        metric for metric in listed if metric["name"] == "bits-per-byte"
+    ).items()
+
+
+def test_an_unknown_metric_is_refused_by_the_plan(tmp_path: Path) -> None:
+    study = tmp_path / "study.yaml"
+    study.write_text(MINIMAL.replace("[accuracy]", "[acuracy]"))
+    assert "no metric 'acuracy'; did you mean 'accuracy'?" in refused("plan", "study.yaml", cwd=tmp_path)
+
+
 def test_help_lists_the_commands() -> None:
     done = regimen("--help")
     assert done.returncode == 0

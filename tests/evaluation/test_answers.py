@@ -143,4 +143,4 @@ def test_summed_counts_give_sacrebleus_corpus_score(pairs: list[tuple[str, str]]
 
     counts = [answers.bleu_counts(said, right) for said, right in pairs]
     expected = corpus_bleu([said for said, _ in pairs], [[right for _, right in pairs]]).score / 100
-    assert aggregate(["bleu"], {"counts": counts})["bleu"] == pytest.approx(expected, abs=1e-9)
+    assert aggregate(["bleu"], {"bleu_counts": counts})["bleu"] == pytest.approx(expected, abs=1e-9)

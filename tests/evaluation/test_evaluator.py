@@ -243,3 +243,20 @@ def test_without_a_sandbox_programs_are_skipped_with_a_reason(
     assert found.results == []
     assert found.skipped is not None
     assert "no namespaces here" in found.skipped
+
+
+def test_the_headline_alone_decides_what_a_row_says_and_no_order_beside_it_does(
+    tiny: BaseModel, tokenizer: TextTokenizer
+) -> None:
+    beside = ("bleu", "entity-f1", "exact-match", "rouge-l")
+    rows = []
+    for others in (beside, beside[::-1]):
+        task = NUMBERS.model_copy(update={"metrics": ("numeric-match", *others)})
+        rows.append(evaluate(Model(tiny, None, tokenizer), task, items_of(4), 256, None).results[0])
+    for one, other in zip(*rows, strict=True):
+        assert (one.prediction, one.target, one.failed, one.score) == (
+            other.prediction, other.target, other.failed, other.score,
+        )  # fmt: skip
+        assert (one.bleu_counts, one.entity_counts) == (other.bleu_counts, other.entity_counts)
+        assert len(one.bleu_counts) == 10
+        assert len(one.entity_counts) == 3

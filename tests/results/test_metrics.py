@@ -13,6 +13,7 @@ from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef, precisi
 
 from regimen.results import aggregate, better_sign, is_known
 from regimen.study import load_study
+from regimen.study.metrics import METRICS
 
 CLASSES = ["bearish", "bullish", "neutral"]
 PAIRS = st.lists(st.tuples(st.sampled_from(CLASSES), st.sampled_from(CLASSES)), min_size=2, max_size=60)
@@ -65,7 +66,7 @@ COUNTS = st.lists(
 @settings(max_examples=50, deadline=None)
 @pytest.mark.filterwarnings("ignore")
 def test_entity_scores_are_seqevals_and_the_closed_form(counts: list[list[int]]) -> None:
-    found = aggregate(["entity-f1", "entity-precision", "entity-recall"], {"counts": counts})
+    found = aggregate(["entity-f1", "entity-precision", "entity-recall"], {"entity_counts": counts})
     right, predicted, wanted = (sum(row[i] for row in counts) for i in range(3))
     assert found["entity-precision"] == pytest.approx(right / predicted if predicted else 0.0)
     assert found["entity-recall"] == pytest.approx(right / wanted if wanted else 0.0)
@@ -78,7 +79,7 @@ def test_entity_f1_on_a_sentence_tagged_by_hand() -> None:
     said = [["B-PER", "I-PER", "O", "B-LOC", "B-LOC"]]
     report = classification_report(wanted, said, output_dict=True, zero_division=0)
     micro = report["micro avg"]["f1-score"]  # type: ignore[index]
-    assert aggregate(["entity-f1"], {"counts": [[2, 3, 3]]})["entity-f1"] == pytest.approx(micro)
+    assert aggregate(["entity-f1"], {"entity_counts": [[2, 3, 3]]})["entity-f1"] == pytest.approx(micro)
 
 
 def test_bits_and_perplexity_by_hand() -> None:
@@ -90,8 +91,8 @@ def test_bits_and_perplexity_by_hand() -> None:
 
 
 def test_nothing_to_score_is_nan() -> None:
-    empty: dict[str, list[Any]] = {name: [] for name in ("target", "prediction", "values", "counts", "nats", "bytes")}
-    found = aggregate(["accuracy", "macro-f1", "f1", "mcc", "rouge-l", "bleu", "entity-f1", "bits-per-byte"], empty)
+    empty: dict[str, list[Any]] = {column: [] for metric in METRICS.values() for column in metric.columns}
+    found = aggregate(list(METRICS), empty)
     assert all(math.isnan(value) for value in found.values())
 
 

@@ -141,7 +141,8 @@ def item_columns(name: str, task: Task, skill: float, items: int, shared: str, o
                 "bytes": size,
                 "tokens": size // 4,
                 "values": list(values.items()),
-                "counts": entities if "entity-f1" in task.metrics else corpus if "bleu" in task.metrics else [],
+                "bleu_counts": corpus if "bleu" in task.metrics else [],
+                "entity_counts": entities if "entity-f1" in task.metrics else [],
                 "shots": 0,
                 "twin": False,
             }

@@ -1,6 +1,6 @@
 """Every metric as a function of sums over items, so that thousands of resamples cost one matrix product.
 
-Owns, for each metric of `results.metrics`, what an item adds and how the metric follows from the weighted sums; tests
+Owns, for each metric of `study.metrics`, what an item adds and how the metric follows from the weighted sums; tests
 hold both equal. Does not know resampling, end points or files.
 """
 
@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regimen.errors import DataError
-from regimen.results.metrics import MEANS, Columns, better_sign
-from regimen.study.schema import HARNESS
+from regimen.results.metrics import Columns
+from regimen.study.metrics import METRICS, better_sign, is_known
 
 Array = NDArray[np.float64]
 
@@ -43,8 +43,8 @@ class Sums:
     """
 
     def __init__(self, metric: str):
-        if metric not in _FORMS and not metric.startswith(HARNESS):
-            raise DataError(f"no sums are known for metric {metric!r}; the metrics are {', '.join(sorted(_FORMS))}")
+        if not is_known(metric):
+            raise DataError(f"no sums are known for metric {metric!r}; the metrics are {', '.join(METRICS)}")
         self.metric = metric
         self._form = _FORMS.get(metric) or _Form(("values",), _values_of(metric), _mean, mean=True)
 
@@ -174,11 +174,11 @@ def _mcc(sums: Array) -> Array:
     return np.where(items > 0, _ratio(both, np.sqrt(np.maximum(spread, 0.0)), 0.0), math.nan)
 
 
-def _counts(width: int) -> Callable[[Columns, tuple[str, ...]], Array]:
+def _counts(column: str, width: int) -> Callable[[Columns, tuple[str, ...]], Array]:
     """1 and the item's counts, or zeros where it has none."""
 
     def of(columns: Columns, _: tuple[str, ...]) -> Array:
-        found = [(1.0, *row) if len(row) else (0.0,) * (width + 1) for row in columns["counts"]]
+        found = [(1.0, *row) if len(row) else (0.0,) * (width + 1) for row in columns[column]]
         return np.array(found, dtype=np.float64).reshape(-1, width + 1)
 
     return of
@@ -220,6 +220,7 @@ def _perplexity(sums: Array) -> Array:
 
 _BITS = _Form(("nats", "bytes"), _likelihood("bytes"), _bits, counted=False)
 _CLOSED = ("target", "prediction")
+_ENTITIES = ("entity_counts",)
 _FORMS: dict[str, _Form] = {
     "accuracy": _Form(_CLOSED, _right, _mean, mean=True),
     "macro-f1": _Form(_CLOSED, _confusion, _macro("f1"), _target_labels),
@@ -227,11 +228,10 @@ _FORMS: dict[str, _Form] = {
     "recall": _Form(_CLOSED, _confusion, _macro("recall"), _target_labels),
     "f1": _Form(_CLOSED, _last_class, _micro("f1"), _target_labels),
     "mcc": _Form(_CLOSED, _confusion, _mcc, _all_labels),
-    **{name: _Form(("values",), _values_of(name), _mean, mean=True) for name in MEANS},
-    "bleu": _Form(("counts",), _counts(10), _bleu),
-    "entity-f1": _Form(("counts",), _counts(3), _micro("f1")),
-    "entity-precision": _Form(("counts",), _counts(3), _micro("precision")),
-    "entity-recall": _Form(("counts",), _counts(3), _micro("recall")),
+    "bleu": _Form(("bleu_counts",), _counts("bleu_counts", 10), _bleu),
+    "entity-f1": _Form(_ENTITIES, _counts(*_ENTITIES, 3), _micro("f1")),
+    "entity-precision": _Form(_ENTITIES, _counts(*_ENTITIES, 3), _micro("precision")),
+    "entity-recall": _Form(_ENTITIES, _counts(*_ENTITIES, 3), _micro("recall")),
     "answer-bits-per-byte": _BITS,
     "bits-per-byte": _BITS,
     "perplexity": _Form(("nats", "tokens"), _likelihood("tokens"), _perplexity, counted=False),

@@ -19,6 +19,7 @@ _COMMANDS = (
     "mirror",
     "doctor",
     "data",
+    "metrics",
 )
 
 

@@ -22,7 +22,7 @@ from regimen.engine.scoring import Scored, score
 from regimen.evaluation import answers
 from regimen.evaluation.item_results import ItemResult
 from regimen.evaluation.prompts import EncodedItem, Encoder, encode_items, prompt_hash
-from regimen.evaluation.readers import ANSWER_BITS, READERS, read_said_choice
+from regimen.evaluation.readers import ANSWER_BITS, Answer, counts_of, read, read_said_choice
 from regimen.evaluation.sandbox import Case, judge_many, why_not
 from regimen.evaluation.stops import stop_rule
 from regimen.study.schema import Task
@@ -86,7 +86,9 @@ def _by_choice(
         _, said = _generated(model, task, items, context, cap)
         for number, (item, texts) in enumerate(zip(items, said, strict=True)):
             for member in range(model.members):
-                read_said_choice(results[member][number], texts[member].text, item.choices)
+                row = results[member][number]
+                row.text = texts[member].text
+                row.values |= read_said_choice(row.text, item.choices, row.target)
     return results
 
 
@@ -152,11 +154,20 @@ def _by_generation(
         _note_likelihoods(model, items, encoded, results)
     for rows in results:
         for item, result in zip(items, rows, strict=True):
-            for metric in task.metrics:
-                if metric in READERS:
-                    READERS[metric](result, result.text or "", item.answer.strip())
-            result.score = result.values.get(task.headline, math.nan)
+            _note_readings(task, item, result)
     return results
+
+
+def _note_readings(task: Task, item: Item, result: ItemResult) -> None:
+    """Notes what each metric reads; prediction, target and score are the headline's, whatever stands beside it."""
+    readings = read(task.metrics, Answer(result.text or "", item.answer.strip(), result.nats, result.bytes))
+    headline = readings[task.headline]
+    result.score, result.target = headline.value, headline.target or result.target
+    if not result.failed:
+        result.prediction, result.failed = headline.prediction, headline.prediction is None
+    result.values = {name: reading.value for name, reading in readings.items()}
+    for column, counts in counts_of(readings).items():
+        setattr(result, column, counts)
 
 
 def _note_likelihoods(

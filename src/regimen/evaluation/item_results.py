@@ -15,8 +15,9 @@ from typing import Any
 class ItemResult:
     """What is known of one item for one adapter; a row of items.parquet.
 
-    `score` is the item's own headline score (nan if it could not be scored), `values` its other per-item metrics,
-    `counts` what corpus metrics sum over items, `nats` and `bytes` the negative log-likelihood and size of the right
+    `score` is the item's own headline score (nan if it could not be scored); `prediction`, `target` and `failed` are
+    as the headline reads the answer; `values` holds all per-item metrics, `bleu_counts` and `entity_counts` what the
+    corpus metrics sum over items (`answers.bleu_counts`; right, predicted, wanted entities), `nats` and `bytes` the negative log-likelihood and size of the right
     answer or text, `shots` the solved examples that fitted before the prompt.
     """
 
@@ -35,7 +36,8 @@ class ItemResult:
     bytes: int = 0
     tokens: int = 0
     values: dict[str, float] = field(default_factory=dict)
-    counts: list[float] = field(default_factory=list)
+    bleu_counts: list[float] = field(default_factory=list)
+    entity_counts: list[float] = field(default_factory=list)
     shots: int = 0
 
 

@@ -1,101 +1,126 @@
-"""From a generated text to an item's per-item metrics, one reader a metric.
+"""From a generated text to the value of each metric for one item, one reader a metric.
 
-Owns what is noted of the item: its prediction, whether it could be read, values and counts. The rules of reading are
-`answers`'. Does not know models.
+Owns what a metric notes of an answer. The rules of reading are `answers`'. A reader returns its reading and knows of
+no other reader, so the order of a task's metrics changes nothing. Does not know models or rows.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from regimen.evaluation import answers
-from regimen.evaluation.item_results import ItemResult
+from regimen.study.metrics import METRICS
 
 ANSWER_BITS = "answer-bits-per-byte"
 
 
-def _keep_text(result: ItemResult, said: str) -> None:
-    """The text is the prediction, unless a reader before found another or none."""
-    if result.prediction is None and not result.failed:
-        result.prediction = said.strip()
+@dataclass(frozen=True)
+class Reading:
+    """What one metric notes of one answer.
 
-
-def _exact(result: ItemResult, said: str, answer: str) -> None:
-    _keep_text(result, said)
-    result.values["exact-match"] = answers.exact_match(said, answer)
-
-
-def _numeric(result: ItemResult, said: str, answer: str) -> None:
-    match = answers.numeric_match(said, answer)
-    number = answers.read_number(said)
-    result.prediction = str(number[0]) if number else None
-    result.failed |= match is None
-    result.values["numeric-match"] = match or 0.0
-
-
-def _strict(result: ItemResult, said: str, answer: str) -> None:
-    number = answers.strict_number(said)
-    result.values["strict-match"] = answers.same_number(number, answers.strict_number(answer))
-
-
-def _flexible(result: ItemResult, said: str, answer: str) -> None:
-    number = answers.flexible_number(said)
-    result.prediction = number
-    result.target = answers.strict_number(answer) or answer
-    result.failed |= number is None
-    result.values["flexible-match"] = answers.same_number(number, result.target)
-
-
-def _rouge(result: ItemResult, said: str, answer: str) -> None:
-    result.prediction = said.strip()
-    result.failed |= not said.strip()
-    result.values["rouge-l"] = answers.rouge_l(said, answer)
-
-
-def _bleu(result: ItemResult, said: str, answer: str) -> None:
-    result.counts = answers.bleu_counts(said.strip(), answer)
-
-
-def _entities(result: ItemResult, said: str, answer: str) -> None:
-    right, predicted, wanted = answers.entity_counts(said, answer)
-    result.prediction = said.strip()
-    result.failed |= predicted == 0 and wanted > 0
-    result.counts = [float(right), float(predicted), float(wanted)]
-    result.values["entity-f1"] = 2 * right / (predicted + wanted) if predicted + wanted else 1.0
-
-
-def _bits(result: ItemResult, said: str, answer: str) -> None:
-    _keep_text(result, said)
-    result.values[ANSWER_BITS] = result.nats / math.log(2) / max(1, result.bytes)
-
-
-def _anchor_exact(result: ItemResult, said: str, answer: str) -> None:
-    result.values["anchor-exact"] = float(said.strip() == answer)
-
-
-def read_said_choice(result: ItemResult, said: str, choices: Sequence[str]) -> None:
-    """What a closed task's answer is when it is generated: by the strict rule, and by others' lenient ones.
-
-    Beside the log-likelihoods' choice, which stays the prediction.
+    `value` is the item's own (nan where there is none), `prediction` the answer as the metric reads it (None: it
+    cannot be read), `target` the right answer in the same form (None: as it stands), `counts` what a corpus metric
+    sums over items.
     """
-    names = [choice.strip() for choice in choices]
-    strict = answers.said_choice(said, names)
-    result.text = said
-    result.values["said-accuracy"] = float(strict == result.target)
-    result.values["missing-rate"] = float(strict is None)
-    result.values["anchor-pixiu"] = float(answers.contained_choice(said, names) == result.target)
-    result.values["anchor-fingpt"] = float(answers.contained_or_neutral(said, names) == result.target)
+
+    value: float
+    prediction: str | None
+    target: str | None = None
+    counts: tuple[float, ...] = ()
 
 
-READERS: dict[str, Callable[[ItemResult, str, str], None]] = {
+@dataclass(frozen=True)
+class Answer:
+    """One generated text and the right answer; `nats` and `bytes` are the right answer's likelihood and size."""
+
+    said: str
+    right: str
+    nats: float = math.nan
+    bytes: int = 0
+
+
+def _exact(answer: Answer) -> Reading:
+    return Reading(answers.exact_match(answer.said, answer.right), answer.said.strip())
+
+
+def _anchor_exact(answer: Answer) -> Reading:
+    return Reading(float(answer.said.strip() == answer.right), answer.said.strip())
+
+
+def _numeric(answer: Answer) -> Reading:
+    match = answers.numeric_match(answer.said, answer.right)
+    number = answers.read_number(answer.said)
+    return Reading(match or 0.0, str(number[0]) if number else None)
+
+
+def _strict(answer: Answer) -> Reading:
+    number, right = answers.strict_number(answer.said), answers.strict_number(answer.right)
+    return Reading(answers.same_number(number, right), number, right)
+
+
+def _flexible(answer: Answer) -> Reading:
+    number, right = answers.flexible_number(answer.said), answers.strict_number(answer.right) or answer.right
+    return Reading(answers.same_number(number, right), number, right)
+
+
+def _rouge(answer: Answer) -> Reading:
+    return Reading(answers.rouge_l(answer.said, answer.right), answer.said.strip() or None)
+
+
+def _bleu(answer: Answer) -> Reading:
+    text = answer.said.strip()
+    return Reading(math.nan, text, counts=tuple(answers.bleu_counts(text, answer.right)))
+
+
+def _entities(which: str) -> Callable[[Answer], Reading]:
+    def read(answer: Answer) -> Reading:
+        right, predicted, wanted = answers.entity_counts(answer.said, answer.right)
+        below = {"f1": (predicted + wanted) / 2, "precision": predicted, "recall": wanted}[which]
+        value = right / below if below else float(predicted == wanted)
+        text = None if predicted == 0 and wanted > 0 else answer.said.strip()
+        return Reading(value, text, counts=(float(right), float(predicted), float(wanted)))
+
+    return read
+
+
+def _bits(answer: Answer) -> Reading:
+    return Reading(answer.nats / math.log(2) / max(1, answer.bytes), answer.said.strip())
+
+
+READERS: dict[str, Callable[[Answer], Reading]] = {
     "rouge-l": _rouge,
     "bleu": _bleu,
     "numeric-match": _numeric,
     "exact-match": _exact,
     "flexible-match": _flexible,
     "strict-match": _strict,
-    "entity-f1": _entities,
+    "entity-f1": _entities("f1"),
+    "entity-precision": _entities("precision"),
+    "entity-recall": _entities("recall"),
     ANSWER_BITS: _bits,
     "anchor-exact": _anchor_exact,
 }
+
+
+def read(metrics: Sequence[str], answer: Answer) -> dict[str, Reading]:
+    """The reading of each metric."""
+    return {name: READERS[name](answer) for name in metrics}
+
+
+def counts_of(readings: Mapping[str, Reading]) -> dict[str, list[float]]:
+    """What corpus metrics sum, by the column of the item rows that holds it."""
+    return {METRICS[name].columns[0]: list(reading.counts) for name, reading in readings.items() if reading.counts}
+
+
+def read_said_choice(said: str, choices: Sequence[str], target: str) -> dict[str, float]:
+    """The values of a closed task's generated answer: by the strict rule, and by others' lenient ones."""
+    names = [choice.strip() for choice in choices]
+    strict = answers.said_choice(said, names)
+    return {
+        "said-accuracy": float(strict == target),
+        "missing-rate": float(strict is None),
+        "anchor-pixiu": float(answers.contained_choice(said, names) == target),
+        "anchor-fingpt": float(answers.contained_or_neutral(said, names) == target),
+    }

@@ -2,10 +2,11 @@
 
 from regimen.results.floors import Floors, floors_of
 from regimen.results.ledger import Ledger, read_ledger
-from regimen.results.metrics import aggregate, better_sign, is_known
+from regimen.results.metrics import aggregate
 from regimen.results.outcomes import Outcome, StageFolder, Stopwatch, differences, read_outcome
 from regimen.results.references import Anchor, Reference, all_references, anchor_of, references_of
 from regimen.results.run_folder import RunFolder
+from regimen.study.metrics import better_sign, is_known
 
 __all__ = [
     "Anchor",

@@ -26,7 +26,8 @@ ITEM_SCHEMA = pa.schema(
         ("bytes", pa.int64()),
         ("tokens", pa.int64()),
         ("values", pa.map_(pa.string(), pa.float64())),
-        ("counts", pa.list_(pa.float64())),
+        ("bleu_counts", pa.list_(pa.float64())),
+        ("entity_counts", pa.list_(pa.float64())),
         ("shots", pa.int64()),
         ("twin", pa.bool_()),
     ]

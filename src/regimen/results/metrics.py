@@ -1,7 +1,7 @@
 """From items to a task's metrics, by the standard libraries.
 
-Owns the aggregation of item rows (the columns of items.parquet) into metric values, and which way each metric is
-better. Does not know models, experiments or resampling.
+Owns the aggregation of item rows (the columns of items.parquet) into metric values. Which metrics there are, and
+which way each is better, is `study.metrics`' table. Does not know models, experiments or resampling.
 """
 
 from __future__ import annotations
@@ -13,39 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from regimen.study.schema import HARNESS
-
 Columns = Mapping[str, Sequence[Any]]
-
-LOWER_IS_BETTER = frozenset({"bits-per-byte", "answer-bits-per-byte", "perplexity", "missing-rate"})
-# What needs only the targets and predictions of a closed task.
-CLOSED = ("accuracy", "macro-f1", "precision", "recall", "f1", "mcc")
-# Means of a value that each item bears. `anchor-...` are other projects' lenient rules, to be held against their
-# figures; `said-...` is a closed task's answer when generated.
-MEANS = (
-    *("exact-match", "numeric-match", "strict-match", "flexible-match", "rouge-l", "pass@1"),
-    *("said-accuracy", "missing-rate", "anchor-pixiu", "anchor-fingpt", "anchor-exact"),
-)
-
 
 def aggregate(metrics: Sequence[str], columns: Columns) -> dict[str, float]:
     """Each metric over all items; nan where there is nothing to compute it from."""
     return {name: float(_function(name)(columns)) for name in metrics}
 
 
-def is_known(metric: str) -> bool:
-    """Whether `aggregate` can compute the metric."""
-    return metric in _METRICS or metric.startswith(HARNESS)
-
-
-def _function(metric: str) -> Callable[[Columns], float]:
-    """lm-evaluation-harness scores the items itself; its metrics here are means of what it says of each."""
-    return _mean_of(metric) if metric.startswith(HARNESS) else _METRICS[metric]
-
-
-def better_sign(metric: str) -> int:
-    """+1 where more is better, -1 where less is."""
-    return -1 if metric in LOWER_IS_BETTER else 1
+def _function(name: str) -> Callable[[Columns], float]:
+    """Every metric that is a mean of items is computed alike, but for accuracy, whose rows may have weights."""
+    return FUNCTIONS.get(name) or _mean_of(name)
 
 
 def _labels(columns: Columns) -> tuple[list[str], list[str], list[str]]:
@@ -114,7 +91,7 @@ def _mean_of(name: str) -> Callable[[Columns], float]:
 
 
 def _summed(columns: Columns) -> np.ndarray:
-    rows = [row for row in columns["counts"] if len(row)]
+    rows = [row for row in columns["bleu_counts"] if len(row)]
     return np.sum(np.asarray(rows, dtype=float), axis=0) if rows else np.zeros(0)
 
 
@@ -136,7 +113,7 @@ def _entities(which: str) -> Callable[[Columns], float]:
     def metric(columns: Columns) -> float:
         from seqeval.metrics import f1_score, precision_score, recall_score
 
-        rows = [row for row in columns["counts"] if len(row)]
+        rows = [row for row in columns["entity_counts"] if len(row)]
         if not rows:
             return math.nan
         wanted_tags, predicted_tags = [], []
@@ -161,14 +138,13 @@ def _perplexity(columns: Columns) -> float:
     return math.exp(float(np.sum(columns["nats"])) / tokens) if tokens else math.nan
 
 
-_METRICS: dict[str, Callable[[Columns], float]] = {
+FUNCTIONS: dict[str, Callable[[Columns], float]] = {
     "accuracy": _accuracy,
     "macro-f1": _macro(2),
     "precision": _macro(0),
     "recall": _macro(1),
     "f1": _binary_f1,
     "mcc": _mcc,
-    **{name: _mean_of(name) for name in MEANS},
     "bleu": _bleu,
     "entity-f1": _entities("f1"),
     "entity-precision": _entities("precision"),

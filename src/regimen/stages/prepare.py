@@ -18,7 +18,7 @@ from regimen.errors import RegimenError, SourceMissing
 from regimen.evaluation.floors import bag_of_words, closed_lines, is_closed, training_texts
 from regimen.plan import ItemsSpec, PrepareSpec
 from regimen.results import Floors, Outcome, StageFolder, Stopwatch, aggregate
-from regimen.results.metrics import CLOSED
+from regimen.study.metrics import METRICS
 from regimen.stages.context import ITEMS, Context
 from regimen.stages.items import items_of
 
@@ -99,7 +99,7 @@ def _floors(spec: ItemsSpec, items: Sequence[Item], context: Context) -> Floors 
     lines = closed_lines(items) if is_closed(spec.task) else None
     if lines is None:
         return None
-    metrics = [metric for metric in spec.task.metrics if metric in CLOSED]
+    metrics = [metric for metric in spec.task.metrics if METRICS[metric].family == "classes"]
     majority = aggregate(metrics, {"target": lines.targets, "prediction": lines.majority})
     targets, guesses, weights = zip(*lines.guesses, strict=True)
     chance = aggregate(metrics, {"target": targets, "prediction": guesses, "weight": weights})

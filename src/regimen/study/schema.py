@@ -11,12 +11,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from regimen.study.metrics import HARNESS, Scoring, fault_of
 from regimen.study.values import Frozen, Name, Share, Template, Weight
 
 Precision = Literal["fp32", "bf16", "auto"]
 LegKind = Literal["pretrain", "finetune"]
-Scoring = Literal["choice", "generation", "execution", "text", "lm-eval"]
-HARNESS = "lm-eval:"  # begins the names of metrics that lm-evaluation-harness computes
 
 
 class Base(Frozen):
@@ -131,6 +130,8 @@ class Task(Frozen):
             raise ValueError("a task needs a `source`, or `lm_eval`")
         elif self.panel != "text" and len(self.source) != 1:
             raise ValueError("only a text task may have several sources")
+        if fault := fault_of(self.metrics, self.scoring, self.generation is not None):
+            raise ValueError(fault)
         return self
 
     @property
