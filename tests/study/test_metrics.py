@@ -55,9 +55,8 @@ def test_metrics_that_wrote_to_the_same_columns_may_stand_together(tmp_path: Pat
 
 
 def test_the_harnesss_names_stay_its_own(tmp_path: Path) -> None:
-    text = MINIMAL.replace(
-        "tasks:\n", "tasks:\n  arc: {title: ARC, group: g, lm_eval: arc_easy, metrics: [acc_norm, 'exact_match,strict']}\n"
-    )
+    task = "  arc: {title: ARC, group: g, lm_eval: arc_easy, metrics: [acc_norm, 'exact_match,strict']}\n"
+    text = MINIMAL.replace("tasks:\n", f"tasks:\n{task}")
     path = tmp_path / "study.yaml"
     path.write_text(text)
     assert load_study(path).tasks["arc"].metrics == ("lm-eval:acc_norm", "lm-eval:exact_match,strict")

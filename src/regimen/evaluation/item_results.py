@@ -16,9 +16,9 @@ class ItemResult:
     """What is known of one item for one adapter; a row of items.parquet.
 
     `score` is the item's own headline score (nan if it could not be scored); `prediction`, `target` and `failed` are
-    as the headline reads the answer; `values` holds all per-item metrics, `bleu_counts` and `entity_counts` what the
-    corpus metrics sum over items (`answers.bleu_counts`; right, predicted, wanted entities), `nats` and `bytes` the negative log-likelihood and size of the right
-    answer or text, `shots` the solved examples that fitted before the prompt.
+    as the headline reads the answer. `values` holds all per-item metrics; `bleu_counts` and `entity_counts` are what
+    the corpus metrics sum over items (see `answers`). `nats` and `bytes` are the negative log-likelihood and size of
+    the right answer or text, `shots` counts the solved examples that fitted before the prompt.
     """
 
     item_id: str

@@ -15,6 +15,7 @@ import numpy as np
 
 Columns = Mapping[str, Sequence[Any]]
 
+
 def aggregate(metrics: Sequence[str], columns: Columns) -> dict[str, float]:
     """Each metric over all items; nan where there is nothing to compute it from."""
     return {name: float(_function(name)(columns)) for name in metrics}

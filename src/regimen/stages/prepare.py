@@ -18,9 +18,9 @@ from regimen.errors import RegimenError, SourceMissing
 from regimen.evaluation.floors import bag_of_words, closed_lines, is_closed, training_texts
 from regimen.plan import ItemsSpec, PrepareSpec
 from regimen.results import Floors, Outcome, StageFolder, Stopwatch, aggregate
-from regimen.study.metrics import METRICS
 from regimen.stages.context import ITEMS, Context
 from regimen.stages.items import items_of
+from regimen.study.metrics import METRICS
 
 DROPS = "drops.jsonl"
 
