@@ -18,6 +18,7 @@ import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -177,6 +178,11 @@ def blocks_of(tokenizer: Tokenizer, texts: list[str]) -> list[Block]:
     return blocks
 
 
+def save(model: Any, folder: Path) -> None:
+    """The weights in bf16; `model` is changed."""
+    model.to(torch.bfloat16).save_pretrained(folder)
+
+
 def main() -> None:
     """Tokenizer, blocks, training, files, digests."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -192,10 +198,10 @@ def main() -> None:
     if not options.after:
         model = Qwen2ForCausalLM(model_config())
         pretrain(model, blocks_of(tokenizer, corpus(study)), options.steps, PEAK)
-        model.to(torch.bfloat16).save_pretrained(options.to)
+        save(model, options.to)
     model = Qwen2ForCausalLM.from_pretrained(options.to, dtype=torch.float32)
     pretrain(model, blocks_of(tokenizer, shuffled_labels(study)), AFTER_STEPS, AFTER_PEAK)
-    model.to(torch.bfloat16).save_pretrained(options.to)
+    save(model, options.to)
     digests = {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(options.to.iterdir())

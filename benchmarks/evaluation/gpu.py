@@ -83,12 +83,14 @@ def rates(base: BaseModel, count: int, prompts: list[list[int]], new: int) -> tu
 def harness(folder: Path, prompts: list[list[int]], new: int, batch: int) -> tuple[float, float]:
     """HFLM's rates on the bare model, the same prompts."""
     from lm_eval.api.instance import Instance
-    from lm_eval.models.huggingface import HFLM
+    from lm_eval.models import huggingface
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16).to(device).eval()
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16)
+    model = model.to(device).eval()
     model.generation_config.eos_token_id = None
-    rival = HFLM(pretrained=model, tokenizer=words(), batch_size=batch)
+    hflm: Any = huggingface.HFLM  # it does not declare the types of its options
+    rival = hflm(pretrained=model, tokenizer=words(), batch_size=batch)
     texts = [" ".join(str(number) for number in prompt) for prompt in prompts]
     asked = [Instance("loglikelihood", {}, (text, c), n) for n, text in enumerate(texts) for c in (" 5", " 6 7")]
     items = [Item(str(n), text, "") for n, text in enumerate(texts)]

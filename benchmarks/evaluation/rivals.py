@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from tests.support.harness import harness_model
 
 from regimen.data.cleaning import Ledger
 from regimen.data.items import Item, build_items
@@ -54,12 +55,8 @@ class Bench:
     def rival(self, precision: str, batch: int, device: str = "cpu") -> Any:
         """lm-eval's HFLM on the same weights."""
         warnings.filterwarnings("ignore")
-        from lm_eval.models.huggingface import HFLM
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-
         dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
-        model = AutoModelForCausalLM.from_pretrained(self.folder, dtype=dtype).to(device).eval()
-        return HFLM(pretrained=model, tokenizer=AutoTokenizer.from_pretrained(self.folder), batch_size=batch)
+        return harness_model(self.folder, batch=batch, precision=dtype, device=device)
 
 
 def choice_requests(items: Sequence[Item]) -> list[Any]:

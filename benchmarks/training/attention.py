@@ -63,7 +63,10 @@ def main() -> None:
             line = f"{str(dtype).removeprefix('torch.'):9s} {name:22s}"
             for who, attend in (
                 ("torch", plain),
-                ("ours", lambda some, mask=mask, scale=scale: product_attention(*some, mask, scale)),
+                (
+                    "ours",
+                    lambda some, mask=mask, scale=scale: product_attention(some[0], some[1], some[2], mask, scale),
+                ),
             ):
                 got = gradients(attend(leaves), leaves, upstream)
                 worst = max(float((g.double() - t).norm() / t.norm()) for g, t in zip(got, truth, strict=True))

@@ -68,6 +68,7 @@ def train(base: BaseModel, streams: Sequence[Any], steps: int, warm: int = 2, **
     ]
     lockstep = Lockstep(base, adapter, SCHEDULE, members, **options)
     pace = Pace()
+    began, processor = time.perf_counter(), time.process_time()
     for step in range(steps):
         if step == warm:
             began, processor = time.perf_counter(), time.process_time()

@@ -22,7 +22,7 @@ QWEN2_05B = Qwen2Config(
     vocab_size=151936,
     tie_word_embeddings=True,
     max_position_embeddings=131072,
-    rope_theta=1e6,
+    rope_parameters={"rope_type": "default", "rope_theta": 1e6},
 )
 
 

@@ -42,6 +42,7 @@ def test_items_of_one_cluster_taken_one_by_one_would_break_the_promise() -> None
     rejected = {False: 0, True: 0}
     tests = 0
     for seed in range(60):
+        chosen = {}
         for naive in rejected:
             study = simulate(seed, 100, {}, naive)
             chosen = {name: pairs for name, pairs in study.contrasts.items() if name.startswith("dialogues")}

@@ -38,6 +38,7 @@ def test_mcnemars_power_by_enumeration(discordance: float, effect: float, alpha:
 
 def test_the_detectable_effect_has_the_stated_power() -> None:
     effect = detectable_mcnemar(164, 0.15, 0.05)
+    assert effect is not None
     assert effect == pytest.approx(0.084, abs=0.012)  # 8.4 points by the normal approximation
     assert mcnemar_power(164, 0.15, effect, 0.05) == pytest.approx(0.8, abs=1e-3)
     assert detectable_mcnemar(5, 1.0, 0.05) is None

@@ -120,7 +120,7 @@ def test_macro_f1_resamples_are_scikit_learns() -> None:
     picks = generator.integers(0, 25, size=(50, 25))
     for draw, pick in zip(draws, picks, strict=True):
         labels = sorted(set(targets[pick]))
-        wanted = f1_score(targets[pick], said[pick], labels=labels, average="macro", zero_division=0.0)
+        wanted = f1_score(targets[pick], said[pick], labels=labels, average="macro", zero_division=0.0)  # type: ignore[arg-type]
         assert draw == pytest.approx(wanted)
 
 

@@ -272,6 +272,7 @@ def test_every_source_of_the_study_has_rows_on_both_sides_in_the_miniature() -> 
     sources = load_study("qwen2-finance", "demo").sources
     for name, one in sources.items():
         wanted: list[Side] = ["train"] if one.split else []
-        wanted += ["test"] if one.held_out else []
+        if one.held_out:
+            wanted.append("test")
         for side in wanted:
             assert next(usable_rows(name, one, side, Where("miniature"), Ledger())).text, (name, side)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch.nn import functional
@@ -48,7 +50,7 @@ def test_in_bf16_it_errs_no_more_than_torch_s_does() -> None:
 
     truth = gradients(plain(exact), exact, upstream.double())
     theirs = gradients(plain(leaves), leaves, upstream)
-    ours = gradients(product_attention(*leaves, mask, 0.3), leaves, upstream)
+    ours = gradients(product_attention(leaves[0], leaves[1], leaves[2], mask, 0.3), leaves, upstream)
     for true, other, mine in zip(truth, theirs, ours, strict=True):
         error, peer = (((x.double() - true).norm() / true.norm()).item() for x in (mine, other))
         assert error <= 1.5 * peer + 1e-3
@@ -58,9 +60,9 @@ def test_training_passes_use_it_and_others_do_not(base: BaseModel, monkeypatch: 
     used = []
     plain = attention.product_attention
 
-    def watched(*arguments: torch.Tensor) -> torch.Tensor:
-        used.append(arguments[0].shape[2])
-        return plain(*arguments)
+    def watched(q: torch.Tensor, *others: Any) -> torch.Tensor:
+        used.append(q.shape[2])
+        return plain(q, *others)
 
     monkeypatch.setattr(attention, "product_attention", watched)
     for module in base.linears.values():

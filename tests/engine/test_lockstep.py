@@ -58,8 +58,8 @@ COHORTS = st.lists(
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_member_is_what_it_would_be_alone(base: BaseModel, spec: list[tuple[int, int, float]], broken: bool) -> None:
     together = [member(base, seed, steps, peak) for seed, steps, peak in spec]
+    bad = member(base, 999)
     if broken:  # a co-tenant whose weights, and so whose loss, are not finite
-        bad = member(base, 999)
         bad.state.row[5] = torch.nan
         together.insert(len(together) // 2, bad)
     losses = train(base, together)

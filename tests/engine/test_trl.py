@@ -92,7 +92,7 @@ def losses_of_trl(
             train_dataset=datasets.Dataset.from_list(rows),
             processing_class=AutoTokenizer.from_pretrained(folder),
             peft_config=peft.LoraConfig(
-                r=ADAPTER.rank, lora_alpha=ADAPTER.alpha, lora_dropout=0.0, target_modules="all-linear",
+                r=ADAPTER.rank, lora_alpha=int(ADAPTER.alpha), lora_dropout=0.0, target_modules="all-linear",
                 task_type="CAUSAL_LM",
             ),
         )  # fmt: skip

@@ -21,6 +21,7 @@ from regimen.plan import compile_plan
 from regimen.results import RunFolder, aggregate
 from regimen.study import load_study
 from regimen.study.schema import Adapter, Task
+from tests.support.harness import harness_model
 from tests.support.inline_runs import assert_done, run_inline
 
 pytestmark = [
@@ -102,18 +103,15 @@ def task_of(name: str, *metrics: str) -> Task:
 def harness_says(folder: Path, here: Path, name: str, shots: int = 0) -> dict[str, Any]:
     """The harness's own evaluation of the bare model."""
     from lm_eval.evaluator import simple_evaluate
-    from lm_eval.models.huggingface import HFLM
     from lm_eval.tasks import TaskManager
-    from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-    rival = HFLM(pretrained=model, tokenizer=AutoTokenizer.from_pretrained(folder), batch_size=4, max_length=512)
+    rival = harness_model(folder, batch=4, max_length=512)
     found = simple_evaluate(
         rival, tasks=[name], num_fewshot=shots, bootstrap_iters=0, log_samples=True,
         task_manager=TaskManager(include_path=str(here / "lm-eval")),
     )  # fmt: skip
     assert found is not None
-    return found
+    return dict(found)
 
 
 @pytest.mark.parametrize(

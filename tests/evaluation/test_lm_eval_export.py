@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from regimen.data.cleaning import Ledger
 from regimen.data.items import Item, build_items
@@ -20,6 +19,7 @@ from regimen.evaluation.evaluator import Model, evaluate
 from regimen.evaluation.item_results import ItemResult
 from regimen.evaluation.lm_eval_export import export_task
 from regimen.study import Study, load_study
+from tests.support.harness import harness_model
 
 pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("lm_eval") is None, reason="the extra lm-eval is not installed"),
@@ -40,16 +40,13 @@ def items_of(study: Study, name: str, cap: int, shots: int = 0) -> list[Item]:
 
 def harness_says(folder: Path, yaml_folder: Path, name: str) -> dict[str, Any]:
     from lm_eval.evaluator import simple_evaluate
-    from lm_eval.models.huggingface import HFLM
     from lm_eval.tasks import TaskManager
-    from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-    rival = HFLM(pretrained=model, tokenizer=AutoTokenizer.from_pretrained(folder), batch_size=4, max_length=512)
+    rival = harness_model(folder, batch=4, max_length=512)
     manager = TaskManager(include_path=str(yaml_folder), include_defaults=False)
     found = simple_evaluate(rival, tasks=[name], bootstrap_iters=0, log_samples=True, task_manager=manager)
     assert found is not None
-    return found
+    return dict(found)
 
 
 def ours(study: Study, name: str, items: list[Item], tiny: BaseModel, tokenizer: TextTokenizer) -> list[ItemResult]:

@@ -20,6 +20,7 @@ from regimen.engine.locate import locate_base
 from regimen.engine.scoring import Scored, score
 from regimen.evaluation.answers import cut_at_stops
 from regimen.study import load_study
+from tests.support.harness import harness_model
 
 pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("lm_eval") is None, reason="the extra lm-eval is not installed"),
@@ -27,14 +28,6 @@ pytestmark = [
 ]
 BOUND = 1e-3
 STOPS = ("Question:",)
-
-
-def harness(folder: Path) -> Any:
-    from lm_eval.models.huggingface import HFLM
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-    return HFLM(pretrained=model, tokenizer=AutoTokenizer.from_pretrained(folder), batch_size=8)
 
 
 def request(kind: Any, *arguments: Any) -> Any:
@@ -85,7 +78,7 @@ def made() -> list[Item]:
 def test_log_likelihoods_of_a_tiny_model(
     tiny_folder: Path, tiny: BaseModel, tokenizer: TextTokenizer, made: list[Item]
 ) -> None:
-    theirs = log_likelihoods(harness(tiny_folder), made)
+    theirs = log_likelihoods(harness_model(tiny_folder, batch=8), made)
     mine = ours(tiny, tokenizer, made)
     assert theirs.shape == (24, 20)
     assert np.abs(mine - theirs).max() < BOUND
@@ -95,7 +88,7 @@ def test_generations_of_a_tiny_model(
     tiny_folder: Path, tiny: BaseModel, tokenizer: TextTokenizer, made: list[Item]
 ) -> None:
     prompts = [item.prompt for item in made]
-    assert_same_texts(tiny, tokenizer, prompts, 24, texts(harness(tiny_folder), prompts, 24))
+    assert_same_texts(tiny, tokenizer, prompts, 24, texts(harness_model(tiny_folder, batch=8), prompts, 24))
 
 
 @pytest.mark.slow
@@ -105,7 +98,7 @@ def test_a_pretrained_model_on_real_rows(real_rows: Path) -> None:
         pytest.skip("the extra pilot is not installed")
     study = load_study("qwen2-finance", "pilot")
     folder = locate_base(study.base)
-    base, tokenizer, rival = load_base(folder, "fp32"), TextTokenizer(folder), harness(folder)
+    base, tokenizer, rival = load_base(folder, "fp32"), TextTokenizer(folder), harness_model(folder, batch=8)
     items = build_items(
         study.tasks["sst2"], {"glue-sst2": study.sources["glue-sst2"]}, 16, 1, Where(data=real_rows), Ledger()
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import ModelCard
 
@@ -14,16 +15,21 @@ from regimen.study import load_study
 from tests.support import made_reports
 
 
+def _metadata(card: str) -> Any:
+    """The card's metadata as the Hub's client reads them; it sets their fields when it runs."""
+    return ModelCard(card).data
+
+
 def test_a_card_says_what_it_is_and_what_it_scored(finished: RunFolder, plan: Plan) -> None:
     tables = RunTables(finished, plan)
     text = model_card(tables, "3c-1-twitter-sentiment")
-    card = ModelCard(text)
-    assert card.data.base_model == "regimen/tiny-qwen2"
-    assert card.data.library_name == "peft"
-    assert card.data.datasets == ["zeroshot/twitter-financial-news-sentiment"]
+    data = _metadata(text)
+    assert data.base_model == "regimen/tiny-qwen2"
+    assert data.library_name == "peft"
+    assert data.datasets == ["zeroshot/twitter-financial-news-sentiment"]
     assert "continuing `3c-1-financial-sentiment`" in text
     assert "made-up miniatures" in text
-    assert card.data.eval_results is None, "scores on miniatures are none of the data sets'"
+    assert data.eval_results is None, "scores on miniatures are none of the data sets'"
     value = tables.cells["3c-1-twitter-sentiment", "sst2"].metrics["accuracy"]
     zero = tables.zero_shot("sst2")
     assert zero is not None
@@ -37,7 +43,7 @@ def test_real_data_sets_get_their_results_in_the_metadata(tmp_path: Path) -> Non
     plan = made_reports.few(study)
     folder = made_reports.run_of(plan, tmp_path / "run", items=4)
     tables = RunTables(folder, plan)
-    results = ModelCard(model_card(tables, "3a-sst2")).data.eval_results
+    results = _metadata(model_card(tables, "3a-sst2")).eval_results
     assert results is not None
     found = {(result.dataset_type, result.metric_type): result for result in results}
     sst2 = found["nyu-mll/glue", "accuracy"]
@@ -52,4 +58,4 @@ def test_without_scores_it_says_not_yet_and_text_stays_text(tmp_path: Path) -> N
     text = model_card(RunTables(folder, plan), "3a-sst2")
     assert "Not yet: no task has been evaluated." in text
     assert made_reports.HOSTILE not in text
-    assert ModelCard(text).data.base_model == "regimen/tiny-qwen2"
+    assert _metadata(text).base_model == "regimen/tiny-qwen2"

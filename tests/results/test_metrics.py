@@ -77,7 +77,7 @@ def test_entity_f1_on_a_sentence_tagged_by_hand() -> None:
     """seqeval's own report on IOB tags, where spans are whole entities."""
     wanted = [["B-PER", "I-PER", "O", "B-ORG", "B-LOC"]]
     said = [["B-PER", "I-PER", "O", "B-LOC", "B-LOC"]]
-    report = classification_report(wanted, said, output_dict=True, zero_division=0)
+    report = classification_report(wanted, said, output_dict=True, zero_division=0)  # type: ignore[arg-type]
     micro = report["micro avg"]["f1-score"]  # type: ignore[index]
     assert aggregate(["entity-f1"], {"entity_counts": [[2, 3, 3]]})["entity-f1"] == pytest.approx(micro)
 

@@ -9,6 +9,7 @@ import random
 import signal
 import time
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,7 @@ def carry_out(plan: Plan, out: Path, steps: Connection) -> None:
     assert_done(run_inline(plan, out, stopping=told, checkpoint_seconds=0))
 
 
-def start(plan: Plan, out: Path) -> tuple[multiprocessing.process.BaseProcess, Connection]:
+def start(plan: Plan, out: Path) -> tuple[BaseProcess, Connection]:
     heard, told = SERVER.Pipe(duplex=False)
     child = SERVER.Process(target=carry_out, args=(plan, out, told), daemon=True)
     child.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -14,7 +15,7 @@ from regimen.study.file import parse_mixture
 from tests.support.studies import MINIMAL
 
 
-def load(text: str, tmp_path: Path, **options: str) -> Study:
+def load(text: str, tmp_path: Path, **options: Any) -> Study:
     path = tmp_path / "study.yaml"
     path.write_text(text, encoding="utf-8")
     return load_study(path, **options)

@@ -47,14 +47,18 @@ class Hub(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: Hub
     protocol_version = "HTTP/1.1"
+
+    @property
+    def hub(self) -> Hub:
+        assert isinstance(self.server, Hub)
+        return self.server
 
     def log_message(self, format: str, *args: Any) -> None:
         return
 
     def _repository(self, kind: str, name: str, revision: str) -> tuple[Path, str]:
-        home = self.server.folder / kind / name
+        home = self.hub.folder / kind / name
         for folder in sorted(home.glob("*")):
             commit = hashlib.sha1(f"{kind}/{name}/{folder.name}".encode()).hexdigest()
             if revision in (folder.name.replace("%2F", "/"), commit):
@@ -85,7 +89,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, body: dict[str, Any]) -> None:
         path = unquote(urlsplit(self.path).path).strip("/")
         query = parse_qs(urlsplit(self.path).query)
-        self.server.requests.append(f"{self.command} {path}")
+        self.hub.requests.append(f"{self.command} {path}")
         parts = path.split("/")
         try:
             if parts[0] == "api":
@@ -98,7 +102,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._json({"error": "EntryNotFound"}, 404)
 
     def _api(self, kind: str, name: str, rest: list[str], query: dict[str, Any], body: dict[str, Any]) -> None:
-        if not (self.server.folder / kind / name).is_dir():
+        if not (self.hub.folder / kind / name).is_dir():
             self._json({"error": "RepoNotFound"}, 404)
             return
         what = rest[0] if rest else "revision"
@@ -153,8 +157,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(content[first:last], large)
 
     def _send(self, content: bytes, large: bool) -> None:
-        self.server.served += large
-        if large and self.server.served == self.server.stall_at:
+        self.hub.served += large
+        if large and self.hub.served == self.hub.stall_at:
             self.wfile.write(content[: len(content) // 2])
             self.wfile.flush()
             sys.stdout.write("stalled\n")

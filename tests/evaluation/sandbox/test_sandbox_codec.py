@@ -54,11 +54,11 @@ def same(left: object, right: object) -> bool:
     """Equal in value, exact type and order, all the way down; `repr` tells 0.0 from -0.0."""
     if type(left) is not type(right):
         return False
-    if isinstance(left, list | tuple):
+    if isinstance(left, list | tuple) and isinstance(right, list | tuple):
         return len(left) == len(right) and all(map(same, left, right))
-    if isinstance(left, dict):
+    if isinstance(left, dict) and isinstance(right, dict):
         return same(list(left.items()), list(right.items()))
-    if isinstance(left, set):
+    if isinstance(left, set) and isinstance(right, set):
         return left == right and sorted(map(repr, left)) == sorted(map(repr, right))
     return left == right and repr(left) == repr(right)
 
@@ -106,7 +106,9 @@ def test_bytes_on_the_wire_are_fixed():
 
 def test_a_nan_comes_back_as_a_new_object():
     nan = float("nan")
-    [back] = decode(encode([nan], LIMIT))
+    decoded = decode(encode([nan], LIMIT))
+    assert isinstance(decoded, list)
+    [back] = decoded
     assert math.isnan(back)
     assert back is not nan
     assert [back] != [nan]

@@ -69,7 +69,7 @@ def test_a_way_that_shows_this_machine_does_not_count_as_working(monkeypatch, tm
     wrapper = tmp_path / "unshare"
     wrapper.write_text('#!/bin/sh\nwhile [ "$1" != -- ]; do shift; done\nshift\nexec "$@"\n')
     wrapper.chmod(0o755)
-    [unshare] = [way for way in probe.ways.installed() if way.name == "unshare"]
+    [unshare] = [way for way in probe.ways.installed() if isinstance(way, probe.ways.Unshare)]
     open_way = type(unshare)(str(wrapper), unshare.setpriv, unshare.interpreter, unshare.calls)
     monkeypatch.setattr(type(unshare), "steps", lambda self, disk: [])
     fault = probe.try_out(open_way)
