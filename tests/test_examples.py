@@ -22,6 +22,7 @@ from regimen.study.sources import Source
 from tests.support.checkout import ROOT
 from tests.support.inline_runs import assert_done, outcome_facts, run_inline
 from tests.support.row_files import write
+from tests.support.studies import with_fields
 
 EXAMPLES = ROOT / "examples"
 
@@ -93,7 +94,7 @@ def test_a_row_of_each_shape_word_for_word(
 ) -> None:
     source = load_study(EXAMPLES / "shapes.yaml").sources[name]
     write(tmp_path / "rows.jsonl", [row])
-    own = source.model_copy(update={"files": ("rows.jsonl",), "held_out": None})
+    own = with_fields(source, files=("rows.jsonl",), held_out=None)
     (only,) = rows(own, tmp_path)
     assert only.rendered is not None
     assert (only.rendered.prompt, only.rendered.answer) == (prompt, answer)
@@ -102,7 +103,7 @@ def test_a_row_of_each_shape_word_for_word(
 def test_scores_of_a_csv_fall_into_their_bins(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("headline,score\na,-0.9\nb,-0.3\nc,0\nd,0.3\ne,1\n")
     source = load_study(EXAMPLES / "shapes.yaml").sources["scores"]
-    own = source.model_copy(update={"files": ("rows.csv",), "held_out": None})
+    own = with_fields(source, files=("rows.csv",), held_out=None)
     found = [row.rendered.answer for row in rows(own, tmp_path) if row.rendered]
     assert found == [" negative", " neutral", " neutral", " positive", " positive"]
 

@@ -25,6 +25,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from tests.support.studies import with_fields
+
 from regimen.execution.scheduler import Scheduler
 from regimen.plan import compile_plan, parse_spec
 from regimen.results import Ledger, Outcome, RunFolder, StageFolder
@@ -151,7 +153,7 @@ def study_of(count: int) -> Any:
         for number in range(count)
     )
     update = {"experiments": experiments, "tracks": {"full": ("*",)}, "questions": {}}
-    return load_study("qwen2-finance", "full").model_copy(update=update)
+    return with_fields(load_study("qwen2-finance", "full"), **update)
 
 
 def measure(count: int) -> dict[str, Any]:

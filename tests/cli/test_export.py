@@ -24,6 +24,7 @@ from regimen.plan import Plan, compile_plan
 from regimen.study import load_study
 from regimen.study.schema import Adapter, Experiment, Leg
 from tests.support.inline_runs import run_inline
+from tests.support.studies import with_experiments, with_fields
 
 TOKENS = torch.arange(3, 23)[None]
 
@@ -35,9 +36,8 @@ def experiment(name: str, source: str | None = "glue-sst2", start: str | None = 
 
 def plan_of(*experiments: Experiment, chain: str = "continue") -> Plan:
     study = load_study("qwen2-finance", "demo")
-    schedule = study.schedule.model_copy(update={"chain": chain})
-    changes = {"experiments": experiments, "tracks": {"full": ("*",)}, "questions": {}, "gate": None}
-    return compile_plan(study.model_copy(update={**changes, "schedule": schedule}), tasks=["sst2"], eval_items=8)
+    schedule = with_fields(study.schedule, chain=chain)
+    return compile_plan(with_experiments(study, *experiments, schedule=schedule), tasks=["sst2"], eval_items=8)
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from regimen.data.rows import usable_rows
 from regimen.data.sources import Where
 from regimen.study import load_study
 from tests.support.row_files import write
+from tests.support.studies import with_fields
 
 SOURCES = load_study("qwen2-finance").sources
 
@@ -173,11 +174,11 @@ def test_every_source_has_its_golden_row() -> None:
 @pytest.mark.parametrize("name", GOLDEN)
 def test_a_row_becomes_these_words(name: str, tmp_path: Path) -> None:
     """Read as from a mirror, through the whole way of a row and not the form alone."""
-    golden, source = GOLDEN[name], SOURCES[name].model_copy(update={"held_out": None})
+    golden, source = GOLDEN[name], with_fields(SOURCES[name], held_out=None)
     config = next(config for config in source.configs)
     folder = tmp_path / str(source.hub) / (config or "")
     split = source.split or "train"
-    source = source.model_copy(update={"config": config, "split": split})
+    source = with_fields(source, config=config, split=split)
     write(folder / f"{split}.jsonl", golden.rows)
     first = next(iter(usable_rows(name, source, "train", Where(data=tmp_path), Ledger())))
     if golden.text:

@@ -24,6 +24,7 @@ from regimen.study import load_study
 from regimen.study.schema import Batch, Task
 from regimen.study.sources import Source
 from tests.support.row_files import write
+from tests.support.studies import with_fields
 from tests.support.tokenizers import save_byte_tokenizer
 
 QA = {
@@ -119,7 +120,7 @@ def test_running_rows_join_into_documents(tmp_path: Path) -> None:
     rows = list(usable_rows("wiki", wiki, "train", Where(here=tmp_path), Ledger()))
     assert [row.text for row in rows] == ["= One =  first .  = = Part = =  more .", "= Two =  second ."]
     assert [row.number for row in rows] == [1, 6]
-    threes = wiki.model_copy(update={"documents": wiki.documents.model_copy(update={"starts": None, "rows": 3})})  # type: ignore[union-attr]
+    threes = with_fields(wiki, documents=with_fields(wiki.documents, starts=None, rows=3))  # type: ignore[union-attr]
     assert len(list(usable_rows("wiki", threes, "train", Where(here=tmp_path), Ledger()))) == 3
 
 
@@ -255,7 +256,7 @@ def test_rows_of_another_source_are_not_tested_on(tmp_path: Path) -> None:
     mood = Source.model_validate({**MOOD, "held_out": {"share": 0.5, "not_in": ["other"]}})
     other = Source.model_validate({**MOOD, "files": ["other.jsonl"], "form": {**MOOD["form"], "group": "{{ text }}"}})  # type: ignore[dict-item]
     ledger = Ledger()
-    mood = mood.model_copy(update={"form": mood.form.model_copy(update={"group": "{{ text }}"})})
+    mood = with_fields(mood, form=with_fields(mood.form, group="{{ text }}"))
     items = build_items(TASK, {"mood": mood, "other": other}, None, 1, Where(here=tmp_path), ledger)
     assert items
     assert all(int(item.body[1:]) % 2 == 1 for item in items)

@@ -20,6 +20,7 @@ from regimen.evaluation import evaluator
 from regimen.evaluation.evaluator import Model, evaluate
 from regimen.evaluation.prompts import encode_items
 from regimen.study.schema import Adapter, Generation, Task
+from tests.support.studies import with_fields
 
 WORDS = [
     "the",
@@ -46,7 +47,7 @@ NUMBERS = Task(
     title="t", group="g", source=("s",), scoring="generation", metrics=("numeric-match", "exact-match"),
     generation=Generation(tokens=12),
 )  # fmt: skip
-ANSWERS = NUMBERS.model_copy(update={"metrics": ("rouge-l", "answer-bits-per-byte")})
+ANSWERS = with_fields(NUMBERS, metrics=("rouge-l", "answer-bits-per-byte"))
 
 
 def items_of(count: int) -> list[Item]:
@@ -129,7 +130,7 @@ def test_a_prompt_longer_than_the_context_is_cut_by_the_rule_and_flagged(
     rule: str, tiny: BaseModel, tokenizer: TextTokenizer
 ) -> None:
     long = Item("long", "first " + "word " * 300 + "last\nAnswer:", CHOICES[0], CHOICES, 0)
-    task = CLOSED.model_copy(update={"truncate": rule})
+    task = with_fields(CLOSED, truncate=rule)
     short, cut = evaluate(Model(tiny, None, tokenizer), task, [items_of(1)[0], long], 64, None).results[0]
     (encoded,) = encode_items([long], tokenizer, 64, 1, rule)  # type: ignore[arg-type]
     assert (short.truncated, cut.truncated) == (False, True)
@@ -192,7 +193,7 @@ def test_a_model_that_never_stops_is_stopped_and_said_to_be(tiny_folder: Path, t
     base = load_base(tiny_folder, "fp32")
     base.end = -1  # a model without an end-of-text token
     generation = Generation(tokens=12, stop=("a stop that it never says",))
-    task = NUMBERS.model_copy(update={"generation": generation})
+    task = with_fields(NUMBERS, generation=generation)
     for cap, limit in ((None, 12), (5, 5)):
         for result in evaluate(Model(base, None, tokenizer), task, items_of(3), 256, cap).results[0]:
             assert result.detail == "no stop within the limit of new tokens"
@@ -210,7 +211,7 @@ def test_an_answer_that_cannot_be_read_is_counted_as_failed(tiny: BaseModel, tok
 
 def test_a_closed_task_may_be_answered_aloud_beside(tiny: BaseModel, tokenizer: TextTokenizer) -> None:
     said = ("said-accuracy", "missing-rate", "anchor-pixiu", "anchor-fingpt")
-    aloud = CLOSED.model_copy(update={"generation": Generation(tokens=6), "metrics": ("accuracy", *said)})
+    aloud = with_fields(CLOSED, generation=Generation(tokens=6), metrics=("accuracy", *said))
     model = with_adapters(tiny, tokenizer, adapters(tiny, 2))
     for spoken, silent in zip(
         evaluate(model, aloud, items_of(6), 256, None).results,
@@ -238,7 +239,7 @@ def test_without_a_sandbox_programs_are_skipped_with_a_reason(
     tiny: BaseModel, tokenizer: TextTokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(evaluator, "why_not", lambda: "no namespaces here")
-    task = NUMBERS.model_copy(update={"scoring": "execution", "metrics": ("pass@1",)})
+    task = with_fields(NUMBERS, scoring="execution", metrics=("pass@1",))
     found = evaluate(Model(tiny, None, tokenizer), task, items_of(1), 256, None)
     assert found.results == []
     assert found.skipped is not None
@@ -251,7 +252,7 @@ def test_the_headline_alone_decides_what_a_row_says_and_no_order_beside_it_does(
     beside = ("bleu", "entity-f1", "exact-match", "rouge-l")
     rows = []
     for others in (beside, beside[::-1]):
-        task = NUMBERS.model_copy(update={"metrics": ("numeric-match", *others)})
+        task = with_fields(NUMBERS, metrics=("numeric-match", *others))
         rows.append(evaluate(Model(tiny, None, tokenizer), task, items_of(4), 256, None).results[0])
     for one, other in zip(*rows, strict=True):
         assert (one.prediction, one.target, one.failed, one.score) == (

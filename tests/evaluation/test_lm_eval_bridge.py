@@ -23,6 +23,7 @@ from regimen.study import load_study
 from regimen.study.schema import Adapter, Task
 from tests.support.harness import harness_model
 from tests.support.inline_runs import assert_done, run_inline
+from tests.support.studies import with_experiments, with_fields
 
 pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("lm_eval") is None, reason="the extra lm-eval is not installed"),
@@ -196,13 +197,8 @@ def test_without_the_extra_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch
 def test_a_study_runs_a_harness_task_beside_its_own(here: Path, tmp_path: Path) -> None:
     demo = load_study("qwen2-finance", "demo")
     own = task_of("own_choice", "acc", "acc_norm")
-    baseline = next(e for e in demo.experiments if e.id == "1-sst2").model_copy(update={"id": "b", "task": "own"})
-    study = demo.model_copy(
-        update={
-            "tasks": {**demo.tasks, "own": own}, "experiments": (baseline,),
-            "tracks": {"full": ("*",)}, "questions": {}, "gate": None,
-        }
-    )  # fmt: skip
+    baseline = with_fields(next(e for e in demo.experiments if e.id == "1-sst2"), id="b", task="own")
+    study = with_experiments(demo, baseline, tasks={**demo.tasks, "own": own})
     plan = compile_plan(study, tasks=["own"])
     assert_done(run_inline(plan, tmp_path, here=here))
     folder = RunFolder(tmp_path)

@@ -12,6 +12,7 @@ from regimen.plan import EvaluateSpec, Plan, compile_plan
 from regimen.study import Study, load_study
 from regimen.study.schema import Experiment, Leg
 from tests.support.inline_runs import assert_done, run_inline
+from tests.support.studies import with_experiments, with_fields
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +20,7 @@ def study() -> Study:
     demo = load_study("qwen2-finance", "demo")
     leg = Leg(kind="finetune", mixture={"glue-sst2": 1.0}, steps=8)
     tuned = Experiment(id="tuned", phase="3A", title="tuned", legs=(leg,))
-    return demo.model_copy(update={"experiments": (tuned,), "tracks": {"full": ("*",)}, "questions": {}, "gate": None})
+    return with_experiments(demo, tuned)
 
 
 def evaluations(plan: Plan) -> dict[str, str]:
@@ -28,7 +29,7 @@ def evaluations(plan: Plan) -> dict[str, str]:
 
 
 def changed(study: Study, task: str, **fields: Any) -> Study:
-    return study.model_copy(update={"tasks": {**study.tasks, task: study.tasks[task].model_copy(update=fields)}})
+    return with_fields(study, tasks={**study.tasks, task: with_fields(study.tasks[task], **fields)})
 
 
 def test_a_new_task_is_all_that_is_evaluated(study: Study, tmp_path: Path) -> None:
@@ -63,7 +64,7 @@ def test_only_what_decides_a_score_decides_whether_it_is_known(
 
 def test_precision_and_items_decide_too(study: Study) -> None:
     before = evaluations(compile_plan(study, tasks=["sst2"]))
-    coarse = study.model_copy(update={"base": study.base.model_copy(update={"precision": "bf16"})})
+    coarse = with_fields(study, base=with_fields(study.base, precision="bf16"))
     assert not before.keys() & evaluations(compile_plan(coarse, tasks=["sst2"])).keys()
     assert not before.keys() & evaluations(compile_plan(study, tasks=["sst2"], eval_items=7)).keys()
 

@@ -13,17 +13,12 @@ from regimen.plan import TrainSpec, compile_plan, parse_spec, stable_steps
 from regimen.plan.fingerprint import canonical, fingerprint
 from regimen.study import Study, load_study
 from regimen.study.schema import Experiment, Leg
+from tests.support.studies import with_experiments, with_fields
 
 
 @pytest.fixture(scope="module")
 def demo() -> Study:
     return load_study("qwen2-finance", "demo")
-
-
-def with_experiments(study: Study, *experiments: Experiment) -> Study:
-    return study.model_copy(
-        update={"experiments": experiments, "tracks": {"full": ("*",)}, "questions": {}, "gate": None}
-    )
 
 
 def tune(name: str, steps: int, source: str = "imdb", start: str | None = None, seed: int | None = None) -> Experiment:
@@ -79,21 +74,21 @@ def test_a_change_of_any_literal_changes_the_stages(demo: Study) -> None:
     base = set(compile_plan(with_experiments(demo, tune("a", 50))).experiments[0].trainings)
     changes = {
         "seed": demo.seed + 1,
-        "schedule": demo.schedule.model_copy(update={"clip_norm": 0.5}),
-        "adapter": demo.adapter.model_copy(update={"rank": 8}),
-        "batch": demo.batch.model_copy(update={"sequences": 4}),
-        "base": demo.base.model_copy(update={"revision": "other"}),
-        "sources": demo.sources | {"imdb": demo.sources["imdb"].model_copy(update={"revision": "other"})},
+        "schedule": with_fields(demo.schedule, clip_norm=0.5),
+        "adapter": with_fields(demo.adapter, rank=8),
+        "batch": with_fields(demo.batch, sequences=4),
+        "base": with_fields(demo.base, revision="other"),
+        "sources": demo.sources | {"imdb": with_fields(demo.sources["imdb"], revision="other")},
     }
     for field, value in changes.items():
-        changed = with_experiments(demo, tune("a", 50)).model_copy(update={field: value})
+        changed = with_fields(with_experiments(demo, tune("a", 50)), **{field: value})
         assert not base & set(compile_plan(changed).experiments[0].trainings), field
 
 
 def test_what_is_only_said_changes_nothing(demo: Study) -> None:
     base = set(compile_plan(with_experiments(demo, tune("a", 50))).stages)
-    sources = {name: s.model_copy(update={"notes": "new words", "licence": "x"}) for name, s in demo.sources.items()}
-    renamed = with_experiments(demo, tune("b", 50)).model_copy(update={"title": "other", "sources": sources})
+    sources = {name: with_fields(s, notes="new words", licence="x") for name, s in demo.sources.items()}
+    renamed = with_fields(with_experiments(demo, tune("b", 50)), title="other", sources=sources)
     assert set(compile_plan(renamed).stages) == base
 
 

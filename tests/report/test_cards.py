@@ -13,6 +13,7 @@ from regimen.results import RunFolder
 from regimen.results.tables import RunTables
 from regimen.study import load_study
 from tests.support import made_reports
+from tests.support.studies import with_fields
 
 
 def _metadata(card: str) -> Any:
@@ -39,7 +40,7 @@ def test_a_card_says_what_it_is_and_what_it_scored(finished: RunFolder, plan: Pl
 
 
 def test_real_data_sets_get_their_results_in_the_metadata(tmp_path: Path) -> None:
-    study = load_study("qwen2-finance", "demo").model_copy(update={"data": "hub"})
+    study = with_fields(load_study("qwen2-finance", "demo"), data="hub")
     plan = made_reports.few(study)
     folder = made_reports.run_of(plan, tmp_path / "run", items=4)
     tables = RunTables(folder, plan)

@@ -14,6 +14,7 @@ from regimen.plan import Plan, compile_plan
 from regimen.results import Ledger, Outcome, RunFolder, StageFolder, read_ledger, read_outcome
 from regimen.results.outcomes import differences
 from regimen.study import load_study
+from tests.support.studies import with_fields
 
 
 @pytest.fixture(scope="module")
@@ -96,10 +97,10 @@ def test_a_run_folder_belongs_to_one_study(plan: Plan, tmp_path: Path) -> None:
     folder.create(plan.study, plan, {"compile": {}})
     folder.create(plan.study, plan, {"compile": {}})
     assert folder.study() == plan.study
-    other = plan.study.model_copy(update={"seed": 3})
+    other = with_fields(plan.study, seed=3)
     with pytest.raises(RunFolderError, match="belongs to another study: seed is 17 there and 3 here"):
         folder.create(other, plan, {})
-    more = plan.study.model_copy(update={"tracks": {"full": ("*",)}})
+    more = with_fields(plan.study, tracks={"full": ("*",)})
     folder.create(more, plan, {})
     assert folder.study().tracks == {"full": ("*",)}, "tasks, tracks and experiments may be added"
 

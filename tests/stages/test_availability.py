@@ -13,6 +13,7 @@ from regimen.evaluation import harness
 from regimen.plan import compile_plan
 from regimen.stages.availability import missing_harness, missing_inputs
 from regimen.study import Study, Task, load_study
+from tests.support.studies import with_experiments, with_fields
 
 SENTENCE = "the task 'arc_easy' needs lm-evaluation-harness; pip install 'regimen-lm[lm-eval]'"
 
@@ -23,13 +24,7 @@ def study() -> Study:
     demo = load_study("qwen2-finance", "demo")
     own = next(e for e in demo.experiments if e.id == "1-sst2")
     foreign = Task.model_validate({"title": "ARC", "group": "general", "lm_eval": "arc_easy"})
-    return demo.model_copy(
-        update={
-            "tasks": {**demo.tasks, "arc": foreign},
-            "experiments": (own, own.model_copy(update={"id": "1-arc", "task": "arc"})),
-            "tracks": {"full": ("*",)}, "questions": {}, "gate": None,
-        }
-    )  # fmt: skip
+    return with_experiments(demo, own, with_fields(own, id="1-arc", task="arc"), tasks={**demo.tasks, "arc": foreign})
 
 
 def test_a_missing_harness_is_said_before_anything_runs(

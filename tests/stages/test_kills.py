@@ -18,6 +18,7 @@ from regimen.plan import Plan, TrainSpec, compile_plan
 from regimen.study import load_study
 from regimen.study.schema import Experiment, Leg
 from tests.support.inline_runs import assert_done, run_inline
+from tests.support.studies import with_experiments
 
 KILLS = 20
 # each child is a real process, forked from one that has imported what it needs and has no other thread
@@ -32,8 +33,7 @@ def plan_of_three() -> Plan:
         for name, source, steps in (("short", "glue-sst2", 24), ("long", "glue-sst2", 60), ("other", "imdb", 45))
     )
     study = load_study("qwen2-finance", "demo")
-    changes = {"experiments": experiments, "tracks": {"full": ("*",)}, "questions": {}, "gate": None}
-    return compile_plan(study.model_copy(update=changes), tasks=["sst2"], eval_items=8)
+    return compile_plan(with_experiments(study, *experiments), tasks=["sst2"], eval_items=8)
 
 
 def carry_out(plan: Plan, out: Path, steps: Connection) -> None:

@@ -16,6 +16,7 @@ from regimen.plan import Plan, TrainSpec, compile_plan
 from regimen.study import Study, load_study
 from regimen.study.schema import Adapter, Experiment, Leg
 from tests.support.inline_runs import assert_done, outcome_facts, run_inline
+from tests.support.studies import with_experiments, with_fields
 
 TASKS = ["sst2"]
 
@@ -23,12 +24,6 @@ TASKS = ["sst2"]
 @pytest.fixture(scope="module")
 def demo() -> Study:
     return load_study("qwen2-finance", "demo")
-
-
-def study_of(demo: Study, *experiments: Experiment, **changes: Any) -> Study:
-    return demo.model_copy(
-        update={"experiments": experiments, "tracks": {"full": ("*",)}, "questions": {}, "gate": None, **changes}
-    )
 
 
 def tune(name: str, steps: int, source: str = "glue-sst2", start: str | None = None, **more: Any) -> Experiment:
@@ -56,7 +51,7 @@ def losses_of(plan: Plan, out: Path, experiment: str) -> list[float]:
 
 @pytest.fixture(scope="module")
 def ladder(demo: Study) -> Study:
-    return study_of(
+    return with_experiments(
         demo, tune("short", 10), tune("long", 30), tune("other", 20, "imdb"), tune("chain", 10, "imdb", start="short")
     )
 
@@ -134,8 +129,8 @@ def test_a_chain_continues_the_same_adapter_with_a_fresh_optimiser(shared: tuple
 
 
 def test_merge_then_new_trains_a_new_adapter_on_the_merged_base(demo: Study, tmp_path: Path) -> None:
-    schedule = demo.schedule.model_copy(update={"chain": "merge_then_new"})
-    study = study_of(demo, tune("a", 20), tune("b", 10, "imdb", start="a"), schedule=schedule)
+    schedule = with_fields(demo.schedule, chain="merge_then_new")
+    study = with_experiments(demo, tune("a", 20), tune("b", 10, "imdb", start="a"), schedule=schedule)
     plan = compile_plan(study, tasks=TASKS)
     assert_done(run_inline(plan, tmp_path))
     a, b = (p.ends[-1] for p in plan.experiments)
@@ -145,7 +140,7 @@ def test_merge_then_new_trains_a_new_adapter_on_the_merged_base(demo: Study, tmp
     up = {key: value for key, value in adapter_of(plan, tmp_path, "b").items() if "lora_B" in key}
     first = {key: value for key, value in adapter_of(plan, tmp_path, "a").items() if "lora_B" in key}
     assert relative(up, first) > 0.5, "it is another adapter"
-    fresh = compile_plan(study_of(demo, tune("b", 10, "imdb")), tasks=TASKS)
+    fresh = compile_plan(with_experiments(demo, tune("b", 10, "imdb")), tasks=TASKS)
     run_inline(fresh, tmp_path / "fresh")
     merged, alone = losses_of(plan, tmp_path, "b"), losses_of(fresh, tmp_path / "fresh", "b")
     assert merged[0] < alone[0] - 0.1, "the merged base has learnt that answers end"
@@ -154,7 +149,7 @@ def test_merge_then_new_trains_a_new_adapter_on_the_merged_base(demo: Study, tmp
 
 def test_all_weights_train_through_the_same_loop(demo: Study, tmp_path: Path) -> None:
     full = tune("full", 12, adapter=Adapter(method="full"), learning_rate=1e-3)
-    study = study_of(
+    study = with_experiments(
         demo, full, tune("lora", 12), tune("next", 8, "imdb", start="full", adapter=Adapter(method="full"))
     )
     plan = compile_plan(study, tasks=TASKS)
@@ -186,7 +181,7 @@ def test_a_member_whose_loss_is_not_finite_fails_alone(
         return state
 
     monkeypatch.setattr(train, "_initial_state", poisoned)
-    plan = compile_plan(study_of(demo, tune("calm", 20), tune("wild", 20, "imdb")), tasks=TASKS)
+    plan = compile_plan(with_experiments(demo, tune("calm", 20), tune("wild", 20, "imdb")), tasks=TASKS)
     scheduler = run_inline(plan, tmp_path)
     states = {p.experiment.id: {scheduler.states[s] for s in p.stages} for p in plan.experiments}
     assert states == {"calm": {"done"}, "wild": {"failed", "blocked"}}

@@ -14,6 +14,7 @@ from regimen.results import RunFolder
 from regimen.results.item_rows import ITEM_SCHEMA
 from regimen.study import Study, load_study
 from tests.support.simulated_runs import simulate
+from tests.support.studies import with_fields
 
 ITEMS = 40
 FEW = ("1-*", "3a-sst2", "3a-financial-sentiment", "2b-fiqa-*", "3c-6-glue", "3c-1-*")
@@ -47,13 +48,12 @@ def run_of(plan: Plan, out: Path, items: int = 12) -> RunFolder:
 def hostile_study() -> Study:
     """The demo study with hostile titles."""
     study = load_study("qwen2-finance", "demo")
-    return study.model_copy(
-        update={
-            "title": HOSTILE,
-            "experiments": tuple(e.model_copy(update={"title": HOSTILE}) for e in study.experiments),
-            "tasks": {name: task.model_copy(update={"title": HOSTILE}) for name, task in study.tasks.items()},
-            "phases": {name: phase.model_copy(update={"title": HOSTILE}) for name, phase in study.phases.items()},
-        }
+    return with_fields(
+        study,
+        title=HOSTILE,
+        experiments=tuple(with_fields(e, title=HOSTILE) for e in study.experiments),
+        tasks={name: with_fields(task, title=HOSTILE) for name, task in study.tasks.items()},
+        phases={name: with_fields(phase, title=HOSTILE) for name, phase in study.phases.items()},
     )
 
 
