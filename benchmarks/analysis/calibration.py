@@ -26,8 +26,9 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import binomtest, norm
 
-from regimen.analysis.contrasts import Comparison, Rules, compare
-from regimen.analysis.scores import TaskScores
+from regimen.analysis.contrasts import Comparison, compare
+from regimen.analysis.rules import Rules
+from regimen.analysis.statistics.aligned_scores import TaskScores
 from regimen.study import Pair
 
 # task -> (metric, items a cluster as drawn in turn)

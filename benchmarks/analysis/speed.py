@@ -21,7 +21,7 @@ from tests.support.simulated_runs import simulate, skill
 
 from regimen.analysis.evidence import Evidence
 from regimen.analysis.findings import findings
-from regimen.analysis.tables import result_rows
+from regimen.analysis.results_table import result_rows
 from regimen.plan import compile_plan
 from regimen.study import load_study
 

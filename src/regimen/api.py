@@ -90,7 +90,7 @@ class Run:
 
     def results(self) -> pd.DataFrame:
         """The columns of results.csv, one row for each experiment, task and metric; missing cells are left out."""
-        from regimen.analysis.tables import results_table
+        from regimen.analysis.results_table import results_table
 
         return results_table(self.folder, self.plan)
 

@@ -6,8 +6,8 @@ import pytest
 from benchmarks.analysis.calibration import KINDS, TASKS, Tally, plantable, run, simulate
 from scipy.stats import binom
 
-from regimen.analysis.inference import p_values
-from regimen.analysis.scores import TaskScores
+from regimen.analysis.statistics.aligned_scores import TaskScores
+from regimen.analysis.statistics.significance import p_values
 from tests.support.item_scores import binary
 
 STUDIES = 60

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from regimen.analysis.contrasts import Rules, compare
-from regimen.analysis.scores import TaskScores
+from regimen.analysis.contrasts import compare
+from regimen.analysis.rules import Rules
+from regimen.analysis.statistics.aligned_scores import TaskScores
 from regimen.study import Pair
 from tests.support.item_scores import binary, coins, scores_of
 

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from regimen.analysis import evidence as evidence_module
-from regimen.analysis.contrasts import Rules
 from regimen.analysis.evidence import Evidence
 from regimen.analysis.findings import findings
-from regimen.analysis.tables import result_rows, results_table
+from regimen.analysis.results_table import result_rows, results_table
+from regimen.analysis.rules import Rules
 from regimen.results.tables import COLUMNS, RunTables
 from tests.support.simulated_runs import without
 

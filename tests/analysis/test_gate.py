@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from regimen.analysis.contrasts import Rules
 from regimen.analysis.gate import gate_decision
+from regimen.analysis.rules import Rules
 from regimen.plan import compile_plan
 from regimen.results.tables import RunTables
 from regimen.study import load_study

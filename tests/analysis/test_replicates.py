@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from regimen.analysis import advice
-from regimen.analysis.contrasts import Rules
-from regimen.analysis.declared import judge_contrasts
+from regimen.analysis.declared_contrasts import judge_contrasts
 from regimen.analysis.evidence import Evidence
 from regimen.analysis.replicates import replicate_groups
+from regimen.analysis.rules import Rules
 from regimen.plan import compile_plan
 from regimen.results.tables import RunTables
 from regimen.study import Contrast, Pair, load_study

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from regimen.analysis.contrasts import Rules
 from regimen.analysis.evidence import Evidence
-from regimen.analysis.relative import Relative
+from regimen.analysis.relative_gains import Relative
+from regimen.analysis.rules import Rules
 from regimen.analysis.taxonomy import Taxonomy, universal
 from regimen.plan import compile_plan
 from regimen.results.tables import RunTables

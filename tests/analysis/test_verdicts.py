@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from regimen.analysis.contrasts import Comparison
-from regimen.analysis.declared import Judged, Status, entry
+from regimen.analysis.declared_contrasts import Judged, Status, entry
 from regimen.analysis.verdicts import by_contrasts
 from regimen.study import Contrast
 from regimen.study.questions import ContrastRule

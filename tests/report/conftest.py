@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from regimen.plan import Plan
-from regimen.report.pages import write_report
+from regimen.report.run_report import write_report
 from regimen.results import RunFolder
 from tests.support import made_reports
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from regimen.plan import Plan
-from regimen.report.live import Watch, make_server
-from regimen.report.pages import write_report
+from regimen.report.live_page import Watch, make_server
+from regimen.report.run_report import write_report
 from regimen.results import RunFolder
 from tests.support import made_reports
 

@@ -8,7 +8,7 @@ from typing import Any
 from huggingface_hub import ModelCard
 
 from regimen.plan import Plan
-from regimen.report.cards import model_card
+from regimen.report.model_card import model_card
 from regimen.results import RunFolder
 from regimen.results.tables import RunTables
 from regimen.study import load_study

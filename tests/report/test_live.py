@@ -15,7 +15,7 @@ import pytest
 
 from regimen.errors import RunFolderError, UsageError
 from regimen.plan import Plan
-from regimen.report.live import HOST, Content, Watch, make_server, render_run, signature
+from regimen.report.live_page import HOST, Content, Watch, make_server, render_run, signature
 from regimen.results import RunFolder
 
 

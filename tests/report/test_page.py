@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from regimen.plan import Plan, PrepareSpec, compile_plan
-from regimen.report.pages import write_report
+from regimen.report.run_report import write_report
 from regimen.results import RunFolder
 from regimen.results.tables import COLUMNS
 from regimen.study import load_study

@@ -9,13 +9,13 @@ from xml.etree import ElementTree
 
 import pytest
 
-from regimen.analysis.comparison import compare_experiments
 from regimen.analysis.evidence import Evidence
+from regimen.analysis.experiment_comparison import compare_experiments
 from regimen.errors import UsageError
 from regimen.plan import Plan
 from regimen.report import paper
-from regimen.report.compared import comparison_page
-from regimen.report.pages import write_report
+from regimen.report.comparison_page import comparison_page
+from regimen.report.run_report import write_report
 from regimen.results import RunFolder
 from regimen.results.tables import RunTables
 from tests.support import made_reports

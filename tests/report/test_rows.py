@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regimen.plan import EvaluateSpec, ItemsSpec, Plan, PrepareSpec, Stage, TrainSpec
-from regimen.report.pages import write_report
+from regimen.report.run_report import write_report
 from regimen.results import RunFolder
 from regimen.results.rows import token_shares
 from tests.support.made_reports import Page

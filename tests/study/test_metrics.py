@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from regimen.analysis.sums import Sums
+from regimen.analysis.statistics.metric_sums import Sums
 from regimen.errors import StudyError
 from regimen.evaluation.readers import READERS
 from regimen.results.item_rows import ITEM_SCHEMA

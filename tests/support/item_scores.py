@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from regimen.analysis.scores import TaskScores
+from regimen.analysis.statistics.aligned_scores import TaskScores
 
 
 def binary(

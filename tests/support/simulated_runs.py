@@ -19,7 +19,7 @@ from unittest.mock import patch
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from regimen.analysis.sums import Sums
+from regimen.analysis.statistics.metric_sums import Sums
 from regimen.plan import EvaluateSpec, ItemsSpec, Plan, Stage, TrainSpec
 from regimen.results import Outcome, RunFolder
 from regimen.results.item_rows import ITEM_SCHEMA

@@ -10,29 +10,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from regimen.analysis.inference import SWAPS, Correction, PValue, adjusted, is_mcnemar, p_values
-from regimen.analysis.power import POWER, detectable, detectable_mcnemar, fewest_discordant
-from regimen.analysis.resampling import RESAMPLES, Bootstrap, Resampled, bootstrap, mean
-from regimen.analysis.scores import TaskScores
+from regimen.analysis.rules import Rules
+from regimen.analysis.statistics.aligned_scores import TaskScores
+from regimen.analysis.statistics.power import detectable, detectable_mcnemar, fewest_discordant
+from regimen.analysis.statistics.resampling import Bootstrap, Resampled, bootstrap, mean
+from regimen.analysis.statistics.significance import Correction, PValue, adjusted, is_mcnemar, p_values
 from regimen.study import Pair
 
 Direction = Literal["better", "worse", "no difference seen"]
-
-
-@dataclass(frozen=True)
-class Rules:
-    """How contrasts are judged.
-
-    `declared`: how many tests share `alpha` (default: those compared); `level` is that of each interval alone.
-    """
-
-    seed: int
-    declared: int | None = None
-    alpha: float = 0.05
-    level: float = 0.95
-    power: float = POWER
-    resamples: int = RESAMPLES
-    swaps: int = SWAPS
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from regimen.analysis.evidence import Evidence
-from regimen.analysis.fits import FEWEST, Tried, try_power
-from regimen.analysis.resampling import generator
-from regimen.analysis.sums import Array
+from regimen.analysis.statistics.fits import FEWEST, Tried, try_power
+from regimen.analysis.statistics.metric_sums import Array
+from regimen.analysis.statistics.resampling import generator
 from regimen.study import Experiment
 
 _BINS = 12

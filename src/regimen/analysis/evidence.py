@@ -11,9 +11,9 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from regimen.analysis.contrasts import Rules
-from regimen.analysis.resampling import Bootstrap, Resampled, bootstrap
-from regimen.analysis.scores import TaskScores, read_rows
+from regimen.analysis.rules import Rules
+from regimen.analysis.statistics.aligned_scores import TaskScores, read_rows
+from regimen.analysis.statistics.resampling import Bootstrap, Resampled, bootstrap
 from regimen.errors import DataError
 from regimen.plan import Plan, PlannedExperiment, compile_plan
 from regimen.results.metrics import Columns
@@ -21,7 +21,7 @@ from regimen.results.tables import Cell, RunTables
 from regimen.study import ZERO_SHOT, Pair
 
 if TYPE_CHECKING:
-    from regimen.analysis.grid import GridCell
+    from regimen.analysis.exploratory_grid import GridCell
 
 State = Literal["there", "missing", "skipped"]
 ITEM_ROWS = "items.parquet"
@@ -63,7 +63,7 @@ class Evidence:
     @cached_property
     def grid(self) -> dict[tuple[str, str], GridCell]:
         """Every end point against zero-shot, corrected together."""
-        from regimen.analysis.grid import exploratory_grid
+        from regimen.analysis.exploratory_grid import exploratory_grid
 
         return exploratory_grid(self)
 

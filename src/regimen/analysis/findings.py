@@ -10,18 +10,18 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from regimen.analysis.contrasts import Rules
 from regimen.analysis.curves import loss_curves, score_curves
-from regimen.analysis.declared import Judged, entry, judge_declared
+from regimen.analysis.declared_contrasts import Judged, entry, judge_declared
 from regimen.analysis.evidence import Evidence
 from regimen.analysis.gate import gate_of
-from regimen.analysis.least import by_thresholds, thresholds
-from regimen.analysis.mixtures import mixture_responses
+from regimen.analysis.mixture_responses import mixture_responses
 from regimen.analysis.pareto import pareto
-from regimen.analysis.recommend import recipes, tree
-from regimen.analysis.relative import Relative
+from regimen.analysis.recipes import recipes, tree
+from regimen.analysis.relative_gains import Relative
 from regimen.analysis.replicates import replicate_groups
+from regimen.analysis.rules import Rules
 from regimen.analysis.taxonomy import Taxonomy, universal
+from regimen.analysis.thresholds import by_thresholds, thresholds
 from regimen.analysis.transfer import chains, transfer_matrix
 from regimen.analysis.verdicts import by_contrasts
 from regimen.results.tables import RunTables

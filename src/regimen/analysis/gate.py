@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from regimen.analysis.advice import adjustments
-from regimen.analysis.contrasts import Rules
-from regimen.analysis.declared import Judged, evidence_words, judge_contrasts
+from regimen.analysis.declared_contrasts import Judged, evidence_words, judge_contrasts
 from regimen.analysis.evidence import Evidence
+from regimen.analysis.rules import Rules
 from regimen.results.floors import floors_of
 from regimen.results.tables import RunTables
 from regimen.study import ZERO_SHOT, Contrast, Experiment, Gate, Pair

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from regimen.analysis.relative import Relative
-from regimen.analysis.resampling import mean
+from regimen.analysis.relative_gains import Relative
+from regimen.analysis.statistics.resampling import mean
 from regimen.analysis.strategies import recipe_hours, recipe_steps, strategy_of
 
 

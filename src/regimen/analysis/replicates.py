@@ -12,7 +12,7 @@ from typing import Any
 
 from regimen.analysis.contrasts import Comparison
 from regimen.analysis.evidence import Evidence
-from regimen.analysis.seeds import Combined, Component, combine, item_component, seed_component
+from regimen.analysis.statistics.seed_variance import Combined, Component, combine, item_component, seed_component
 from regimen.study import Experiment, Pair
 
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from regimen.analysis.power import detectable
-from regimen.analysis.ranking import Ranked, rank
-from regimen.analysis.relative import Relative
-from regimen.analysis.resampling import Resampled, mean
+from regimen.analysis.relative_gains import Relative
+from regimen.analysis.statistics.power import detectable
+from regimen.analysis.statistics.ranking import Ranked, rank
+from regimen.analysis.statistics.resampling import Resampled, mean
 from regimen.analysis.strategies import recipe_hours, strategies
 from regimen.analysis.verdicts import Verdict
 from regimen.study import ZERO_SHOT

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from regimen.analysis.evidence import Evidence
-from regimen.analysis.resampling import Resampled
-from regimen.analysis.sums import Array
+from regimen.analysis.statistics.metric_sums import Array
+from regimen.analysis.statistics.resampling import Resampled
 from regimen.study import ZERO_SHOT, Experiment
 from regimen.study.questions import measures
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from regimen.analysis.declared import Judged
+from regimen.analysis.declared_contrasts import Judged
 from regimen.study.questions import ContrastRule
 
 Verdict = Literal["yes", "no", "mixed", "not yet", "not identifiable"]

@@ -20,8 +20,8 @@ def compare(
     html: Annotated[Path | None, typer.Option("--html", help="Also write a page of it here.", dir_okay=False)] = None,
 ) -> None:
     """Compare two experiments of a run."""
-    from regimen.analysis.comparison import compare_experiments
     from regimen.analysis.evidence import Evidence
+    from regimen.analysis.experiment_comparison import compare_experiments
     from regimen.analysis.findings import plain
     from regimen.api import open_run
     from regimen.results.tables import RunTables
@@ -30,7 +30,7 @@ def compare(
     found = plain(compare_experiments(Evidence(RunTables(opened.folder, opened.plan)), a, b, task or ()))
     if html:
         from regimen.files import write_text
-        from regimen.report.compared import comparison_page
+        from regimen.report.comparison_page import comparison_page
 
         write_text(html, comparison_page(found))
     if as_json:

@@ -32,7 +32,7 @@ def export(
     from regimen.api import open_run
     from regimen.engine import export as files
     from regimen.engine.locate import locate_base
-    from regimen.report.cards import model_card
+    from regimen.report.model_card import model_card
     from regimen.results.tables import RunTables
 
     opened = open_run(run)

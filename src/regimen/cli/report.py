@@ -17,7 +17,7 @@ def report(
 ) -> None:
     """Write the report of a run."""
     from regimen.api import open_run
-    from regimen.report.pages import write_report
+    from regimen.report.run_report import write_report
 
     opened = open_run(out)
     typer.echo(f"report: {write_report(opened.folder, opened.plan, png=png)}")

@@ -77,7 +77,7 @@ def _carry_out(plan: Plan, *, out: Path, **where: Any) -> None:
         summary = api.run(plan, out=out, observe=progress, recorded=recorded, **where)
     progress.conclude(summary)
     if not summary.interrupted:
-        from regimen.report.pages import up_to_date_report
+        from regimen.report.run_report import up_to_date_report
 
         opened = api.open_run(out)
         typer.echo(f"report: {up_to_date_report(opened.folder, opened.plan)}")

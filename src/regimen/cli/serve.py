@@ -15,7 +15,7 @@ def serve(
 ) -> None:
     """Show the report of a run in a browser, fresh while the run goes on."""
     from regimen.api import open_run
-    from regimen.report.live import HOST, Watch, make_server
+    from regimen.report.live_page import HOST, Watch, make_server
 
     open_run(out)  # refuses what is no run folder before anything listens
     watch = Watch(out)

@@ -11,7 +11,7 @@ from typing import Any
 
 from regimen.plan import ItemsSpec, PrepareSpec
 from regimen.report.charts import Axis, Bar, Gantt
-from regimen.report.reading import Reading
+from regimen.report.run_reading import Reading
 from regimen.report.words import NOT_YET, anchor
 from regimen.results import Outcome
 

@@ -16,7 +16,7 @@ from typing import Any
 from regimen.errors import UsageError
 from regimen.files import write_atomically, write_text
 from regimen.report.charts import Chart, svg_of
-from regimen.report.page import render
+from regimen.report.html_page import render
 from regimen.report.words import known
 
 FIGURES = "figures"

@@ -1,0 +1,110 @@
+"""How a task's score responds to the mixture that was trained on: a regression on the simplex.
+
+Owns Scheffé's linear form (Scheffé, JRSS B 20, 1958) with a ridge, judged by leaving out one mixture at a time. It
+predicts nothing unless it beats the mean of the others. Exploratory: no verdict rests on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from regimen.analysis.evidence import Evidence
+from regimen.analysis.statistics.metric_sums import Array
+from regimen.study import ZERO_SHOT, Experiment
+
+FEWEST = 5  # mixtures of one kind and length
+_RIDGES = np.geomspace(1e-3, 10.0, 9)
+
+
+def mixture_responses(evidence: Evidence) -> list[dict[str, Any]]:
+    """One entry for each group of mixtures of one kind and length, and task."""
+    entries = []
+    for (kind, steps), members in _groups(evidence).items():
+        for task, shape in evidence.study.tasks.items():
+            if shape.panel == "own":
+                continue
+            there = [m for m in members if evidence.gain(m.id, ZERO_SHOT, task) is not None]
+            if len(there) >= FEWEST:
+                entries.append({"kind": kind, "steps": steps, "task": task, **_response(evidence, there, task)})
+    return entries
+
+
+def _groups(evidence: Evidence) -> dict[tuple[str, int], list[Experiment]]:
+    """Single legs from the base by (kind, steps), each mixture once: a copy would foretell its twin."""
+    groups: dict[tuple[str, int], dict[tuple[tuple[str, float], ...], Experiment]] = {}
+    for name in evidence.trained:
+        experiment = evidence.study.experiment(name)
+        if len(experiment.legs) == 1 and experiment.start_from is None and experiment.adapter is None:
+            mixture = experiment.legs[0].mixture
+            shares = tuple(sorted((s, round(w / sum(mixture.values()), 9)) for s, w in mixture.items()))
+            groups.setdefault((experiment.kind, experiment.steps), {}).setdefault(shares, experiment)
+    return {
+        key: list(members.values()) for key, members in groups.items() if any(len(shares) > 1 for shares in members)
+    }
+
+
+def _response(evidence: Evidence, members: Sequence[Experiment], task: str) -> dict[str, Any]:
+    sources = sorted({source for member in members for source in member.legs[0].mixture})
+    weights = np.array([[member.legs[0].mixture.get(s, 0.0) for s in sources] for member in members])
+    weights /= weights.sum(axis=1, keepdims=True)
+    gains = [evidence.gain(member.id, ZERO_SHOT, task) for member in members]
+    values = np.array([gain.point for gain in gains if gain is not None])
+    predicted, plain = leave_one_out(weights, values)
+    misfit, by_mean = _rms(values - predicted), _rms(values - plain)
+    beats = misfit < by_mean
+    coefficients = ridge(weights, values, best_ridge(weights, values)) if beats else None
+    return {
+        "mixtures": len(members),
+        "loo_rmse": misfit,
+        "mean_rmse": by_mean,
+        "beats_mean": beats,
+        "effects": dict(zip(sources, coefficients.tolist(), strict=True)) if coefficients is not None else None,
+        "points": [
+            {"experiment": m.id, "weights": dict(zip(sources, row.tolist(), strict=True)), "gain": float(value),
+             "predicted": float(guess) if beats else None}
+            for m, row, value, guess in zip(members, weights, values, predicted, strict=True)
+        ],
+    }  # fmt: skip
+
+
+def ridge(weights: Array, values: Array, strength: float) -> Array:
+    """Each source's response, (sources,), shrunk towards the mean response; weights (mixtures, sources) sum to 1."""
+    centre = values.mean()
+    sources = weights.shape[1]
+    solved = np.linalg.solve(weights.T @ weights + strength * np.eye(sources), weights.T @ (values - centre))
+    return centre + solved
+
+
+def best_ridge(weights: Array, values: Array) -> float:
+    """The strength with the smallest leave-one-out error."""
+    errors = [_rms(values - _left_out(weights, values, float(strength))) for strength in _RIDGES]
+    return float(_RIDGES[int(np.argmin(errors))])
+
+
+def leave_one_out(weights: Array, values: Array) -> tuple[Array, Array]:
+    """Each mixture's value foretold from the others alone, by ridge (its strength chosen among them) and by mean."""
+    predicted, plain = np.empty(len(values)), np.empty(len(values))
+    for place in range(len(values)):
+        others = np.arange(len(values)) != place
+        strength = best_ridge(weights[others], values[others])
+        predicted[place] = weights[place] @ ridge(weights[others], values[others], strength)
+        plain[place] = values[others].mean()
+    return predicted, plain
+
+
+def _left_out(weights: Array, values: Array, strength: float) -> Array:
+    """What `ridge` on the others says of each mixture, all at once."""
+    count, sources = weights.shape
+    others = np.array([[other for other in range(count) if other != place] for place in range(count)])
+    seen, known = weights[others], values[others]
+    centre = known.mean(axis=1)
+    gram = np.einsum("pms,pmt->pst", seen, seen) + strength * np.eye(sources)
+    solved = np.linalg.solve(gram, np.einsum("pms,pm->ps", seen, known - centre[:, None])[..., None])[..., 0]
+    return centre + (weights * solved).sum(axis=1)
+
+
+def _rms(errors: Array) -> float:
+    return float(np.sqrt(np.mean(errors**2)))

@@ -1,0 +1,80 @@
+"""Gains on one scale for all tasks: the share of the way from zero-shot to the best of the study.
+
+Owns the unit of each task and whether it is clear of zero. Does not know strategies.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from regimen.analysis.evidence import Evidence
+from regimen.analysis.statistics.ranking import relative_gain
+from regimen.analysis.statistics.resampling import Resampled
+from regimen.study import ZERO_SHOT
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A task's unit: the best experiment, how far it is ahead of zero-shot, and whether that is clear of zero.
+
+    `p_adjusted` is the exploratory grid's. `clear`: at most 5%, and ahead.
+    """
+
+    task: str
+    best: str
+    gain: float
+    p_adjusted: float
+
+    @property
+    def clear(self) -> bool:
+        return self.gain > 0 and self.p_adjusted <= 0.05
+
+
+class Relative:
+    """Relative gains of the study's trained experiments on the main tasks."""
+
+    def __init__(self, evidence: Evidence):
+        self.evidence = evidence
+        self.experiments = evidence.trained
+
+    @cached_property
+    def units(self) -> dict[str, Unit]:
+        """Task -> unit, for every main task with a score of zero-shot and of some experiment."""
+        units = {}
+        for task in self.evidence.study.panel("main"):
+            cells = {name: cell for name in self.experiments if (cell := self.evidence.grid.get((name, task)))}
+            if not cells:
+                continue
+            best = max(cells, key=lambda name: cells[name].gain.point)
+            units[task] = Unit(task, best, cells[best].gain.point, cells[best].p_adjusted)
+        return units
+
+    @cached_property
+    def tasks(self) -> list[str]:
+        """The tasks whose best gain is clear of zero."""
+        return [task for task, unit in self.units.items() if unit.clear]
+
+    @cached_property
+    def gains(self) -> dict[tuple[str, str], Resampled]:
+        """(experiment, task) -> relative gain, on the clear tasks."""
+        evidence = self.evidence
+        found = {}
+        for task in self.tasks:
+            zero = evidence.name_of(ZERO_SHOT, task)
+            for name in self.experiments:
+                if (name, task) in evidence.grid:
+                    found[name, task] = relative_gain(evidence.draws(task), name, zero, self.units[task].best)
+        return found
+
+    def lacking(self) -> list[str]:
+        """What a statement over the whole study still lacks, as "experiment on task"; skipped tasks lack nothing."""
+        study, evidence = self.evidence.study, self.evidence
+        full = study.track("full") if "full" in study.tracks else study.experiments
+        ends = [e.id for e in full if e.legs]
+        return [
+            f"{end} on {task}"
+            for task in study.panel("main")
+            for end in (ZERO_SHOT, *ends)
+            if evidence.state(end, task) == "missing"
+        ]

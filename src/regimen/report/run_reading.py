@@ -1,0 +1,114 @@
+"""What a report reads, once: the tables of a run, its findings, the rows of results.csv, its status.
+
+Owns the lookups that the sections share. Does not know formats or pages.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from regimen.analysis.evidence import Evidence
+from regimen.analysis.findings import findings
+from regimen.analysis.results_table import result_rows
+from regimen.plan import Plan, PlannedExperiment
+from regimen.report.words import anchor
+from regimen.results import RunFolder, better_sign
+from regimen.results.status import run_status
+from regimen.results.tables import RunTables
+from regimen.study import ZERO_SHOT
+from regimen.study.schema import Task
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A run as the report sees it."""
+
+    tables: RunTables
+    found: dict[str, Any]
+    rows: list[dict[str, Any]]
+    status: dict[str, Any]
+
+    @property
+    def plan(self) -> Plan:
+        """The plan of the run."""
+        return self.tables.plan
+
+    @cached_property
+    def planned(self) -> dict[str, PlannedExperiment]:
+        """Experiment id -> what is planned of it."""
+        return {planned.experiment.id: planned for planned in self.plan.experiments}
+
+    @cached_property
+    def trained(self) -> list[PlannedExperiment]:
+        """The experiments that train, in the plan's order."""
+        return [planned for planned in self.plan.experiments if planned.experiment.legs]
+
+    @cached_property
+    def tasks(self) -> dict[str, Task]:
+        """The main tasks."""
+        return self.plan.study.panel("main")
+
+    @cached_property
+    def phases(self) -> list[str]:
+        """The phases that the plan has experiments of, in order."""
+        return list(dict.fromkeys(planned.experiment.phase for planned in self.plan.experiments))
+
+    def phase_of(self, name: str) -> str:
+        """The phase of an experiment; "" for what is none."""
+        planned = self.planned.get(name)
+        return planned.experiment.phase if planned else ""
+
+    @cached_property
+    def groups(self) -> list[str]:
+        """The groups of the main tasks, in order."""
+        return list(dict.fromkeys(task.group for task in self.tasks.values()))
+
+    @cached_property
+    def by_cell(self) -> dict[tuple[str, str, str], dict[str, Any]]:
+        """(experiment, task, metric) -> row of results.csv."""
+        return {(row["experiment"], row["task"], row["metric"]): row for row in self.rows}
+
+    def row(self, experiment: str, task: str) -> dict[str, Any] | None:
+        """The headline row of an experiment on a task; "zero-shot" finds the base's own."""
+        headline = self.plan.study.tasks[task].headline
+        row = self.by_cell.get((experiment, task, headline))
+        if row is None and experiment == ZERO_SHOT:
+            cell = self.tables.zero_shot(task)
+            return self.by_cell.get((cell.experiment, task, headline)) if cell else None
+        return row
+
+    def skipped(self, experiment: str, task: str) -> str | None:
+        """Why a cell was skipped, if it was."""
+        cell = self.tables.cells.get((experiment, task))
+        return cell.skipped if cell else None
+
+    def change(self, experiment: str, task: str) -> float | None:
+        """The change against zero-shot, turned so that up is better."""
+        row = self.row(experiment, task)
+        if row is None or row["delta"] is None:
+            return None
+        return row["delta"] * better_sign(row["metric"])
+
+    @cached_property
+    def anchors(self) -> dict[str, str]:
+        """Experiment -> anchor of its section, for those that have one."""
+        return {name: anchor(name) for name in (*self.planned, ZERO_SHOT)}
+
+    @cached_property
+    def traces(self) -> dict[str, list[dict[str, Any]]]:
+        """Experiment -> its training trace."""
+        return self.tables.curves()
+
+    def found_list(self, key: str) -> list[dict[str, Any]]:
+        """A list of the findings, empty where it is absent or not a list of objects."""
+        value = self.found.get(key)
+        return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+
+
+def read(folder: RunFolder, plan: Plan) -> Reading:
+    """Reads a run folder, whole or half-finished."""
+    tables = RunTables(folder, plan)
+    evidence = Evidence.of(tables)
+    return Reading(tables, findings(evidence), result_rows(evidence), run_status(folder, plan))

@@ -1,0 +1,166 @@
+"""The report of a run: one offline HTML page, the same as Markdown, CSV, JSON and LaTeX, figures for a paper.
+
+Owns OUT/report/. It only reads the run; it works on a half-finished one and says "not yet". The same run gives the
+same bytes. Does not know how anything was computed.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from pathlib import Path
+from typing import Any
+
+from regimen import __version__
+from regimen.files import write_json, write_text
+from regimen.plan import Plan
+from regimen.report import (
+    chain_tables,
+    cost_chart,
+    curve_charts,
+    facts,
+    paper,
+    plain_table,
+    score_tables,
+    strategy_tables,
+)
+from regimen.report.answer_cards import answers
+from regimen.report.charts import Chart
+from regimen.report.experiment_cards import sections
+from regimen.report.html_page import render, render_page
+from regimen.report.run_reading import Reading, read
+from regimen.report.simplex_charts import simplexes
+from regimen.report.transfer_table import transfer, transfer_matrix
+from regimen.results import RunFolder
+from regimen.results.tables import COLUMNS
+from regimen.study import dump_study
+
+INPUTS = "inputs.sha256"
+
+
+def write_report(folder: RunFolder, plan: Plan, *, png: bool = False) -> Path:
+    """Writes the report's files; returns the page's path. `png` also needs a Chromium or Chrome on the machine."""
+    reading = read(folder, plan)
+    context = page_context(reading)
+    page, short = render_page(context), render("report.md.jinja", context)
+    folder.report.mkdir(parents=True, exist_ok=True)
+    paper.write_paper(folder.report, context, charts_of(context), png=png)
+    write_text(folder.report / "results.csv", results_csv(reading.rows))
+    write_json(folder.report / "findings.json", reading.found)
+    write_text(folder.report / "report.md", short)
+    write_text(folder.report / "index.html", page)
+    write_text(folder.report / INPUTS, _inputs(folder, plan))
+    return folder.report / "index.html"
+
+
+def up_to_date_report(folder: RunFolder, plan: Plan) -> Path:
+    """The page's path; the report is written only if its study, plan, stages or version are not those of the last."""
+    page, inputs = folder.report / "index.html", folder.report / INPUTS
+    if page.is_file() and inputs.is_file() and inputs.read_text(encoding="utf-8") == _inputs(folder, plan):
+        return page
+    return write_report(folder, plan)
+
+
+def _inputs(folder: RunFolder, plan: Plan) -> str:
+    """A digest of what a report is made from: which stages are done, of which plan, by which version."""
+    parts = [__version__, dump_study(plan.study), repr(plan.compiled_with)]
+    for stage in plan.stages.values():
+        marker = folder.folder(stage).path / "DONE"
+        parts.append(f"{stage.folder} {marker.read_text(encoding='utf-8') if marker.is_file() else 'missing'}")
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest() + "\n"
+
+
+def results_csv(rows: list[dict[str, Any]]) -> str:
+    """The rows of results.csv; floats with ten significant digits, missing values empty."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in rows:
+        values = [row[column] for column in COLUMNS]
+        writer.writerow([f"{value:.10g}" if isinstance(value, float) else value for value in values])
+    return out.getvalue()
+
+
+def page_context(reading: Reading) -> dict[str, Any]:
+    """Everything that the templates put into words."""
+    return {
+        "study": reading.plan.study,
+        "plan": reading.plan,
+        "totals": reading.plan.totals,
+        "status": reading.status,
+        "phases": [(name, _phase_title(reading, name)) for name in reading.phases],
+        "groups": reading.groups,
+        "anchors": reading.anchors,
+        "columns": score_tables.task_columns(reading),
+        **_found(reading),
+        **_scored(reading),
+        **_ran(reading),
+        "sections": sections(reading),
+        "missing": len(reading.tables.missing_cells()),
+        "skipped": sorted({cell.skipped for cell in reading.tables.cells.values() if cell.skipped}),
+    }
+
+
+def _found(reading: Reading) -> dict[str, Any]:
+    """What the findings say: answers, gate, taxonomy, transfer, mixtures, fronts."""
+    gate = reading.found.get("gate") or {}
+    moved = transfer(reading)
+    return {
+        "answers": answers(reading),
+        "gate": gate,
+        "gate_says": [str(entry.get("statement", "")) for entry in gate.get("evidence") or []],
+        "gate_adjust": plain_table.table(reading, gate.get("adjust") or []),
+        "taxonomy": strategy_tables.taxonomy(reading),
+        "recipes": strategy_tables.recipes(reading),
+        "budgets": strategy_tables.budgets(reading),
+        "tree": strategy_tables.tree(reading),
+        "transfer": moved,
+        "transfer_chart": transfer_matrix(moved),
+        "chains": chain_tables.chains(reading),
+        "simplexes": simplexes(reading),
+        "mixtures": plain_table.table(reading, reading.found_list("mixtures"), skip=("points",)),
+        "front": cost_chart.front_chart(reading),
+        "fronts": cost_chart.fronts(reading),
+    }
+
+
+def _scored(reading: Reading) -> dict[str, Any]:
+    """Scores: the heat map, the leaderboard, lines beside them, every value; curves."""
+    rows = score_tables.heat(reading)
+    return {
+        "heat": rows,
+        "tested": score_tables.has_tests(reading),
+        "heat_chart": score_tables.heat_matrix(reading, rows),
+        "leaders": score_tables.leaderboard(reading),
+        "lines": score_tables.lines(reading),
+        "scores": score_tables.all_scores(reading),
+        "learning": curve_charts.learning_curves(reading),
+        "scaling": curve_charts.scaling_curves(reading),
+        "fits": curve_charts.fits(reading),
+    }
+
+
+def _ran(reading: Reading) -> dict[str, Any]:
+    """What ran, on which rows, for how long."""
+    return {
+        "planned": facts.planned_gantt(reading),
+        "actual": facts.actual_gantt(reading),
+        "hours": facts.hours(reading),
+        "prepared": facts.prepared(reading),
+        "leaks": facts.leaks(reading),
+        "provenance": facts.provenance(reading),
+    }
+
+
+def _phase_title(reading: Reading, name: str) -> str:
+    phase = reading.plan.study.phases.get(name)
+    return phase.title if phase else ""
+
+
+def charts_of(context: dict[str, Any]) -> list[Chart]:
+    """The charts that are also written as files."""
+    one = [context["heat_chart"], context["transfer_chart"], context["learning"], context["front"], context["planned"]]
+    one.append(context["actual"])
+    several = [answer["chart"] for answer in context["answers"]]
+    return [chart for chart in (*several, *one, *context["scaling"], *context["simplexes"]) if chart is not None]

@@ -1,0 +1,145 @@
+"""RQ5: reached by what was run, between two rungs, never extrapolated; and nothing without a sourced figure."""
+
+from __future__ import annotations
+
+import pytest
+
+from regimen.analysis.evidence import Evidence
+from regimen.analysis.relative_gains import Relative
+from regimen.analysis.rules import Rules
+from regimen.analysis.thresholds import _range, by_thresholds, thresholds
+from regimen.plan import compile_plan
+from regimen.results.references import Anchor, anchor_of
+from regimen.results.tables import RunTables
+from regimen.study import load_study
+from regimen.study.questions import ThresholdRule
+from tests.support.simulated_runs import simulate, without
+
+RULE = ThresholdRule(kind="threshold")
+RULES = Rules(seed=1, resamples=500, swaps=999)
+# the sourced line of SST-2 lies at 0.3 + 0.8 (0.942 - 0.3) = 0.81, 0.3 being the simulated majority
+SKILLS = {"c-sst2-250": 0.4, "c-sst2-500": 0.5, "c-sst2-1k": 0.93, "c-sst2-2k": 0.94, "3a-sst2": 0.95}
+
+
+@pytest.fixture(scope="module")
+def ladder(tmp_path_factory: pytest.TempPathFactory) -> RunTables:
+    plan = compile_plan(
+        load_study("qwen2-finance"),
+        only=["1-sst2", "1-topic", "1-math", "3a-math", *SKILLS],
+        tasks=["sst2", "math", "topic", "imdb"],
+    )
+
+    def skill(end: str, task: str) -> float:
+        return SKILLS.get(end, 0.4) if task == "sst2" else 0.35
+
+    return simulate(tmp_path_factory.mktemp("ladder") / "run", plan, skill, items=80)
+
+
+def entries(tables: RunTables) -> dict[str, dict]:
+    return {entry["task"]: entry for entry in thresholds(Evidence(tables, RULES), RULE)}
+
+
+def test_a_task_is_reached_between_two_rungs(ladder: RunTables) -> None:
+    found = entries(ladder)["sst2"]
+    steps = {e.id: e.steps for e in ladder.plan.study.experiments}
+    assert found["status"] == "reached"
+    assert found["anchor"]["value"] == 0.942
+    assert found["threshold"] == pytest.approx(0.3 + 0.8 * (0.942 - 0.3))
+    rung = found["reached_by"]
+    assert rung["experiment"].startswith("c-sst2-")
+    assert found["steps_between"][1] == rung["steps"] == steps[rung["experiment"]]
+    assert found["steps_between"][0] < rung["steps"]
+    score = ladder.cells[rung["experiment"], "sst2"].metrics["accuracy"]
+    assert rung["share"] == pytest.approx((score - 0.3) / (0.942 - 0.3))
+    assert rung["low"] < rung["share"] < rung["high"]
+
+
+def test_what_nobody_reached_is_not_extrapolated(ladder: RunTables) -> None:
+    """With experiments of the plan missing it is not yet known; the nearest is named all the same."""
+    found = entries(ladder)["math"]
+    assert found["status"] == "not yet"
+    assert found["reached_by"] is None
+    assert found["steps_between"] is None
+    assert found["nearest"]["share"] < 0.8
+
+
+def test_without_a_sourced_figure_nothing_is_identifiable(ladder: RunTables) -> None:
+    study = ladder.plan.study
+    found = entries(ladder)
+    for task in study.panel("main"):
+        anchored = anchor_of(study, task).reference is not None
+        assert (found[task]["status"] == "not identifiable") == (not anchored)
+    assert found["topic"]["note"]
+    assert found["conversational-qa"]["anchor"] == {"value": None, "low": 0.254, "high": 0.76}
+    assert "no single line" in found["conversational-qa"]["note"]
+    assert 0.927 in [figure["value"] for figure in found["code"]["beside"]]
+
+
+def test_without_the_floor_it_waits(ladder: RunTables) -> None:
+    import copy
+
+    less = copy.copy(ladder)
+    less.outcomes = {name: outcome for name, outcome in ladder.outcomes.items() if outcome.kind != "items"}
+    found = entries(less)["sst2"]
+    assert found["status"] == "not yet"
+    assert "majority" in found["note"]
+
+
+def test_the_verdict_waits_for_the_whole_plan(ladder: RunTables) -> None:
+    evidence = Evidence(ladder, RULES)
+    verdict, summary = by_thresholds(thresholds(evidence, RULE), RULE, Relative(evidence))
+    assert verdict == "not yet"
+    assert summary.startswith("Not yet: ")
+    assert "Not identifiable: " in summary
+
+
+def told(status: str, clear: bool = True) -> dict:
+    rung = {"experiment": "x", "steps": 100, "gpu_hours": 0.05, "share": 0.9, "low": 0.85, "high": 0.95, "clear": clear}
+    return {
+        "task": "sst2",
+        "status": status,
+        "note": "no figure",
+        "reached_by": rung if status == "reached" else None,
+        "nearest": rung,
+        "steps_between": [50, 100] if status == "reached" else None,
+    }
+
+
+class Whole(Relative):
+    def lacking(self) -> list[str]:
+        return []
+
+
+@pytest.mark.parametrize(
+    ("entries", "verdict"),
+    [
+        ([told("reached"), told("not identifiable")], "yes"),
+        ([told("reached", clear=False)], "mixed"),
+        ([told("reached"), told("not reached")], "mixed"),
+        ([told("not reached"), told("not identifiable")], "no"),
+        ([told("not identifiable")], "not identifiable"),
+        ([told("reached"), told("not yet")], "not yet"),
+    ],
+)
+def test_the_rule(ladder: RunTables, entries: list[dict], verdict: str) -> None:
+    found, summary = by_thresholds(entries, RULE, Whole(Evidence(ladder, RULES)))
+    assert found == verdict
+    if verdict == "yes":
+        assert "sst2 reached by x after more than 50 and at most 100 steps (0.05 GPU-hours): 0.90 of the way" in summary
+
+
+def test_rungs_that_are_gone_widen_the_interval(ladder: RunTables) -> None:
+    lost = without(ladder, ["c-sst2-250", "c-sst2-500", "c-sst2-1k", "c-sst2-2k"])
+    found = entries(lost)["sst2"]
+    assert found["status"] == "reached"
+    assert found["steps_between"][0] == 0
+    assert found["reached_by"]["experiment"] == "3c-2-binary-sentiment"  # the training of c-sst2-2k by another name
+
+
+def test_where_sources_disagree_both_ends_are_shown(ladder: RunTables) -> None:
+    found = _range(Evidence(ladder, RULES), "sst2", 0.3, Anchor(None, 0.5, 0.9, "sources disagree"))
+    assert found is not None
+    score = ladder.cells[found["experiment"], "sst2"].metrics["accuracy"]
+    assert found["share_of_low"] == pytest.approx((score - 0.3) / 0.2)
+    assert found["share_of_high"] == pytest.approx((score - 0.3) / 0.6)
+    assert _range(Evidence(ladder, RULES), "sst2", 0.3, Anchor(None, 0.2, 0.9, "")) is None
