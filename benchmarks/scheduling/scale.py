@@ -20,7 +20,6 @@ import sys
 import tempfile
 import time
 from collections import deque
-from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -28,8 +27,9 @@ from typing import Any
 from tests.support.studies import with_fields
 
 from regimen.execution.scheduler import Scheduler
-from regimen.plan import compile_plan, parse_spec
+from regimen.plan import Stage, compile_plan
 from regimen.results import Ledger, Outcome, RunFolder, StageFolder
+from regimen.stages.messages import Ended, Job, JobEnd, Message
 from regimen.study import Leg, load_study
 from regimen.study.schema import Experiment
 
@@ -53,21 +53,22 @@ class Pool:
     """Eight workers, each done as soon as it is waited for."""
 
     def __init__(self) -> None:
-        self._jobs: deque[tuple[str, Any]] = deque()
+        self._jobs: deque[Job] = deque()
 
     def free(self) -> int:
         return 8 - len(self._jobs)
 
-    def submit(self, name: str, job: Any) -> str:
-        self._jobs.append((name, job))
+    def submit(self, job: Job) -> str:
+        self._jobs.append(job)
         return "none"
 
-    def wait(self, seconds: float) -> list[dict[str, Any]]:
-        name, job = self._jobs.popleft()
-        ended = [
-            {"job": name, "event": "ended", "outcome": _outcome(stage, found)} for stage, found in job["names"].items()
-        ]
-        return [*ended, {"job": name, "event": "done"}]
+    def wait(self, seconds: float) -> list[Message]:
+        job = self._jobs.popleft()
+        ended = [Message(job.id, Ended(self._outcome(stage))) for stage in job.stages]
+        return [*ended, Message(job.id, JobEnd("done"))]
+
+    def _outcome(self, stage: Stage) -> Outcome:
+        return Outcome(stage.fingerprint, stage.kind, stage.label, "done", 0.0, 1.0)
 
     def interrupt(self) -> None: ...
 
@@ -81,18 +82,13 @@ class WritingPool(Pool):
         super().__init__()
         self._stages = stages
 
-    def wait(self, seconds: float) -> list[dict[str, Any]]:
-        name, job = self._jobs.popleft()
-        ended = []
-        for value in job["stages"]:
-            spec = parse_spec(value)
-            folder = StageFolder(self._stages, spec)
-            folder.open()
-            now = time.time()
-            outcome = Outcome(spec.fingerprint, spec.kind, spec.label, "done", now, now, facts={"folder": "none"})
-            folder.commit(outcome)
-            ended.append({"job": name, "event": "ended", "outcome": asdict(outcome)})
-        return [*ended, {"job": name, "event": "done"}]
+    def _outcome(self, stage: Stage) -> Outcome:
+        folder = StageFolder(self._stages, stage)
+        folder.open()
+        now = time.time()
+        outcome = Outcome(stage.fingerprint, stage.kind, stage.label, "done", now, now, facts={"folder": "none"})
+        folder.commit(outcome)
+        return outcome
 
 
 class WrittenScheduler(Scheduler):
@@ -112,9 +108,7 @@ def measure_written(count: int) -> dict[str, Any]:
             ledger = Ledger(folder.path)
             pool = WritingPool(folder.stages)
             begun = time.perf_counter()
-            scheduler = WrittenScheduler(
-                plan, folder, pool, ledger, Path(home), lambda: False, lambda what, facts: None
-            )
+            scheduler = WrittenScheduler(plan, folder, pool, ledger, Path(home), lambda: False, lambda event: None)
             scheduler.run()
             seconds.append(time.perf_counter() - begun)
             ledger.close()
@@ -127,12 +121,6 @@ def measure_written(count: int) -> dict[str, Any]:
         "second_call_seconds": round(seconds[1], 3),
         "second_call_ms_a_stage": round(1000 * seconds[1] / len(plan.stages), 3),
     }
-
-
-def _outcome(fingerprint: str, label: str) -> dict[str, Any]:
-    return {
-        "fingerprint": fingerprint, "kind": "any", "label": label, "status": "done", "started": 0.0, "ended": 1.0,
-    }  # fmt: skip
 
 
 def study_of(count: int) -> Any:
@@ -162,7 +150,7 @@ def measure(count: int) -> dict[str, Any]:
     plan = compile_plan(study, tasks=["sst2"], gpus=8)
     compiled, compile_cpu = time.perf_counter() - begun, time.process_time() - used
     after_compile = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    scheduler = Scheduler(plan, NoFolder(), Pool(), NoLedger(), Path(), lambda: False, lambda what, facts: None)  # type: ignore[arg-type]
+    scheduler = Scheduler(plan, NoFolder(), Pool(), NoLedger(), Path(), lambda: False, lambda event: None)  # type: ignore[arg-type]
     begun, used = time.perf_counter(), time.process_time()
     scheduler.run()
     scheduled, schedule_cpu = time.perf_counter() - begun, time.process_time() - used

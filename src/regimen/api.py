@@ -5,17 +5,18 @@ Owns the joining of study, plan and run. Stands on the floor of the command line
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from regimen.execution.places import Settings
+from regimen.execution.events import Observer
 from regimen.execution.runner import RunSummary, run_plan
 from regimen.plan import DEFAULT_WIDTH, Plan, compile_plan
 from regimen.plan.rates import remembered
 from regimen.results import RunFolder
+from regimen.stages.options import RunOptions
 from regimen.study import Study, load_study
 
 if TYPE_CHECKING:
@@ -37,16 +38,15 @@ def run(
     here: str | Path | None = None,
     checkpoint_seconds: float = 60.0,
     trackers: Sequence[str] = (),
-    observe: Callable[[str, dict[str, Any]], None] | None = None,
-    recorded: dict[str, Any] | None = None,
+    observe: Observer | None = None,
 ) -> RunSummary:
     """Runs what is missing of `plan` in the folder `out`; blocks until it is done, failed or interrupted.
 
-    `data` is a mirror folder; with it the network is never used. `observe` is told of every change, `trackers`
-    (tensorboard, wandb, mlflow, trackio) of losses and scores as stages end.
+    `data` is a mirror folder; with it the network is never used. `here` is the folder of the study file, beside which
+    its own rows lie. `trackers` (tensorboard, wandb, mlflow, trackio) get losses and scores as stages end, `observe`
+    every change, as the events of `regimen.execution.events`. Raises RegimenError as the command reports it.
     """
-    tuned = _tuned(plan.study, Path(out))
-    settings = Settings(
+    options = RunOptions(
         out=Path(out),
         data=Path(data) if data is not None else None,
         here=Path(here) if here is not None else None,
@@ -56,28 +56,42 @@ def run(
         gpus=gpus,
         skip_missing=skip_missing,
         checkpoint_seconds=checkpoint_seconds,
-        pass_tokens=tuned.get("pass_tokens"),
-        compiled=tuned.get("compiled", False),
         trackers=tuple(trackers),
     )
-    kept = {"pass_tokens": settings.pass_tokens, "compiled": settings.compiled}
-    recorded = {**(recorded or _recorded(plan)), "engine": kept}
-    return run_plan(plan, settings, observe or (lambda what, facts: None), recorded)
+    return carry_out(plan, options, observe)
 
 
-def _recorded(plan: Plan) -> dict[str, Any]:
-    """What a run folder keeps so that reports compile the same plan."""
-    return {"compile": dict(plan.compiled_with)}
+def carry_out(
+    plan: Plan, options: RunOptions, observe: Observer | None = None, command: str | None = None
+) -> RunSummary:
+    """Runs what is missing of `plan`, passes and layers as tuned; `command` is recorded in the run folder."""
+    tuning = _tuning(plan.study, options.out)
+    options = replace(options, pass_tokens=tuning.pass_tokens, compiled=tuning.compiled)
+    recorded = {
+        "compile": dict(plan.compiled_with),
+        **({"command": command} if command else {}),
+        "engine": {"pass_tokens": tuning.pass_tokens, "compiled": tuning.compiled},
+    }
+    return run_plan(plan, options, observe or (lambda event: None), recorded)
 
 
-def _tuned(study: Study, out: Path | None) -> dict[str, Any]:
-    """Cohort width, tokens a pass, compiled layers: what the run folder was begun with, so that a resumed run rounds
-    alike; for a new one what `regimen bench` measured on this machine, if it did."""
+@dataclass(frozen=True)
+class _Tuning:
+    """Adapters a cohort, tokens a pass, compiled layers; None: the built-in choice."""
+
+    width: int | None = None
+    pass_tokens: int | None = None
+    compiled: bool = False
+
+
+def _tuning(study: Study, out: Path | None) -> _Tuning:
+    """The tuning that the run folder was begun with, so that a resumed run rounds alike; for a new one the tuning that
+    `regimen bench` measured on this machine, if it did."""
     if out is not None and (out / "run.json").is_file():
         settings = RunFolder(out).settings()
-        return {"width": settings.get("compile", {}).get("cohort_width"), **settings.get("engine", {})}
+        return _Tuning(settings.get("compile", {}).get("cohort_width"), **settings.get("engine", {}))
     rate = remembered(study)
-    return {} if rate is None else {"width": rate.width, "pass_tokens": rate.pass_tokens, "compiled": rate.compiled}
+    return _Tuning() if rate is None else _Tuning(rate.width, rate.pass_tokens, rate.compiled)
 
 
 class Run:
@@ -127,7 +141,7 @@ def load_and_compile(
         tasks=tasks,
         eval_items=eval_items,
         sharing=sharing,
-        cohort_width=cohort_width or _tuned(loaded, out).get("width") or DEFAULT_WIDTH,
+        cohort_width=cohort_width or _tuning(loaded, out).width or DEFAULT_WIDTH,
         gpus=gpus,
     )
     plan = compile_for(only=only)

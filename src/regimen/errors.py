@@ -8,6 +8,7 @@
     ├── ModelError              a base model or an adapter that cannot be loaded
     ├── RunFolderError          a run folder that is locked, damaged, or belongs to another study
     ├── MachineError            this machine lacks memory, disk, a device or a sandbox
+    │   └── OutOfMemory         work that does not fit into memory; less at once may
     ├── TrainingError           a training stage that cannot go on (a loss that is not finite)
     └── Interrupted             asked to stop; the state on disk is safe
 
@@ -63,6 +64,10 @@ class RunFolderError(RegimenError):
 
 class MachineError(RegimenError):
     """This machine lacks memory, disk space, a device or an isolating sandbox."""
+
+
+class OutOfMemory(MachineError):
+    """Work that does not fit into the memory of its device; fewer stages at once may."""
 
 
 class TrainingError(RegimenError):

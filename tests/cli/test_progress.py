@@ -8,6 +8,7 @@ from rich.console import Console
 
 from regimen.api import load_and_compile
 from regimen.cli.progress import Progress
+from regimen.execution.events import AlreadyDone
 
 
 def test_what_an_earlier_call_did_is_counted_as_done() -> None:
@@ -15,5 +16,5 @@ def test_what_an_earlier_call_did_is_counted_as_done() -> None:
     said = io.StringIO()
     _, *done = plan.stages
     with Progress(plan, Console(file=said, width=200)) as progress:
-        progress("found", {"done": done})
+        progress(AlreadyDone(tuple(done)))
     assert f"{len(done)}/{len(plan.stages)} stages done; waiting" in said.getvalue()

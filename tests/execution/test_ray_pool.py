@@ -12,6 +12,8 @@ import pytest
 from regimen.errors import MachineError
 from regimen.execution import ray_pool
 from regimen.execution.ray_pool import RayPool
+from regimen.stages.messages import Job, JobEnd, Message, Placed
+from regimen.stages.options import RunOptions, WorkerSetup
 
 
 class Actor:
@@ -79,45 +81,44 @@ def ray(monkeypatch: pytest.MonkeyPatch, clock: SimpleNamespace) -> Ray:
 
 @pytest.fixture
 def pool(ray: Ray, tmp_path: Path) -> RayPool:
-    return RayPool({"cache": str(tmp_path)}, tmp_path)
+    return RayPool(WorkerSetup(RunOptions(tmp_path), tmp_path), tmp_path)
 
 
 def test_an_actor_that_falls_silent_is_killed_and_its_job_died(ray: Ray, pool: RayPool, clock: SimpleNamespace) -> None:
-    pool.submit("job", {})
+    pool.submit(Job("job", (), {}))
     (actor,) = ray.actors
     ray.answers = {actor.calls[0]: "worker on node", actor.calls[1]: []}
-    assert pool.wait(0.1) == [{"event": "placed", "job": "job", "worker": "worker on node"}]
+    assert pool.wait(0.1) == [Message("job", Placed("worker on node"))]
     clock.value += ray_pool.SILENT_SECONDS - 1
     assert pool.wait(0.1) == []
     clock.value += 2
-    (event,) = pool.wait(0.1)
-    assert event == {"event": "died", "job": "job", "error": "ray-0 was lost (no answer for 120 s)"}
+    assert pool.wait(0.1) == [Message("job", JobEnd("died", "ray-0 was lost (no answer for 120 s)"))]
     assert ray.killed == [actor]
     assert pool.free() == 2, "its place is free again"
 
 
 def test_a_job_without_a_place_is_given_back(ray: Ray, pool: RayPool, clock: SimpleNamespace) -> None:
-    pool.submit("job", {})
+    pool.submit(Job("job", (), {}))
     clock.value += ray_pool.SILENT_SECONDS + 1
     assert pool.wait(0.1) == [], "Ray may take longer to place than to answer"
     clock.value += ray_pool.PLACING_SECONDS
-    assert pool.wait(0.1) == [{"event": "interrupted", "job": "job"}]
+    assert pool.wait(0.1) == [Message("job", JobEnd("interrupted"))]
     assert ray.killed == ray.actors
 
 
 def test_an_interrupt_does_not_wait_for_a_job_without_a_place(ray: Ray, pool: RayPool, clock: SimpleNamespace) -> None:
-    pool.submit("job", {})
+    pool.submit(Job("job", (), {}))
     pool.interrupt()
-    assert pool.wait(0.1) == [{"event": "interrupted", "job": "job"}]
+    assert pool.wait(0.1) == [Message("job", JobEnd("interrupted"))]
     assert pool.wait(0.1) == []
     assert ray.killed == ray.actors
 
 
 def test_an_idle_actor_that_falls_silent_is_dropped(ray: Ray, pool: RayPool, clock: SimpleNamespace) -> None:
-    pool.submit("job", {})
+    pool.submit(Job("job", (), {}))
     (actor,) = ray.actors
-    ray.answers = {actor.calls[0]: "worker", actor.calls[1]: [{"event": "done", "job": "job"}]}
-    assert [event["event"] for event in pool.wait(0.1)] == ["placed", "done"]
+    ray.answers = {actor.calls[0]: "worker", actor.calls[1]: [Message("job", JobEnd("done")).to_line()]}
+    assert [message.event for message in pool.wait(0.1)] == [Placed("worker"), JobEnd("done")]
     clock.value += ray_pool.PING_SECONDS + 1
     assert pool.wait(0.1) == []
     assert actor.calls[-1][0] == "ping"

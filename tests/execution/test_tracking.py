@@ -15,6 +15,8 @@ import pytest
 
 from regimen.errors import UsageError
 from regimen.execution import tracking
+from regimen.execution.events import Note, RunEvent, StageChanged
+from regimen.execution.tracker_messages import Begin, Scores, TrackerMessage
 from regimen.execution.tracker_sink import carry
 from regimen.plan import EvaluateSpec, Plan, TrainSpec, compile_plan
 from regimen.results import Outcome, RunFolder
@@ -28,12 +30,12 @@ def plan() -> Plan:
     return compile_plan(load_study("qwen2-finance", "demo"), only=["3a-sst2"], tasks=["sst2"])
 
 
-def ended(plan: Plan, name: str, **facts: Any) -> tuple[str, dict[str, Any]]:
+def ended(plan: Plan, name: str, **facts: Any) -> StageChanged:
     spec = plan.stages[name]
     outcome = Outcome(
         fingerprint=name, kind=spec.kind, label=spec.label, status="done", started=0, ended=1, facts=facts
     )
-    return "state", {"stage": name, "state": "done", "outcome": outcome, "error": None}
+    return StageChanged(name, "done", outcome)
 
 
 def tell(plan: Plan, out: Path, *names: str, stopping: bool = False) -> list[str]:
@@ -45,13 +47,12 @@ def tell(plan: Plan, out: Path, *names: str, stopping: bool = False) -> list[str
     metrics.parent.mkdir(parents=True)
     rows = [json.dumps({"step": step, "loss": loss, "lr": 1e-4, "tokens": 64}) for step, loss in enumerate(LOSSES, 8)]
     metrics.write_text("\n".join(rows) + "\n")
-    heard: list[tuple[str, dict[str, Any]]] = []
-    observe = lambda what, facts: heard.append((what, facts))  # noqa: E731
-    with tracking.tracked(names, plan, folder, observe, lambda: stopping) as told:
-        told(*ended(plan, training.fingerprint))
-        told(*ended(plan, evaluation.fingerprint, metrics={"accuracy": 0.75, "f1": None}))
-    assert sum(what == "state" for what, _ in heard) == 2, "the run itself hears everything"
-    return [facts["text"] for what, facts in heard if what == "note"]
+    events: list[RunEvent] = []
+    with tracking.tracked(names, plan, folder, events.append, lambda: stopping) as observe:
+        observe(ended(plan, training.fingerprint))
+        observe(ended(plan, evaluation.fingerprint, metrics={"accuracy": 0.75, "f1": None}))
+    assert sum(isinstance(event, StageChanged) for event in events) == 2, "the run itself gets every event"
+    return [event.text for event in events if isinstance(event, Note)]
 
 
 def test_what_tensorboard_was_given_can_be_read_back(plan: Plan, tmp_path: Path) -> None:
@@ -130,10 +131,10 @@ def test_one_that_raises_is_dropped_and_the_other_goes_on(monkeypatch: pytest.Mo
     monkeypatch.setattr(
         "regimen.execution.tracker_sink.begin", lambda name, about: made.setdefault(name, Tracker(name))
     )
-    lines = [{"trackers": ["mlflow", "trackio"], "project": "p", "folder": str(tmp_path)}]
-    lines += [{"series": f"x{n}", "scores": {"f1": 0.5, "perplexity": float("inf")}, "step": n} for n in (9, 3)]
+    lines: list[TrackerMessage] = [Begin(("mlflow", "trackio"), "p", str(tmp_path))]
+    lines += [Scores(f"x{n}", {"f1": 0.5, "perplexity": float("inf")}, n) for n in (9, 3)]
     out = io.StringIO()
-    carry([json.dumps(line) for line in lines], out)
+    carry([line.to_line() for line in lines], out)
     (said,) = out.getvalue().splitlines()
     assert json.loads(said)["error"] == "tracker mlflow is left out: no server; the run goes on without it"
     assert made["trackio"].rows == [({"f1/x9": 0.5, "step": 9}, None), ({"f1/x3": 0.5, "step": 3}, None)]

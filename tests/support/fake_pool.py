@@ -8,18 +8,25 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from regimen.execution.pool import Event, Job
 from regimen.execution.scheduler import Scheduler
-from regimen.plan import Plan, parse_spec
+from regimen.plan import Plan, Stage
 from regimen.results import Ledger, Outcome, RunFolder, StageFolder
+from regimen.stages.messages import Ended, Event, Failed, Job, JobEnd, Message
 
 Script = Callable[
     [str, int], str
 ]  # (stage label, attempt) -> "done", "fail", "die", "error", "retry", "memory", "halt", "interrupt"
+ENDS = {
+    "die": JobEnd("died", "worker-0 was killed by SIGKILL"),
+    "interrupt": JobEnd("interrupted"),
+    "halt": JobEnd("failed", "the disk is full", "disk"),
+    "memory": JobEnd("failed", "out of memory", "memory"),
+    "error": JobEnd("failed", "broken", "input"),
+    "retry": JobEnd("failed", "broken", "chance"),
+}
 
 
 @dataclass
@@ -34,56 +41,47 @@ class FakePool:
     closed: bool = False
     interrupted: bool = False
     most_at_once: int = 0
-    _running: deque[tuple[str, Job]] = field(default_factory=deque)
+    _running: deque[Job] = field(default_factory=deque)
 
     def free(self) -> int:
         return self.size - len(self._running)
 
-    def submit(self, name: str, job: Job) -> str:
+    def submit(self, job: Job) -> str:
         assert self.free() > 0
-        self._running.append((name, job))
+        self._running.append(job)
         self.most_at_once = max(self.most_at_once, len(self._running))
-        self.jobs.append([stage["label"] for stage in job["stages"]])
+        self.jobs.append([stage.label for stage in job.stages])
         return "fake"
 
-    def wait(self, seconds: float) -> list[Event]:
+    def wait(self, seconds: float) -> list[Message]:
         if not self._running:
             return []
-        name, job = self._running.popleft()
-        if self.interrupted:
-            return [{"job": name, "event": "interrupted"}]
-        events: list[Event] = []
-        for value in job["stages"]:
-            spec = parse_spec(value)
-            self.attempts[spec.label] = self.attempts.get(spec.label, 0) + 1
-            for given in spec.inputs:
-                assert (self.stages / job["folders"][given] / "DONE").is_file(), "an input is not done"
-            what = self.script(spec.label, self.attempts[spec.label])
-            if what == "die":
-                return [*events, {"job": name, "event": "died", "error": "worker-0 was killed by SIGKILL"}]
-            if what == "interrupt":
-                return [*events, {"job": name, "event": "interrupted"}]
-            if what == "halt":
-                return [*events, {"job": name, "event": "error", "error": "the disk is full", "halt": True}]
-            if what == "memory":
-                out = {"job": name, "event": "error", "error": "out of memory", "retry": True, "memory": True}
-                return [*events, out]
-            if what in ("error", "retry"):
-                return [*events, {"job": name, "event": "error", "error": "broken", "retry": what == "retry"}]
-            if what == "fail":
-                events.append({"job": name, "event": "failed", "stage": spec.fingerprint, "error": "loss is nan"})
-                continue
-            events.append({"job": name, "event": "ended", "outcome": self._commit(spec)})
-        return [*events, {"job": name, "event": "done"}]
+        job = self._running.popleft()
+        return [Message(job.id, event) for event in self._events(job)]
 
-    def _commit(self, spec: Any) -> dict[str, Any]:
-        folder = StageFolder(self.stages, spec)
+    def _events(self, job: Job) -> list[Event]:
+        if self.interrupted:
+            return [JobEnd("interrupted")]
+        events: list[Event] = []
+        for stage in job.stages:
+            self.attempts[stage.label] = self.attempts.get(stage.label, 0) + 1
+            for given in stage.inputs:
+                assert (self.stages / job.inputs[given] / "DONE").is_file(), "an input is not done"
+            what = self.script(stage.label, self.attempts[stage.label])
+            if what in ENDS:
+                return [*events, ENDS[what]]
+            failed = what == "fail"
+            events.append(Failed(stage.fingerprint, "loss is nan") if failed else Ended(self._commit(stage)))
+        return [*events, JobEnd("done")]
+
+    def _commit(self, stage: Stage) -> Outcome:
+        folder = StageFolder(self.stages, stage)
         folder.open()
         now = time.time()
         facts = {"metrics": {}, "folder": "none"}
-        outcome = Outcome(spec.fingerprint, spec.kind, spec.label, "done", now, now, facts=facts)
+        outcome = Outcome(stage.fingerprint, stage.kind, stage.label, "done", now, now, facts=facts)
         folder.commit(outcome)
-        return asdict(outcome)
+        return outcome
 
     def interrupt(self) -> None:
         self.interrupted = True
@@ -111,7 +109,7 @@ def run(
     folder.create(plan.study, plan, {})
     ledger = Ledger(out)
     pool = FakePool(folder.stages, script=script)
-    scheduler = Trial(plan, folder, pool, ledger, out, stopping, lambda what, facts: None, refused or {})
+    scheduler = Trial(plan, folder, pool, ledger, out, stopping, lambda event: None, refused or {})
     scheduler.run()
     ledger.close()
     return scheduler, pool

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from regimen.execution.pool import Event, Job
 from regimen.execution.scheduler import Scheduler
 from regimen.execution.worker import run_one
 from regimen.files import cache_home
 from regimen.plan import Plan
 from regimen.results import Ledger, RunFolder
 from regimen.stages.context import Context
-from regimen.stages.place import Place
+from regimen.stages.messages import Job, Message
+from regimen.stages.options import RunOptions, WorkerSetup
 
 
 @dataclass
@@ -23,24 +23,19 @@ class InlinePool:
     """One job at a time, carried out when it is waited for."""
 
     context: Context
-    _waiting: deque[tuple[str, Job]] = field(default_factory=deque)
-    _heard: list[Event] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.context.report = self._heard.append
+    _waiting: deque[Job] = field(default_factory=deque)
 
     def free(self) -> int:
         return 1 - len(self._waiting)
 
-    def submit(self, name: str, job: Job) -> str:
-        self._waiting.append((name, job))
+    def submit(self, job: Job) -> str:
+        self._waiting.append(job)
         return "inline"
 
-    def wait(self, seconds: float) -> list[Event]:
-        name, job = self._waiting.popleft()
-        self._heard.clear()
-        last = run_one({"name": name, "job": job}, self.context)
-        return [*self._heard, last | {"job": name}]
+    def wait(self, seconds: float) -> list[Message]:
+        messages: list[Message] = []
+        run_one(self._waiting.popleft(), self.context, messages.append)
+        return messages
 
     def interrupt(self) -> None:
         return None
@@ -61,16 +56,10 @@ def run_inline(
     """Carries out what is missing of `plan` in `out`; returns the scheduler, with the states of all stages."""
     folder = RunFolder(out)
     folder.create(plan.study, plan, {"compile": dict(plan.compiled_with)})
-    place = Place(
-        stages=str(folder.stages),
-        cache=str(cache_home()),
-        data=str(data) if data else None,
-        here=str(here) if here else None,
-        checkpoint_seconds=checkpoint_seconds,
-    )
-    pool = InlinePool(Context(place, lambda event: None, stopping))
+    options = RunOptions(out, data=data, here=here, checkpoint_seconds=checkpoint_seconds)
+    pool = InlinePool(Context(WorkerSetup(options, cache_home()), stopping))
     ledger = Ledger(out)
-    scheduler = Scheduler(plan, folder, pool, ledger, cache_home(), stopping, lambda what, facts: None)
+    scheduler = Scheduler(plan, folder, pool, ledger, cache_home(), stopping, lambda event: None)
     scheduler.run()
     ledger.close()
     return scheduler

@@ -36,7 +36,7 @@ def bench(
     from regimen.engine.base_model import load_base
     from regimen.engine.bench import flops_per_token, peak_flops, use_threads
     from regimen.engine.locate import locate_base
-    from regimen.execution.places import available_cores, default_workers, visible_gpus
+    from regimen.execution.machine import available_cores, default_workers, visible_gpus
     from regimen.plan.rates import remember
 
     plan = load_and_compile(study, profile=profile)

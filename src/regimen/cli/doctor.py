@@ -51,7 +51,7 @@ def doctor(
 def _machine() -> dict[str, Any]:
     import psutil
 
-    from regimen.execution.places import available_cores, visible_gpus
+    from regimen.execution.machine import available_cores, visible_gpus
     from regimen.files import cache_home
     from regimen.study.loading import cpu_has_bf16
 

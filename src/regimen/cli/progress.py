@@ -1,13 +1,12 @@
 """Progress of a run: live on a terminal, plain lines elsewhere, always on stderr.
 
-Owns what is shown. Hears of changes from the scheduler and asks it nothing.
+Owns what is shown. Gets events from the scheduler and asks it nothing.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from typing import Any
 
 from rich.console import Console
 from rich.live import Live
@@ -15,6 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as Bars
 
 from regimen.cli.status_view import clock
+from regimen.execution.events import AlreadyDone, Note, RunEvent, StageChanged
+from regimen.execution.events import Progress as Steps
 from regimen.execution.runner import RunSummary
 from regimen.plan import Plan, TrainSpec
 
@@ -59,20 +60,21 @@ class Progress:
             self._show()
             self._live.stop()
 
-    def __call__(self, what: str, facts: dict[str, Any]) -> None:
+    def __call__(self, event: RunEvent) -> None:
         """Takes note of a change and shows it."""
-        if what == "state":
-            self._states[facts["stage"]] = facts["state"]
-            if facts["state"] == "failed":
-                self._say(f"failed: {self._plan.stages[facts['stage']].label}: {facts['error']}", force=True)
-        elif what == "found":
-            self._states |= dict.fromkeys(facts["done"], "done")
-        elif what == "note":
-            self._say(facts["text"], force=True)
-        elif what == "progress":
-            for stage, (step, _, loss) in facts.items():
-                self._steps[stage] = step
-                self._show_line(stage, step, loss)
+        match event:
+            case StageChanged(stage, state, _, error):
+                self._states[stage] = state
+                if state == "failed":
+                    self._say(f"failed: {self._plan.stages[stage].label}: {error}", force=True)
+            case AlreadyDone(stages):
+                self._states |= dict.fromkeys(stages, "done")
+            case Note(text):
+                self._say(text, force=True)
+            case Steps(stages):
+                for progress in stages:
+                    self._steps[progress.stage] = progress.done
+                    self._show_line(progress.stage, progress.done, progress.loss)
         if time.monotonic() - self._shown >= SHOW_SECONDS:
             self._shown = time.monotonic()
             self._show()
@@ -130,7 +132,7 @@ class Progress:
         for why, experiments in summary.skipped.items():
             self._say(f"not run ({len(experiments)} experiments): {why}", force=True)
         for failure in summary.failures[:3]:
-            self._say(f"failed: {failure['stage']}: {failure['error']}\n  log: {failure['log']}", force=True)
+            self._say(f"failed: {failure.stage}: {failure.error}\n  log: {failure.log}", force=True)
         if summary.interrupted:
             self._say("interrupted; the same command goes on from here", force=True)
         sys.stderr.flush()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +21,7 @@ from regimen.cli.options import (
 
 if TYPE_CHECKING:
     from regimen.plan import Plan
+    from regimen.stages.options import RunOptions
 
 
 def run(
@@ -46,6 +47,7 @@ def run(
 ) -> None:
     """Train and evaluate what is missing, then write the report."""
     from regimen import api
+    from regimen.stages.options import RunOptions
 
     plan = api.load_and_compile(
         study,
@@ -60,25 +62,32 @@ def run(
         out=out,
         budget_hours=budget_hours,
     )
-    machines = {"pool": pool, "ray_address": ray_address, "workers": workers, "gpus": gpus}
-    keeping = {"checkpoint_seconds": checkpoint_seconds, "trackers": tracker or ()}
-    rows = {"data": data, "here": folder_of(study), "skip_missing": skip_missing}
-    _carry_out(plan, out=out, **machines, **keeping, **rows)
+    options = RunOptions(
+        out=out,
+        data=data,
+        here=folder_of(study),
+        pool=pool,
+        ray_address=ray_address,
+        workers=workers,
+        gpus=gpus,
+        skip_missing=skip_missing,
+        checkpoint_seconds=checkpoint_seconds,
+        trackers=tuple(tracker or ()),
+    )
+    _carry_out(plan, options)
 
 
-def _carry_out(plan: Plan, *, out: Path, **where: Any) -> None:
+def _carry_out(plan: Plan, options: RunOptions) -> None:
     """Runs the plan under a display of its progress, brings the report up to date, exits."""
     from regimen import api
     from regimen.cli.progress import Progress
 
-    command = shlex.join(["regimen", *sys.argv[1:]])
     with Progress(plan) as progress:
-        recorded = {"compile": dict(plan.compiled_with), "command": command}
-        summary = api.run(plan, out=out, observe=progress, recorded=recorded, **where)
+        summary = api.carry_out(plan, options, progress, command=shlex.join(["regimen", *sys.argv[1:]]))
     progress.conclude(summary)
     if not summary.interrupted:
         from regimen.report.run_report import up_to_date_report
 
-        opened = api.open_run(out)
+        opened = api.open_run(options.out)
         typer.echo(f"report: {up_to_date_report(opened.folder, opened.plan)}")
     sys.exit(summary.exit_code)

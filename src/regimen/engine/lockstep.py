@@ -21,7 +21,7 @@ from regimen.engine.memory import counting_kept, tokens_that_fit
 from regimen.engine.objective import token_losses
 from regimen.engine.optimiser import AdamState, adamw_update, clip_rows, learning_rate
 from regimen.engine.states import MemberState
-from regimen.errors import MachineError
+from regimen.errors import OutOfMemory
 from regimen.study.schema import Adapter, Schedule
 
 PASS_TOKENS = {"cpu": 8192, "cuda": 65536}  # at most so many tokens in one pass, all members together
@@ -156,9 +156,10 @@ class Lockstep:
                 return self._accumulate(batches, micro)
             except torch.cuda.OutOfMemoryError as fault:
                 if micro == 1:
-                    raise MachineError(
+                    less = "use a smaller --cohort-width" if len(batches) > 1 else "make batch.block shorter"
+                    raise OutOfMemory(
                         f"a pass of {len(batches)} x {block} tokens does not fit into the memory of "
-                        f"{self.base.device}; use a smaller --cohort-width"
+                        f"{self.base.device}; {less}"
                     ) from fault
             # outside of the handler, whose traceback holds the failed pass
             micro = max(1, micro // 2)

@@ -1,6 +1,6 @@
 """Worker processes on this machine, one job each at a time.
 
-Owns starting, feeding, hearing and ending them. Each has its own process group and log. Does not know order or
+Owns the life of these processes and the pipes to them. Each has its own process group and log. Does not know order or
 retries.
 """
 
@@ -16,35 +16,35 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from regimen.errors import MachineError
-from regimen.execution.pool import LAST, Event, Job
+from regimen.execution.machine import LocalWorker
 from regimen.execution.template import LOST, Template
-from regimen.execution.worker import TOLD_TO_END
+from regimen.execution.worker import ASKED_TO_END, STOP
+from regimen.stages.messages import Job, JobEnd, Message
 
 CLOSE_SECONDS = 3.0
 
 
 @dataclass
 class _Worker:
-    """One worker process, the pipes to it and from it, and the job it has."""
+    """One worker process, the pipes to it and from it, and the job that it carries out."""
 
     name: str
     pid: int
     jobs: BinaryIO
-    events: BinaryIO
+    messages: BinaryIO
     job: str | None = None
     pending: bytes = b""
 
 
 @dataclass
 class LocalPool:
-    """`size` workers; `places` are what each is told of where it runs (one for each slot)."""
+    """One process for each of `workers`, started when it gets its first job."""
 
-    places: Sequence[dict[str, Any]]
+    workers: Sequence[LocalWorker]
     logs: Path
-    environments: Sequence[dict[str, str]] = ()
     name: str = "worker"
     _workers: dict[int, _Worker] = field(default_factory=dict)
     _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
@@ -53,36 +53,39 @@ class LocalPool:
     def free(self) -> int:
         """How many more jobs can be submitted now."""
         busy = sum(worker.job is not None for worker in self._workers.values())
-        return len(self.places) - busy
+        return len(self.workers) - busy
 
-    def submit(self, name: str, job: Job) -> str:
+    def submit(self, job: Job) -> str:
         """Gives a job to an idle worker, starting one if need be; returns the worker's name."""
         slot = next(
-            slot for slot in range(len(self.places)) if slot not in self._workers or self._workers[slot].job is None
+            slot for slot in range(len(self.workers)) if slot not in self._workers or self._workers[slot].job is None
         )
         worker = self._workers.get(slot) or self._start(slot)
-        worker.job = name
-        self._send(worker, {"name": name, "job": job})
+        worker.job = job.id
+        self._send(worker, job.to_line())
         return worker.name
 
     def _start(self, slot: int) -> _Worker:
         self.logs.mkdir(parents=True, exist_ok=True)
         jobs_out, jobs_in = os.pipe()
-        events_out, events_in = os.pipe()
-        with (self.logs / f"{self.name}-{slot}.log").open("ab") as log:
-            pid = self._fork(slot, jobs_out, events_in, log.fileno())
+        messages_out, messages_in = os.pipe()
+        with self._log(slot).open("ab") as log:
+            pid = self._fork(slot, jobs_out, messages_in, log.fileno())
         os.close(jobs_out)
-        os.close(events_in)
-        os.set_blocking(events_out, False)
-        jobs, events = os.fdopen(jobs_in, "wb"), os.fdopen(events_out, "rb", buffering=0)
-        worker = _Worker(f"{self.name}-{slot} (pid {pid})", pid, jobs, events)
-        self._selector.register(events, selectors.EVENT_READ, slot)
+        os.close(messages_in)
+        os.set_blocking(messages_out, False)
+        jobs, messages = os.fdopen(jobs_in, "wb"), os.fdopen(messages_out, "rb", buffering=0)
+        worker = _Worker(f"{self.name}-{slot} (pid {pid})", pid, jobs, messages)
+        self._selector.register(messages, selectors.EVENT_READ, slot)
         self._workers[slot] = worker
-        self._send(worker, {"place": self.places[slot]})
+        self._send(worker, json.dumps(self.workers[slot].setup.to_json()))
         return worker
 
+    def _log(self, slot: int) -> Path:
+        return self.logs / f"{self.name}-{slot}.log"
+
     def _fork(self, slot: int, *pipes: int) -> int:
-        environment = self.environments[slot] if self.environments else {}
+        environment = dict(self.workers[slot].environment)
         if self._template is not None:
             with suppress(OSError):
                 return self._template.fork(environment, *pipes)
@@ -95,64 +98,67 @@ class LocalPool:
             raise MachineError(f"no worker can be started: {fault}; its log is {log}") from None
 
     @staticmethod
-    def _send(worker: _Worker, message: dict[str, Any]) -> None:
+    def _send(worker: _Worker, line: str) -> None:
         try:
-            worker.jobs.write(json.dumps(message).encode() + b"\n")
+            worker.jobs.write(line.encode() + b"\n")
             worker.jobs.flush()
         except BrokenPipeError:
-            _end_group(worker)  # it is ending; its death is reported by `wait`
+            _end_group(worker)  # it is ending; `wait` reports its death
 
-    def wait(self, seconds: float) -> list[Event]:
-        """Events since the last call; returns early when there is one."""
-        events: list[Event] = []
+    def wait(self, seconds: float) -> list[Message]:
+        """Messages since the last call; returns early when there is one."""
+        messages: list[Message] = []
         for key, _ in self._selector.select(seconds):
-            events += self._hear(key.data)
-        return events
+            messages += self._read(key.data)
+        return messages
 
-    def _hear(self, slot: int) -> list[Event]:
+    def _read(self, slot: int) -> list[Message]:
         worker = self._workers[slot]
-        data = worker.events.read(1 << 20)
+        data = worker.messages.read(1 << 20)
         if data is None:
             return []
         if not data:
             return self._bury(slot)
         *lines, worker.pending = (worker.pending + data).split(b"\n")
-        events = []
-        for line in lines:
-            event = json.loads(line)
-            if event["event"] in LAST:
-                worker.job = None
-            if event["event"] != "ready":
-                events.append(event)
-        return events
+        messages = [Message.from_line(line) for line in lines]
+        ends = [message.event for message in messages if isinstance(message.event, JobEnd)]
+        if ends:
+            worker.job = None
+        if any(end.how == "died" for end in ends):  # it is of no more use; another takes the next job
+            _end_group(worker)
+            self._remove(slot)
+        return messages
 
-    def _bury(self, slot: int) -> list[Event]:
-        worker = self._workers.pop(slot)
-        self._selector.unregister(worker.events)
-        code = self._reap(worker)
+    def _bury(self, slot: int) -> list[Message]:
+        worker, code = self._remove(slot)
         if worker.job is None:
             return []
-        if code == TOLD_TO_END:  # a job that crossed with its end was not begun
-            return [{"event": "interrupted", "job": worker.job}]
+        if code == ASKED_TO_END:  # a job that crossed with its end was not begun
+            return [Message(worker.job, JobEnd("interrupted"))]
         how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         if -code == signal.SIGKILL:
             how += " (the kernel does that when memory runs out: then use fewer --workers)"
-        log = self.logs / f"{self.name}-{slot}.log"
-        return [{"event": "died", "job": worker.job, "error": f"{worker.name} was {how}; its log is {log}"}]
+        return [Message(worker.job, JobEnd("died", f"{worker.name} was {how}; its log is {self._log(slot)}"))]
+
+    def _remove(self, slot: int) -> tuple[_Worker, int]:
+        """Forgets a worker that has ended or is ending; the worker and its exit code."""
+        worker = self._workers.pop(slot)
+        self._selector.unregister(worker.messages)
+        return worker, self._reap(worker)
 
     def _reap(self, worker: _Worker) -> int:
-        """The exit code of a worker that has closed its output; ends everything it started."""
+        """The exit code of a worker that is ending; ends everything it started."""
         code = self._template.exit_code(worker.pid) if self._template else LOST
         _end_group(worker)
         _close_quietly(worker.jobs)
-        worker.events.close()
+        worker.messages.close()
         return code
 
     def interrupt(self) -> None:
         """Asks running jobs to save their state and end."""
         for worker in self._workers.values():
             if worker.job is not None:
-                self._send(worker, {"stop": True})
+                self._send(worker, STOP)
 
     def close(self) -> None:
         """Ends every worker: idle ones by closing their input, then whatever is left, by force."""
@@ -180,7 +186,7 @@ def _end_group(worker: _Worker) -> None:
 def _wait_for_end(worker: _Worker, deadline: float) -> None:
     """Waits until a worker has closed its output."""
     while (seconds := deadline - time.monotonic()) > 0:
-        if select.select([worker.events], [], [], seconds)[0] and not worker.events.read(1 << 20):
+        if select.select([worker.messages], [], [], seconds)[0] and not worker.messages.read(1 << 20):
             return
 
 

@@ -1,41 +1,49 @@
-"""The pools by name, and the choice of one.
+"""The pools by name, the choice of one, and the check of the options that decide it.
 
 Owns what `--pool`, `--ray-address`, `--workers` and `--gpus` come to. Does not know jobs.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 from pathlib import Path
 
 from regimen.errors import MachineError, UsageError
 from regimen.execution.local_pool import LocalPool
-from regimen.execution.places import Settings, available_cores, default_workers, local_places, place_of, visible_gpus
+from regimen.execution.machine import chosen_threads, default_workers, local_workers, threads_of, visible_gpus
 from regimen.execution.pool import Pool
 from regimen.files import cache_home
 from regimen.plan import Plan
-from regimen.stages.place import Place
+from regimen.stages.options import RunOptions, WorkerSetup
 
 POOLS = ("local", "ray")
 CONNECT_SECONDS = 5.0
 
 
-def check_pool(settings: Settings) -> None:
-    """Raises UsageError for a pool that is none, and for options that no pool could follow."""
-    if settings.pool not in POOLS:
-        raise UsageError(f"no pool {settings.pool!r}; there is {' and '.join(POOLS)}")
-    if settings.ray_address is not None and settings.pool != "ray":
-        raise UsageError(f"--ray-address {settings.ray_address!r} needs --pool ray")
-    if settings.ray_address not in (None, "local", "auto"):
-        _check_address(str(settings.ray_address))
-    found = visible_gpus()
-    if settings.pool == "local" and settings.gpus is not None and settings.gpus > found:
-        raise UsageError(f"--gpus is {settings.gpus}; this machine shows {found}")
+def check_options(options: RunOptions) -> None:
+    """Raises UsageError for options that no pool could follow, MachineError for a cluster that does not answer."""
+    if options.pool not in POOLS:
+        raise UsageError(f"--pool is {options.pool!r}; it must be {' or '.join(POOLS)}")
+    if options.ray_address is not None and options.pool != "ray":
+        raise UsageError(f"--ray-address {options.ray_address!r} needs --pool ray")
+    if options.workers is not None and options.workers < 1:
+        raise UsageError(f"--workers is {options.workers}; it must be at least 1")
+    if options.gpus is not None and options.gpus < 0:
+        raise UsageError(f"--gpus is {options.gpus}; it must be 0 or more")
+    if not (math.isfinite(options.checkpoint_seconds) and options.checkpoint_seconds >= 0):
+        raise UsageError(f"--checkpoint-seconds is {options.checkpoint_seconds}; it must be a number from 0 on")
+    chosen_threads()
+    visible = visible_gpus()
+    if options.pool == "local" and options.gpus is not None and options.gpus > visible:
+        raise UsageError(f"--gpus is {options.gpus}; this machine shows {visible}")
+    if options.ray_address not in (None, "local", "auto"):
+        _check_address(str(options.ray_address))
 
 
 def _check_address(address: str) -> None:
-    """Asks whether anything listens there: Ray itself would try for minutes."""
+    """Raises MachineError where nothing listens at once; Ray itself would try for minutes."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit() or "/" in address:
         raise UsageError(f"--ray-address is {address!r}; it must be local, auto or host:port")
@@ -48,34 +56,28 @@ def _check_address(address: str) -> None:
         ) from None
 
 
-def cache_of(settings: Settings) -> Path:
-    """Where workers keep what can be made again.
+def cache_of(options: RunOptions) -> Path:
+    """The folder where workers keep what can be made again.
 
-    On a cluster of several machines it lies in the run folder, which they share, unless REGIMEN_CACHE says where.
+    On a cluster of several machines it lies in the run folder, which they share, unless REGIMEN_CACHE names another.
     """
-    shared = settings.pool == "ray" and settings.ray_address not in (None, "local")
+    shared = options.pool == "ray" and options.ray_address not in (None, "local")
     if shared and not os.environ.get("REGIMEN_CACHE"):
-        return (settings.out / "cache").resolve()
+        return (options.out / "cache").resolve()
     return cache_home()
 
 
-def make_pool(settings: Settings, plan: Plan) -> Pool:
+def make_pool(options: RunOptions, plan: Plan) -> Pool:
     """The pool of a run."""
-    cache = cache_of(settings)
-    logs = (settings.out / "logs").resolve()
-    if settings.pool == "local":
-        return _local(settings, plan, cache, logs)
+    cache = cache_of(options)
+    logs = (options.out / "logs").resolve()
+    if options.pool == "local":
+        return LocalPool(local_workers(options, plan, cache), logs)
     from regimen.execution.ray_pool import RayPool
 
-    address = settings.ray_address or "local"
-    gpus = visible_gpus() if settings.gpus is None else settings.gpus
-    workers = settings.workers or (gpus or default_workers(plan) if address == "local" else None)
-    threads = max(1, available_cores() // workers) if workers and address == "local" else 1
+    address = options.ray_address or "local"
+    gpus = visible_gpus() if options.gpus is None else options.gpus
+    workers = options.workers or (gpus or default_workers(plan) if address == "local" else None)
+    threads = threads_of(workers) if workers and address == "local" else chosen_threads() or 1
     share = min(1.0, gpus / workers) if gpus and workers else float(bool(gpus))
-    place = Place(**place_of(settings, cache), threads=threads).to_json()
-    return RayPool(place, logs, address, workers, threads, share)
-
-
-def _local(settings: Settings, plan: Plan, cache: Path, logs: Path) -> LocalPool:
-    places, environments = local_places(settings, plan, cache)
-    return LocalPool(places, logs, environments)
+    return RayPool(WorkerSetup(options.absolute(), cache, threads=threads), logs, address, workers, threads, share)

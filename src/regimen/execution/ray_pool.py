@@ -1,8 +1,8 @@
 """Worker processes on a Ray cluster: the same workers as the local pool's, each held by an actor.
 
-Owns connecting to Ray, placing one actor a worker, hearing them and noticing their death. The only home of ray. Ray
-carries paths and small JSON, restarts and retries nothing: the scheduler and its ledger decide. The run folder lies
-where every node sees it.
+Owns the connection to Ray and the actors, one a worker: where they are, what they report, their death. The only home
+of ray. Ray carries paths and lines of JSON, restarts and retries nothing: the scheduler decides. Every node sees the
+run folder.
 """
 
 from __future__ import annotations
@@ -12,39 +12,40 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from regimen.errors import MachineError, UsageError
 from regimen.execution.local_pool import LocalPool
-from regimen.execution.places import available_cores
-from regimen.execution.pool import LAST, Event, Job
+from regimen.execution.machine import LocalWorker, available_cores
+from regimen.stages.messages import Job, JobEnd, Message, Placed
+from regimen.stages.options import WorkerSetup
 
 OBJECT_STORE_BYTES = 100 * 2**20  # only small JSON passes through it
 LISTEN_SECONDS = 0.5
 PING_SECONDS = 2.0
 CLOSE_SECONDS = 6.0
-SILENT_SECONDS = 120.0  # an actor answers twice a second: after so long it is given up, though no death was told
-PLACING_SECONDS = 300.0  # how long Ray may look for a place before the job is given back
-NO_ROOM_SECONDS = 300.0  # how long the cluster may be without any place for a worker
+SILENT_SECONDS = 120.0  # an actor answers twice a second: after so long it is given up, though no death was reported
+PLACING_SECONDS = 300.0  # how long Ray may look for room before the job is given back
+NO_ROOM_SECONDS = 300.0  # how long the cluster may be without room for any worker
 
 
 class _Seat:
     """Lives in an actor: one worker process, which dies with the actor however that ends."""
 
-    def __init__(self, number: int, place: dict[str, Any], logs: str, environment: dict[str, str]):
-        gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-        where = place | ({"device": "cuda:0"} if gpus else {})
-        self._pool = LocalPool([where], Path(logs), [environment], name=f"ray-{number}")
+    def __init__(self, number: int, setup: WorkerSetup, logs: str, environment: dict[str, str]):
+        if os.environ.get("CUDA_VISIBLE_DEVICES", ""):
+            setup = replace(setup, device="cuda:0")
+        self._pool = LocalPool([LocalWorker(setup, environment)], Path(logs), name=f"ray-{number}")
 
-    def submit(self, name: str, job: Job) -> str:
-        return f"{self._pool.submit(name, job)} on {socket.gethostname()}"
+    def submit(self, line: str) -> str:
+        return f"{self._pool.submit(Job.from_line(line))} on {socket.gethostname()}"
 
-    def listen(self, seconds: float) -> list[Event]:
-        return self._pool.wait(seconds)
+    def listen(self, seconds: float) -> list[str]:
+        return [message.to_line() for message in self._pool.wait(seconds)]
 
-    def ping(self) -> list[Event]:
+    def ping(self) -> list[str]:
         return []
 
     def interrupt(self) -> None:
@@ -56,7 +57,7 @@ class _Seat:
 
 @dataclass
 class _Held:
-    """The driver's side of a seat: its actor, its job, the call that is under way."""
+    """The driver's side of a seat: its actor, the job's id, the call that is under way."""
 
     number: int
     actor: Any
@@ -78,7 +79,7 @@ class RayPool:
     `address` is "local" (a cluster of this machine, for this run alone), "auto" or host:port. Nodes may join and leave.
     """
 
-    place: dict[str, Any]
+    setup: WorkerSetup
     logs: Path
     address: str = "local"
     workers: int | None = None
@@ -88,7 +89,7 @@ class RayPool:
     _count: int = 0
     _counted: tuple[float, int] = (0.0, 0)
     _started: bool = False
-    _unplaced: list[Event] = field(default_factory=list)
+    _unplaced: list[Message] = field(default_factory=list)
     _roomless_since: float | None = None
 
     def __post_init__(self) -> None:
@@ -112,25 +113,25 @@ class RayPool:
         self._started = True
 
     def free(self) -> int:
-        """How many more jobs can be submitted now: places for workers less those that are busy.
+        """How many more jobs can be submitted now: room for workers less those that are busy.
 
-        Raises MachineError where the cluster has had no place for any worker for long.
+        Raises MachineError where the cluster has had no room for any worker for long.
         """
-        limit = self._places() if self.workers is None else min(self.workers, self._places())
+        limit = self._room() if self.workers is None else min(self.workers, self._room())
         return max(0, limit - sum(seat.job is not None for seat in self._seats))
 
-    def _places(self) -> int:
+    def _room(self) -> int:
         """How many workers the living nodes can hold, asked at most once a second."""
-        asked, places = self._counted
+        asked, room = self._counted
         if time.monotonic() - asked > 1.0:
-            places = sum(self._fits(node["Resources"]) for node in self._ray.nodes() if node["Alive"])
-            self._counted = (time.monotonic(), places)
-            self._check_room(places)
-        return places
+            room = sum(self._fits(node["Resources"]) for node in self._ray.nodes() if node["Alive"])
+            self._counted = (time.monotonic(), room)
+            self._check_room(room)
+        return room
 
-    def _check_room(self, places: int) -> None:
+    def _check_room(self, room: int) -> None:
         now = time.monotonic()
-        self._roomless_since = None if places else self._roomless_since or now
+        self._roomless_since = None if room else self._roomless_since or now
         if self._roomless_since is not None and now - self._roomless_since > NO_ROOM_SECONDS:
             needs = f"{self.cpus} CPU" + (f" and {self.gpus:g} GPU" if self.gpus else "")
             raise MachineError(
@@ -142,26 +143,26 @@ class RayPool:
         fits = int(resources.get("CPU", 0) // self.cpus)
         return min(fits, int(resources.get("GPU", 0) / self.gpus + 1e-6)) if self.gpus else fits
 
-    def submit(self, name: str, job: Job) -> str:
-        """Gives a job to an idle worker, or to a new one that Ray places; "placed" tells where."""
+    def submit(self, job: Job) -> str:
+        """Gives a job to an idle worker, or to a new one; once Ray has found room for that, `Placed` names its node."""
         seat = next((seat for seat in self._seats if seat.job is None), None) or self._new_seat()
-        seat.job, seat.heard = name, time.monotonic()
-        seat.placing = seat.actor.submit.remote(name, job)
+        seat.job, seat.heard = job.id, time.monotonic()
+        seat.placing = seat.actor.submit.remote(job.to_line())
         seat.call = seat.actor.listen.remote(LISTEN_SECONDS)
         return f"ray-{seat.number}"
 
     def _new_seat(self) -> _Held:
-        threads = str(self.place.get("threads") or self.cpus)
-        environment = {"OMP_NUM_THREADS": threads, "REGIMEN_CACHE": self.place["cache"]}
+        threads = str(self.setup.threads or self.cpus)
+        environment = {"OMP_NUM_THREADS": threads, "REGIMEN_CACHE": str(self.setup.cache)}
         environment |= {key: value for key, value in os.environ.items() if key.startswith("HF_")}
         remote = self._ray.remote(num_cpus=self.cpus, num_gpus=self.gpus, max_restarts=0, max_task_retries=0)(_Seat)
-        seat = _Held(self._count, remote.remote(self._count, self.place, str(self.logs), environment))
+        seat = _Held(self._count, remote.remote(self._count, self.setup, str(self.logs), environment))
         self._count += 1
         self._seats.append(seat)
         return seat
 
-    def wait(self, seconds: float) -> list[Event]:
-        """Events since the last call; returns early when there is one."""
+    def wait(self, seconds: float) -> list[Message]:
+        """Messages since the last call; returns early when there is one."""
         for seat in self._seats:  # idle workers are asked now and then, so that a dead one is not given a job
             if seat.call is None and seat.silent > PING_SECONDS:
                 seat.call, seat.heard = seat.actor.ping.remote(), time.monotonic()
@@ -174,50 +175,53 @@ class RayPool:
             return []
         self._ray.wait(calls, num_returns=1, timeout=seconds)
         ready, _ = self._ray.wait(calls, num_returns=len(calls), timeout=0)
-        events: list[Event] = []
+        messages: list[Message] = []
         for seat in [seat for seat in self._seats if seat.call is not None]:
-            events += self._hear(seat) if seat.call in ready else self._doubt(seat)
-        return events
+            messages += self._read(seat) if seat.call in ready else self._doubt(seat)
+        return messages
 
-    def _doubt(self, seat: _Held) -> Iterator[Event]:
-        """Gives up an actor that does not answer: one that Ray finds no place for, or that is cut off or stuck."""
+    def _doubt(self, seat: _Held) -> Iterator[Message]:
+        """Gives up an actor that does not answer: one that Ray finds no room for, or that is cut off or stuck."""
         if seat.placing is None and seat.silent > SILENT_SECONDS:
             yield from self._lose(seat, f"no answer for {SILENT_SECONDS:.0f} s")
         elif seat.placing is not None and seat.silent > PLACING_SECONDS:
             yield from self._give_back(seat)
 
-    def _lose(self, seat: _Held, why: str) -> Iterator[Event]:
+    def _lose(self, seat: _Held, why: str) -> Iterator[Message]:
         self._drop(seat)
         if seat.job is not None:
-            yield {"event": "died", "job": seat.job, "error": f"ray-{seat.number} was lost ({why[:200]})"}
+            yield Message(seat.job, JobEnd("died", f"ray-{seat.number} was lost ({why[:200]})"))
 
-    def _give_back(self, seat: _Held) -> Iterator[Event]:
+    def _give_back(self, seat: _Held) -> Iterator[Message]:
         """Ends an actor whose job was not begun."""
         self._drop(seat)
-        yield {"event": "interrupted", "job": seat.job}
+        if seat.job is not None:
+            yield Message(seat.job, JobEnd("interrupted"))
 
     def _drop(self, seat: _Held) -> None:
         self._seats.remove(seat)
         self._ray.kill(seat.actor, no_restart=True)  # it may only be cut off
 
-    def _hear(self, seat: _Held) -> Iterator[Event]:
+    def _read(self, seat: _Held) -> Iterator[Message]:
         seat.heard = time.monotonic()
+        job = seat.job
         try:
             if seat.placing is not None:
                 worker = self._ray.get(seat.placing, timeout=PING_SECONDS)  # calls are answered in order
                 seat.placing = None
-                yield {"event": "placed", "job": seat.job, "worker": worker}
-            heard = self._ray.get(seat.call)
+                if job is not None:
+                    yield Message(job, Placed(worker))
+            messages = [Message.from_line(line) for line in self._ray.get(seat.call)]
         except self._ray.exceptions.RayError as fault:
             yield from self._lose(seat, str(fault).strip().splitlines()[0])
             return
-        yield from heard
-        if any(event["event"] in LAST for event in heard):
+        yield from messages
+        if any(isinstance(message.event, JobEnd) for message in messages):
             seat.job = None
         seat.call = seat.actor.listen.remote(LISTEN_SECONDS) if seat.job is not None else None
 
     def interrupt(self) -> None:
-        """Asks running jobs to save their state and end; who has no place yet is not waited for."""
+        """Asks running jobs to save their state and end; does not wait for those that Ray has no room for yet."""
         for seat in [seat for seat in self._seats if seat.job is not None]:
             if seat.placing is not None:
                 self._unplaced += self._give_back(seat)

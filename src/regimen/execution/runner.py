@@ -1,7 +1,7 @@
 """One run of a plan in a run folder, from the check of what is missing to the last marker.
 
-Owns the order: check, lock, survey, schedule, note what each experiment came to. Handles signals. Does not know what
-stages do, and prints nothing.
+Owns the order: check, lock, survey, schedule, write each experiment's state and scores. Handles signals. Does not
+know what stages do, and prints nothing.
 """
 
 from __future__ import annotations
@@ -9,26 +9,40 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from regimen.errors import ModelError, SourceMissing
-from regimen.execution.places import Settings
-from regimen.execution.pools import cache_of, check_pool, make_pool
-from regimen.execution.scheduler import Observer, Scheduler
+from regimen.execution.events import Observer, RunEvent, StageChanged
+from regimen.execution.pools import cache_of, check_options, make_pool
+from regimen.execution.scheduler import Scheduler
 from regimen.execution.tracking import check_trackers, tracked
 from regimen.files import drop_unfinished, write_json
 from regimen.plan import Plan, PlannedExperiment
 from regimen.results import Ledger, RunFolder
 from regimen.stages.availability import missing_base, missing_inputs, only_avoided
+from regimen.stages.options import RunOptions
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A stage (its label) that failed, the first experiments that need it, and the log of it."""
+
+    stage: str
+    experiment: str
+    error: str
+    log: Path
 
 
 @dataclass(frozen=True)
 class RunSummary:
-    """How a run ended: experiments by state, stages by state, seconds, the first failures."""
+    """How a run ended: experiments and stages by state, seconds, stages done in this run (`worked`), failures.
+
+    `skipped` maps the reason why a source is missing to the experiments that did not run for it.
+    """
 
     out: Path
     experiments: dict[str, int]
@@ -36,7 +50,7 @@ class RunSummary:
     seconds: float
     interrupted: bool
     worked: int
-    failures: list[dict[str, str]] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
     skipped: dict[str, list[str]] = field(default_factory=dict)
 
     @property
@@ -47,54 +61,73 @@ class RunSummary:
         return 1 if self.experiments.get("failed") else 0
 
 
-def run_plan(plan: Plan, settings: Settings, observe: Observer, recorded: dict[str, Any]) -> RunSummary:
-    """Runs what is missing. Raises SourceMissing or ModelError, nothing written, if something needed is not there."""
+def run_plan(plan: Plan, options: RunOptions, observe: Observer, recorded: Mapping[str, object]) -> RunSummary:
+    """Runs what is missing; `recorded` goes into the folder's run.json.
+
+    Raises UsageError for options that cannot be followed, SourceMissing or ModelError where something needed is not
+    there (in all three cases before anything is written), RunFolderError for a folder that is not this study's or is
+    in use, MachineError where no worker can run or the disk is full.
+    """
     started = time.monotonic()
-    check_pool(settings)
-    check_trackers(settings.trackers)
-    folder = RunFolder(settings.out)
+    check_options(options)
+    check_trackers(options.trackers)
+    folder = RunFolder(options.out)
     todo = _is_anything_left(plan, folder)
-    refused, skipped = _check_inputs(plan, settings) if todo else ({}, {})
+    refused, skipped = _check_inputs(plan, options) if todo else ({}, {})
     with folder.locked():
-        folder.create(plan.study, plan, recorded)
-        for place in (folder.path, folder.path / "experiments", folder.report):
-            drop_unfinished(place)
-        pool = make_pool(settings, plan)
-        ledger = Ledger(settings.out)
-        try:
-            with _signals() as stopping, tracked(settings.trackers, plan, folder, observe, stopping) as told:
-                worked = _Counting(told)
-                scheduler = Scheduler(plan, folder, pool, ledger, cache_of(settings), stopping, worked, refused)
-                scheduler.run()
-        finally:
-            pool.close()
-            ledger.close()
+        folder.create(plan.study, plan, dict(recorded))
+        for path in (folder.path, folder.path / "experiments", folder.report):
+            drop_unfinished(path)
+        counting = _Counting(observe)
+        with _signals() as stopping:
+            scheduler = _schedule(plan, folder, options, counting, stopping, refused)
         states = {p.experiment.id: experiment_state(p, scheduler.states) for p in plan.experiments}
         for planned in plan.experiments:
             _write_experiment(folder, plan, planned, states[planned.experiment.id])
     return RunSummary(
-        out=settings.out,
+        out=options.out,
         experiments=_counted(states.values()),
         stages=dict(scheduler.counts),
         seconds=time.monotonic() - started,
         interrupted=stopping(),
-        worked=worked.done,
+        worked=counting.done,
         failures=_failures(plan, scheduler, folder),
         skipped=skipped,
     )
 
 
+def _schedule(
+    plan: Plan,
+    folder: RunFolder,
+    options: RunOptions,
+    observe: Observer,
+    stopping: Callable[[], bool],
+    refused: dict[str, str],
+) -> Scheduler:
+    """Runs the scheduler to its end; pool and ledger are closed however it ends."""
+    pool = make_pool(options, plan)
+    ledger = Ledger(options.out)
+    try:
+        with tracked(options.trackers, plan, folder, observe, stopping) as heard:
+            scheduler = Scheduler(plan, folder, pool, ledger, cache_of(options), stopping, heard, refused)
+            scheduler.run()
+    finally:
+        pool.close()
+        ledger.close()
+    return scheduler
+
+
 @dataclass
 class _Counting:
-    """Counts the stages that were done in this run."""
+    """An observer in front of another; counts the stages that were done in this run."""
 
     observe: Observer
     done: int = 0
 
-    def __call__(self, what: str, facts: dict[str, Any]) -> None:
-        if what == "state" and facts["outcome"] is not None:
+    def __call__(self, event: RunEvent) -> None:
+        if isinstance(event, StageChanged) and event.outcome is not None:
             self.done += 1
-        self.observe(what, facts)
+        self.observe(event)
 
 
 def experiment_state(planned: PlannedExperiment, states: dict[str, str]) -> str:
@@ -111,17 +144,17 @@ def _is_anything_left(plan: Plan, folder: RunFolder) -> bool:
     return any(not folder.folder(stage).done for stage in plan.stages.values())
 
 
-def _check_inputs(plan: Plan, settings: Settings) -> tuple[dict[str, str], dict[str, list[str]]]:
+def _check_inputs(plan: Plan, options: RunOptions) -> tuple[dict[str, str], dict[str, list[str]]]:
     """Stages refused for want of a source (with `skip_missing`), and the experiments that thus do not run."""
-    fault = missing_base(plan, settings.data)
+    fault = missing_base(plan, options.data)
     if fault is not None:
         raise ModelError(fault)
-    missing = missing_inputs(plan, settings.data, settings.here)
+    missing = missing_inputs(plan, options.data, options.here)
     if not missing:
         return {}, {}
     avoided = {why: stages for why, stages in missing.items() if only_avoided(plan, stages)}
-    if not settings.skip_missing:
-        raise SourceMissing(_told(plan, missing, avoided))
+    if not options.skip_missing:
+        raise SourceMissing(_missing_sentence(plan, missing, avoided))
     refused = {
         name: why for why, stages in missing.items() for name in stages if not only_avoided(plan, [name])
     }  # the others run, and find nothing to look for
@@ -130,17 +163,19 @@ def _check_inputs(plan: Plan, settings: Settings) -> tuple[dict[str, str], dict[
     return refused, skipped
 
 
-def _told(plan: Plan, missing: dict[str, list[str]], avoided: dict[str, list[str]]) -> str:
-    """What is missing and what for: first what experiments need, then what is only kept out of training."""
+def _missing_sentence(plan: Plan, missing: dict[str, list[str]], avoided: dict[str, list[str]]) -> str:
+    """Which sources are missing and who needs them: first those of experiments, then the test sets that are only kept
+    out of training."""
     first, *others = sorted(missing, key=lambda why: why in avoided)
     more = f" (and {len(others)} more: {'; '.join(others)})" if others else ""
     needed = {name for why, stages in missing.items() if why not in avoided for name in _dependants(plan, set(stages))}
-    said = f"{first}{more}; {len(needed)} experiments need it, --skip-missing runs the rest"
     if not needed:
-        said = f"{first}{more}; only to keep test items out of training, --skip-missing trains without looking for them"
-    elif avoided:
-        said += f" ({len(avoided)} of these test sets are only kept out of training, and then not looked for)"
-    return said
+        purpose = "only to keep test items out of training"
+        return f"{first}{more}; {purpose}, --skip-missing trains without looking for them"
+    sentence = f"{first}{more}; {len(needed)} experiments need it, --skip-missing runs the rest"
+    if avoided:
+        sentence += f" ({len(avoided)} of these test sets are only kept out of training, and then not looked for)"
+    return sentence
 
 
 def _dependants(plan: Plan, stages: set[str]) -> list[str]:
@@ -198,12 +233,11 @@ def _counted(states: Iterable[str]) -> dict[str, int]:
     return counts
 
 
-def _failures(plan: Plan, scheduler: Scheduler, folder: RunFolder) -> list[dict[str, str]]:
+def _failures(plan: Plan, scheduler: Scheduler, folder: RunFolder) -> list[Failure]:
     failures = []
     for name, error in scheduler.errors.items():
+        stage = plan.stages[name]
         affected = _dependants(plan, {name})
-        log = folder.folder(plan.stages[name]).path / "log.jsonl"
-        failures.append(
-            {"stage": plan.stages[name].label, "experiment": ", ".join(affected[:3]), "error": error, "log": str(log)}
-        )
+        log = folder.folder(stage).path / "log.jsonl"
+        failures.append(Failure(stage.label, ", ".join(affected[:3]), error, log))
     return failures

@@ -1,7 +1,7 @@
 """The one scheduler: what is ready runs, what failed blocks only what needs it, what is done is never done again.
 
-Owns ready, skip, retry, fail and block, over the cohorts of a plan. Pools run jobs; markers on disk say what is
-done; the ledger is told. Does not know what a job does or where a pool runs it.
+Owns ready, skip, retry, fail and block, over the cohorts of a plan. Pools run jobs, markers on disk show which stages
+are done, the ledger records all changes. Does not know what a job does or where a pool runs it.
 """
 
 from __future__ import annotations
@@ -12,18 +12,17 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from regimen.errors import MachineError
-from regimen.execution.pool import Event, Job, Pool
+from regimen.execution.events import AlreadyDone, Observer, StageChanged
+from regimen.execution.pool import Pool
 from regimen.plan import Cohort, Plan, Stage, TrainSpec
 from regimen.results import Ledger, Outcome, RunFolder, StageFolder
+from regimen.stages.messages import Ended, Failed, Job, JobEnd, Message, Placed, Progress
 
-MAX_DEATHS = 3  # times that a job's worker may die before its stages fail
+MAX_DEATHS = 3  # times that a job's worker may die, or a job end by chance, before its stages fail
 POLL_SECONDS = 0.5
 STOP_SECONDS = 30.0  # what running jobs have to save their state, once asked to; their pool then ends them
-
-Observer = Callable[[str, dict[str, Any]], None]
 
 
 @dataclass
@@ -41,7 +40,7 @@ class _Task:
 
 @dataclass
 class Scheduler:
-    """Carries out a plan in a run folder on a pool; asks `stopping` between events, tells `observe` of changes."""
+    """Carries out a plan in a run folder on a pool; asks `stopping` between messages, passes changes to `observe`."""
 
     plan: Plan
     folder: RunFolder
@@ -77,8 +76,8 @@ class Scheduler:
                 self._submit()
             if not self._running and (stopped or not self._ready):
                 break
-            for event in self.pool.wait(POLL_SECONDS):
-                self._handle(event)
+            for message in self.pool.wait(POLL_SECONDS):
+                self._handle(message)
             if time.monotonic() > deadline:
                 self._leave_running()
                 break
@@ -108,7 +107,7 @@ class Scheduler:
             self._add(_Task(cohort.id, cohort, left, waits, -max(weights[name] for name in left)))
         for name, why in self.refused.items():
             self._fail(name, why)
-        self.observe("found", {"done": [name for name, state in self.states.items() if state == "done"]})
+        self.observe(AlreadyDone(tuple(name for name, state in self.states.items() if state == "done")))
         for task in list(self._tasks.values()):
             self._enqueue(task)
 
@@ -143,7 +142,7 @@ class Scheduler:
             if task.running or not task.left:
                 continue
             self._run_state(task, True)
-            worker = self.pool.submit(task.id, self._job(task))
+            worker = self.pool.submit(self._job(task))
             self.ledger.started(task.left, worker)
             for name in task.left:
                 self._set(name, "running")
@@ -153,55 +152,55 @@ class Scheduler:
         task.running = running
 
     def _job(self, task: _Task) -> Job:
-        stages = [self.plan.stages[name] for name in task.left]
+        stages = tuple(self.plan.stages[name] for name in task.left)
         inputs = {given for stage in stages for given in stage.inputs}
-        return {
-            "kind": task.cohort.kind,
-            "stages": [stage.model_dump(mode="json") for stage in stages],
-            "names": {stage.fingerprint: stage.folder for stage in stages},
-            "folders": {given: self.plan.stages[given].folder for given in inputs},
-        }
+        return Job(task.id, stages, {given: self.plan.stages[given].folder for given in inputs})
 
-    def _handle(self, event: Event) -> None:
-        task = self._tasks[event["job"]]
-        kind = event["event"]
-        if kind == "progress":
-            self.observe("progress", event["steps"])
-        elif kind == "placed":
-            self.ledger.placed(task.left, event["worker"])
-        elif kind == "ended":
-            self._done(task, Outcome(**event["outcome"]))
-        elif kind == "failed":
-            self._fail(event["stage"], event["error"])
-        else:
-            self._run_state(task, False)
-            self._job_ended(task, kind, event)
+    def _handle(self, message: Message) -> None:
+        task = self._tasks[message.job]
+        match message.event:
+            case Progress() as progress:
+                self.observe(progress)
+            case Placed(worker):
+                self.ledger.placed(task.left, worker)
+            case Ended(outcome):
+                self._done(task, outcome)
+            case Failed(stage, error):
+                self._fail(stage, error)
+            case JobEnd() as end:
+                self._run_state(task, False)
+                self._job_ended(task, end)
 
-    def _job_ended(self, task: _Task, kind: str, event: Event) -> None:
-        for name in list(task.left):  # a worker may die between a marker and the word of it
+    def _job_ended(self, task: _Task, end: JobEnd) -> None:
+        for name in list(task.left):  # a worker may die between a marker and its message
             outcome = self.folder.outcome(self.plan.stages[name])
             if outcome is not None:
                 self._done(task, outcome)
         if not task.left:
             return
-        if kind == "interrupted":  # by us, or its worker was told to end: then another goes on
+        if end.how == "interrupted":  # by us, or the machine asked its worker to end: then another goes on
             self._again(task)
-            return
-        error = event.get("error", "its worker ended without a result")
-        if event.get("halt"):
-            self.halted = error
+        elif end.cause == "disk":
+            self.halted = end.error
             self._again(task)
-            return
-        if event.get("memory") and len(task.left) > 1:
-            self._split(task, error)
-            return
-        if kind == "died" or event.get("retry"):
-            task.deaths += 1
-            self.ledger.note("retry" if task.deaths < MAX_DEATHS else "gave up", task.id, error)
-            if task.deaths < MAX_DEATHS:
-                self._again(task)
-                return
-            error = f"{error} ({MAX_DEATHS} times)"
+        elif end.cause == "memory" and len(task.left) > 1:
+            self._split(task, end.error)
+        elif end.cause != "input":
+            self._retry(task, end.error or "its worker ended without a result")
+        else:
+            self._fail_all(task, end.error)
+
+    def _retry(self, task: _Task, error: str) -> None:
+        """Puts a job back that may go better another time; after a few times its stages fail."""
+        task.deaths += 1
+        given_up = task.deaths >= MAX_DEATHS
+        self.ledger.note("gave up" if given_up else "retry", task.id, error)
+        if given_up:
+            self._fail_all(task, f"{error} ({MAX_DEATHS} times)")
+        else:
+            self._again(task)
+
+    def _fail_all(self, task: _Task, error: str) -> None:
         for name in list(task.left):
             self._fail(name, error)
 
@@ -267,7 +266,7 @@ class Scheduler:
 
     def _set(self, name: str, state: str, outcome: Outcome | None = None) -> None:
         self.states[name] = state
-        self.observe("state", {"stage": name, "state": state, "outcome": outcome, "error": self.errors.get(name)})
+        self.observe(StageChanged(name, state, outcome, self.errors.get(name)))
 
     @property
     def counts(self) -> Counter[str]:

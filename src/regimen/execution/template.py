@@ -13,8 +13,8 @@ import socket
 import subprocess
 import sys
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from regimen.execution import worker
 
@@ -69,12 +69,12 @@ class Template:
         return int(answer)
 
 
-def _line(request: dict[str, Any]) -> bytes:
+def _line(request: Mapping[str, object]) -> bytes:
     return json.dumps(request).encode() + b"\n"
 
 
 def main() -> None:
-    """Imports what every worker needs, then forks or reaps as it is told, one line a request."""
+    """Imports what every worker needs, then forks or reaps, one line a request."""
     worker.die_with_parent()
     for number in (signal.SIGINT, signal.SIGTERM):  # the driver's and the workers' to handle
         signal.signal(number, signal.SIG_IGN)

@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
+from regimen.execution.tracker_messages import Begin, Losses, Scores, TrackerMessage, message_of
 from regimen.execution.worker import die_with_parent
 
+Trackers = dict[str, Any]  # accelerate's trackers by name
 OWN_STEPS = ("wandb", "trackio")  # their step counts calls; ours is a value among the others
 
 
@@ -31,13 +33,13 @@ def main() -> None:
 
 def carry(lines: Iterable[str], out: TextIO) -> None:
     """Carries messages to trackers; the first line names them."""
-    messages = (json.loads(line) for line in lines)
-    about = next(messages, None)
-    if about is None:
+    messages = (message_of(line) for line in lines)
+    first = next(messages, None)
+    if not isinstance(first, Begin):
         return
-    trackers: dict[str, Any] = {}
-    for name in about["trackers"]:
-        _guarded(out, name, trackers, lambda name=name: trackers.update({name: begin(name, about)}))
+    trackers: Trackers = {}
+    for name in first.trackers:
+        _guarded(out, name, trackers, lambda name=name: trackers.update({name: begin(name, first)}))
     for message in messages:
         for values, step in _values(message):
             for name, tracker in list(trackers.items()):
@@ -46,7 +48,7 @@ def carry(lines: Iterable[str], out: TextIO) -> None:
         _guarded(out, name, trackers, tracker.finish)
 
 
-def begin(name: str, about: dict[str, Any]) -> Any:
+def begin(name: str, about: Begin) -> Any:
     """A started tracker; its files, where it keeps any, lie in the run folder."""
     from accelerate import PartialState
     from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
@@ -55,44 +57,40 @@ def begin(name: str, about: dict[str, Any]) -> Any:
         raise RuntimeError(f"the package {name} is not installed")
     PartialState(cpu=True)
     kind = LOGGER_TYPE_TO_CLASS[name]
-    folder = Path(about["folder"])
+    folder = Path(about.folder)
     if kind.requires_logging_directory:
-        tracker = kind(about["project"], folder)
+        tracker = kind(about.project, folder)
     elif name == "mlflow":
-        tracker = kind(about["project"], folder.as_uri())
+        tracker = kind(about.project, folder.as_uri())
     else:
-        tracker = kind(about["project"])
+        tracker = kind(about.project)
     tracker.start()
     if name == "wandb":
         tracker.tracker.define_metric("*", step_metric="step")
     return tracker
 
 
-def _log(name: str, tracker: Any, values: dict[str, Any], step: int) -> None:
+def _log(name: str, tracker: Any, values: Mapping[str, float], step: int) -> None:
     if name in OWN_STEPS:
         tracker.log({**values, "step": step})
     else:
-        tracker.log(values, step=step)
+        tracker.log(dict(values), step=step)
 
 
-def _values(message: dict[str, Any]) -> Iterator[tuple[dict[str, Any], int]]:
-    """What a message asks to log, and at which step: each step's loss of a training, or an evaluation's scores."""
-    series = message["series"]
-    if "losses" in message:
-        for line in Path(message["losses"]).read_text(encoding="utf-8").splitlines():
-            row = json.loads(line)
-            yield {f"loss/{series}": row["loss"]}, row["step"]
-        return
-    scores = {
-        f"{metric}/{series}": value
-        for metric, value in message["scores"].items()
-        if isinstance(value, int | float) and math.isfinite(value)
-    }
-    if scores:
-        yield scores, message["step"]
+def _values(message: TrackerMessage) -> Iterator[tuple[dict[str, float], int]]:
+    """The values to log and their step: each step's loss of a training, or an evaluation's scores."""
+    match message:
+        case Losses(series, path):
+            for line in Path(path).read_text(encoding="utf-8").splitlines():
+                row = json.loads(line)
+                yield {f"loss/{series}": row["loss"]}, row["step"]
+        case Scores(series, scores, step):
+            finite = {name: value for name, value in scores.items() if value is not None and math.isfinite(value)}
+            if finite:
+                yield {f"{name}/{series}": value for name, value in finite.items()}, step
 
 
-def _guarded(out: TextIO, name: str, trackers: dict[str, Any], work: Any) -> None:
+def _guarded(out: TextIO, name: str, trackers: Trackers, work: Callable[[], object]) -> None:
     """Does something with a tracker; drops it, with one sentence, if it raises, whatever it raises."""
     try:
         work()

@@ -1,7 +1,7 @@
-"""Trackers as optional sinks: hears what the run hears and hands it to a process that talks to them.
+"""Trackers as optional sinks: an observer that hands losses and scores to a process which writes to them.
 
-Owns that process's life and what is said of its failures. A tracker that is missing, raises or hangs costs the run
-nothing. Does not know how a tracker is written to (`tracker_sink`), and imports nothing heavy.
+Owns that process's life and the sentences about its failures. A tracker that is missing, raises or hangs costs the
+run nothing. Does not know how a tracker is written to (`tracker_sink`), and imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from typing import IO
 
 from regimen.errors import UsageError
-from regimen.execution.scheduler import Observer
+from regimen.execution.events import Note, Observer, RunEvent, StageChanged
+from regimen.execution.tracker_messages import Begin, Losses, Scores, TrackerMessage
 from regimen.plan import EvaluateSpec, Plan, TrainSpec
 from regimen.results import Outcome, RunFolder
 
@@ -27,7 +28,7 @@ INTERRUPTED_SECONDS = 3.0
 
 
 def check_trackers(names: Sequence[str]) -> None:
-    """Raises UsageError for a tracker that is none."""
+    """Raises UsageError for a name that is no tracker's."""
     for name in names:
         if name not in TRACKERS:
             raise UsageError(f"--tracker is {name!r}; it must be one of {', '.join(TRACKERS)}")
@@ -37,7 +38,7 @@ def check_trackers(names: Sequence[str]) -> None:
 def tracked(
     names: Sequence[str], plan: Plan, folder: RunFolder, observe: Observer, stopping: Callable[[], bool]
 ) -> Iterator[Observer]:
-    """`observe`, which the trackers hear too: of losses and scores, as stages end in this run."""
+    """`observe`, with trackers in front of it that get losses and scores as stages end in this run."""
     if not names:
         yield observe
         return
@@ -56,7 +57,7 @@ class _Tracking:
     def __init__(self, names: Sequence[str], plan: Plan, folder: RunFolder, observe: Observer):
         self._plan, self._folder, self._observe = plan, folder, observe
         self._names = list(dict.fromkeys(names))
-        self._outbox: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        self._outbox: queue.Queue[TrackerMessage | None] = queue.Queue()
         self._inbox: queue.Queue[str] = queue.Queue()
         logs = folder.path / "logs"
         logs.mkdir(parents=True, exist_ok=True)
@@ -74,32 +75,32 @@ class _Tracking:
         for thread in self._threads:
             thread.start()
         where = str((folder.path / "trackers").resolve())
-        self._outbox.put({"trackers": self._names, "project": plan.study.study, "folder": where})
+        self._outbox.put(Begin(tuple(self._names), plan.study.study, where))
 
-    def __call__(self, what: str, facts: dict[str, Any]) -> None:
-        self._observe(what, facts)
-        if what == "state" and facts["outcome"] is not None:
-            message = self._message(facts["stage"], facts["outcome"])
+    def __call__(self, event: RunEvent) -> None:
+        self._observe(event)
+        if isinstance(event, StageChanged) and event.outcome is not None:
+            message = self._message(event.stage, event.outcome)
             if message is not None:
                 self._outbox.put(message)
-        self._tell()
+        self._pass_on_errors()
 
-    def _message(self, name: str, outcome: Outcome) -> dict[str, Any] | None:
+    def _message(self, name: str, outcome: Outcome) -> TrackerMessage | None:
         spec = self._plan.stages[name]
         if isinstance(spec, TrainSpec):
             path = self._folder.folder(spec).path / "metrics.jsonl"
-            return {"series": f"{spec.label}-{name}", "losses": str(path.resolve())}
+            return Losses(f"{spec.label}-{name}", str(path.resolve()))
         if isinstance(spec, EvaluateSpec) and "metrics" in outcome.facts:
             trained = self._plan.stages[spec.trained] if spec.trained else None
             step = trained.last_step if isinstance(trained, TrainSpec) else 0
-            return {"series": f"{spec.label}-{name}", "scores": outcome.facts["metrics"], "step": step}
+            return Scores(f"{spec.label}-{name}", outcome.facts["metrics"], step)
         return None
 
     def _write(self) -> None:
         assert self._process.stdin is not None
         try:
             while (message := self._outbox.get()) is not None:
-                self._process.stdin.write(json.dumps(message) + "\n")
+                self._process.stdin.write(message.to_line() + "\n")
                 self._process.stdin.flush()
             self._process.stdin.close()
         except OSError:
@@ -110,13 +111,13 @@ class _Tracking:
         for line in self._process.stdout:
             self._inbox.put(json.loads(line)["error"])
 
-    def _tell(self) -> None:
-        """Passes on what the sink said of a tracker: once each, it is dropped then."""
+    def _pass_on_errors(self) -> None:
+        """Passes on the sink's errors: one a tracker, which is then dropped."""
         while not self._inbox.empty():
-            self._observe("note", {"text": self._inbox.get()})
+            self._observe(Note(self._inbox.get()))
 
     def close(self, seconds: float) -> None:
-        """Gives the trackers some time to write what they were given, and ends their process."""
+        """Gives the trackers some seconds to write the rest, and ends their process."""
         self._outbox.put(None)
         names = ", ".join(self._names)
         log = self._folder.path / "logs" / "trackers.log"
@@ -133,11 +134,10 @@ class _Tracking:
             thread.join(1.0)
         for pipe in (self._process.stdin, self._process.stdout):
             _close(pipe)
-        self._tell()
+        self._pass_on_errors()
 
 
-def _close(pipe: Any) -> None:
-    try:
-        pipe.close()
-    except OSError:
-        return
+def _close(pipe: IO[str] | None) -> None:
+    if pipe is not None:
+        with suppress(OSError):
+            pipe.close()

@@ -1,4 +1,4 @@
-"""A worker process: takes jobs as JSON lines on its standard input, reports events as JSON lines on its output.
+"""A worker process: takes jobs as JSON lines on its standard input, reports on them as JSON lines on its output.
 
 Owns the process's life - it ends when its driver does - and the turning of exceptions into events. Does not know
 order, retries or other workers.
@@ -16,58 +16,68 @@ import sys
 import threading
 import traceback
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from regimen.errors import Interrupted, RegimenError
+from regimen.errors import Interrupted, OutOfMemory, RegimenError
 from regimen.files import why_unwritable
+from regimen.results import StageFolder
+from regimen.stages.messages import Event, Job, JobEnd, Message
+from regimen.stages.options import WorkerSetup
+
+if TYPE_CHECKING:
+    from regimen.stages.context import Context
 
 GRACE_SECONDS = 5.0
 END_SECONDS = 20.0  # machines that go down send SIGTERM, and often SIGKILL 30 s later
-TOLD_TO_END = 128 + signal.SIGTERM  # the exit code of a worker that did as it was told
+ASKED_TO_END = 128 + signal.SIGTERM  # the exit code of a worker that the machine asked to end
+DEVICE_BROKEN = 70  # the exit code of a worker whose device takes no more work in this process
+STOP = "stop"  # the line that asks for the job under way to save its state and end
+_BROKEN = ("CUDA error", "CUDA driver error", "CUBLAS_STATUS", "cuDNN error", "NCCL error", "HIP error")
+_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
 
 
 class _Driver:
-    """The other end: reads jobs in a thread, writes events under a lock."""
+    """The other end: reads jobs in a thread, writes messages under a lock."""
 
     def __init__(self, out: TextIO):
         self._out = out
         self._lock = threading.Lock()
-        self.jobs: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        self.lines: queue.Queue[str | None] = queue.Queue()
         self.stop = threading.Event()
-        self.told_to_end = False
+        self.asked_to_end = False
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:
         for line in sys.stdin:
-            message = json.loads(line)
-            if message.get("stop"):
+            if line.strip() == STOP:
                 self.stop.set()
             else:
-                self.jobs.put(message)
+                self.lines.put(line)
         self.stop.set()
-        self.jobs.put(None)
+        self.lines.put(None)
         _exit_after(GRACE_SECONDS, 0)
 
     def end(self) -> None:
         """Asked by the machine to end (SIGTERM): the job under way saves its state, no other is begun."""
-        self.told_to_end = True
+        self.asked_to_end = True
         self.stop.set()
-        self.jobs.put(None)
-        _exit_after(END_SECONDS, TOLD_TO_END)
+        self.lines.put(None)
+        _exit_after(END_SECONDS, ASKED_TO_END)
 
-    def send(self, event: dict[str, Any]) -> None:
+    def send(self, message: Message) -> None:
+        """Writes one message."""
         with self._lock:
             try:
-                self._out.write(json.dumps(event) + "\n")
+                self._out.write(message.to_line() + "\n")
                 self._out.flush()
             except BrokenPipeError:
                 self.stop.set()  # nobody listens any more
 
 
 def _exit_after(seconds: float, code: int) -> None:
-    """Whatever is under way: what is on disk is safe."""
+    """Ends this process after some time whatever is under way; what is on disk is safe."""
     last = threading.Timer(seconds, os._exit, (code,))
     last.daemon = True
     last.start()
@@ -76,71 +86,94 @@ def _exit_after(seconds: float, code: int) -> None:
 def main() -> None:
     """Runs jobs until the driver closes the input; a job under way has a few seconds to save its state."""
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what libraries print goes to the log, never between events
+    os.dup2(2, 1)  # what libraries print goes to the log, never between messages
     faulthandler.enable()
     warnings.filterwarnings("ignore", category=FutureWarning)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
     driver = _Driver(out)
     signal.signal(signal.SIGTERM, lambda number, frame: driver.end())
-    hello = driver.jobs.get()
-    if hello is None:
+    setup = driver.lines.get()
+    if setup is None:
         return
-    context = _context(hello["place"], driver)
-    driver.send({"event": "ready", "pid": os.getpid()})
-    while (job := driver.jobs.get()) is not None:
-        driver.send(run_one(job, context) | {"job": job["name"]})
-    if driver.told_to_end:
-        sys.exit(TOLD_TO_END)
+    context = _context(WorkerSetup.from_json(json.loads(setup)), driver.stop)
+    while (line := driver.lines.get()) is not None:
+        end = run_one(Job.from_line(line), context, driver.send)
+        if end.how == "died":
+            os._exit(DEVICE_BROKEN)  # at once: the libraries' own clearing up may hang on a broken device
+    if driver.asked_to_end:
+        sys.exit(ASKED_TO_END)
 
 
-def _context(place: dict[str, Any], driver: _Driver) -> Any:
+def _context(setup: WorkerSetup, stop: threading.Event) -> Context:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     import torch
 
     from regimen.stages.context import Context
-    from regimen.stages.place import Place
 
-    where = Place(**place)
-    if where.threads:
-        torch.set_num_threads(where.threads)
-        os.environ["RAYON_NUM_THREADS"] = str(where.threads)
-    return Context(where, driver.send, driver.stop.is_set)
+    if setup.threads:
+        torch.set_num_threads(setup.threads)
+        os.environ["RAYON_NUM_THREADS"] = str(setup.threads)
+    return Context(setup, stopping=stop.is_set)
 
 
-def run_one(job: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Carries out one job; returns its last event: done, interrupted, or error (with whether a retry may help)."""
+def run_one(job: Job, context: Context, send: Callable[[Message], None]) -> JobEnd:
+    """Carries out one job, sends its messages, and returns the last of them too."""
     from regimen.stages.kinds import run_job
 
-    report = context.report
-    context.report = lambda event: report(event | {"job": job["name"]})
+    def report(event: Event) -> None:
+        send(Message(job.id, event))
+
+    context.report = report
     try:
-        run_job(job["job"], context)
+        run_job(job, context)
+        end = JobEnd("done")
     except Interrupted:
-        return {"event": "interrupted"}
-    except RegimenError as fault:
-        _log_failure(job, context, str(fault))
-        return {"event": "error", "error": str(fault), "retry": False}
+        end = JobEnd("interrupted")
     except Exception as fault:
-        _log_failure(job, context, traceback.format_exc())
-        if isinstance(fault, MemoryError) or type(fault).__name__ == "OutOfMemoryError":
-            text = "out of memory; use fewer --workers or a smaller --cohort-width"
-            return {"event": "error", "error": text, "retry": True, "memory": True}
-        unwritable = why_unwritable(fault)
-        if unwritable is not None:
-            return {"event": "error", "error": unwritable, "retry": False, "halt": True}
-        text = f"{type(fault).__name__}: {str(fault).splitlines()[0] if str(fault) else ''}"
-        return {"event": "error", "error": text, "retry": isinstance(fault, OSError)}
-    finally:
-        context.report = report
-    return {"event": "done"}
+        end = end_of(fault)
+        deliberate = isinstance(fault, RegimenError)
+        _log_failure(job, context, str(fault) if deliberate else traceback.format_exc())
+    report(end)
+    return end
 
 
-def _log_failure(job: dict[str, Any], context: Any, detail: str) -> None:
-    for name in job["job"]["names"].values():
-        folder = Path(context.place.stages) / name
-        if folder.is_dir() and not (folder / "DONE").is_file():
-            with suppress(OSError):  # on a full disk the driver's word must do
-                context.log(folder, "error", detail=detail)
+def end_of(fault: Exception) -> JobEnd:
+    """The end of a job that raised: its error in one sentence, and what may help."""
+    words = str(fault).strip() or type(fault).__name__
+    first = words.splitlines()[0]
+    if isinstance(fault, OutOfMemory):
+        return JobEnd("failed", words, "memory")
+    if isinstance(fault, RegimenError):
+        return JobEnd("failed", words, "input")
+    if _is_out_of_memory(fault):
+        return JobEnd("failed", "out of memory; use fewer --workers or a smaller --cohort-width", "memory")
+    if _is_broken_device(fault):
+        return JobEnd("died", f"the device failed ({first}) and its worker was ended")
+    unwritable = why_unwritable(fault)
+    if unwritable is not None:
+        return JobEnd("failed", unwritable, "disk")
+    return JobEnd("failed", f"{type(fault).__name__}: {first}", "chance" if isinstance(fault, OSError) else "input")
+
+
+def _is_out_of_memory(fault: Exception) -> bool:
+    if isinstance(fault, MemoryError) or type(fault).__name__ == "OutOfMemoryError":  # torch's, on any device
+        return True
+    return isinstance(fault, RuntimeError) and any(words in str(fault) for words in _MEMORY)
+
+
+def _is_broken_device(fault: Exception) -> bool:
+    """Whether every later call to the device would fail in this process too, as after an illegal access."""
+    if type(fault).__name__ == "AcceleratorError":  # torch's
+        return True
+    return isinstance(fault, RuntimeError) and any(words in str(fault) for words in _BROKEN)
+
+
+def _log_failure(job: Job, context: Context, detail: str) -> None:
+    for stage in job.stages:
+        folder = StageFolder(context.setup.stages, stage)
+        if folder.path.is_dir() and not folder.done:
+            with suppress(OSError):  # on a full disk the driver's message must do
+                context.log(folder.path, "error", detail=detail)
 
 
 def die_with_parent(parent: int | None = None) -> None:

@@ -99,7 +99,7 @@ def actual_gantt(plan: Plan, outcomes: Mapping[str, Outcome]) -> list[dict[str, 
                 "phase": phase.get(owner.get(name, ""), ""),
                 "start_hour": round(start, 6),
                 "end_hour": round(start + outcome.seconds / HOUR, 6),
-                "worker": f"{where.get('host', '?')} pid {where.get('pid', '?')}{gpu}",
+                "worker": f"pid {where.get('pid', '?')}{gpu}",
             }
         )
     return bars

@@ -1,4 +1,4 @@
-"""Where a stage runs: folders, device, what the process keeps between stages. Never part of a result's identity.
+"""What a stage runs in: its worker's setup and what that process keeps loaded. Never part of a result's identity.
 
 Owns the context and the caches of a worker process (the base, loaded once; tokenizers; stores of blocks). Does not
 know scheduling.
@@ -9,10 +9,9 @@ from __future__ import annotations
 import json
 import os
 import platform
-import socket
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -28,22 +27,26 @@ from regimen.engine.locate import locate_base
 from regimen.engine.merging import merge_row
 from regimen.errors import RunFolderError
 from regimen.results import Outcome, StageFolder, read_outcome
-from regimen.stages.place import Place
+from regimen.stages.messages import Ended, Event
+from regimen.stages.options import WorkerSetup
 from regimen.study.schema import Adapter, Base
 
 LOG = "log.jsonl"
 ITEMS = "items.jsonl"
-Report = Callable[[dict[str, Any]], None]
+
+
+def _nobody_listens(event: Event) -> None:
+    return
 
 
 @dataclass
 class Context:
-    """A place, with what this process has loaded there."""
+    """A worker's setup, what its process has loaded, and of the job under way its observer and its inputs' folders."""
 
-    place: Place
-    report: Report
+    setup: WorkerSetup
     stopping: Callable[[], bool]
-    folders: Mapping[str, str] = field(default_factory=dict)
+    report: Callable[[Event], None] = _nobody_listens
+    inputs: Mapping[str, str] = field(default_factory=dict)
     _bases: dict[tuple[str, ...], BaseModel] = field(default_factory=dict)
     _tokenizers: dict[str, TextTokenizer] = field(default_factory=dict)
     _stores: dict[str, BlockStore] = field(default_factory=dict)
@@ -52,24 +55,23 @@ class Context:
     @property
     def cache(self) -> Path:
         """The cache folder."""
-        return Path(self.place.cache)
+        return self.setup.cache
 
     def where(self, origin: str) -> Where:
         """Where rows are looked for."""
-        place = self.place
-        return Where(origin, Path(place.data) if place.data else None, Path(place.here) if place.here else None)
+        return Where(origin, self.setup.options.data, self.setup.options.here)
 
     def input(self, fingerprint: str) -> Path:
         """The folder of a stage that this one builds on; raises RunFolderError if it is not done."""
-        name = self.folders.get(fingerprint)
-        path = Path(self.place.stages) / (name or f"?-{fingerprint}")
+        name = self.inputs.get(fingerprint)
+        path = self.setup.stages / (name or f"?-{fingerprint}")
         if name is None or not (path / "DONE").is_file():
             raise RunFolderError(f"the stage {name or fingerprint} is not done; run the same command again")
         return path
 
     def base_folder(self, base: Base) -> Path:
         """The folder of a base model."""
-        return locate_base(base, Path(self.place.data) if self.place.data else None)
+        return locate_base(base, self.setup.options.data)
 
     def base(self, base: Base, adapter: Adapter | None = None, merged: tuple[str, ...] = ()) -> BaseModel:
         """The loaded base, with the adapters of `merged` (stage fingerprints) merged into it; kept while it is used.
@@ -79,10 +81,10 @@ class Context:
         key = (base.id, base.revision, base.precision, *merged)
         if adapter is not None and adapter.method == "full":
             self._bases.clear()
-            return load_base(self.base_folder(base), base.precision, self.place.device)
+            return load_base(self.base_folder(base), base.precision, self.setup.device)
         if key not in self._bases:
             self._bases.clear()  # one base at a time: it is what fills the memory
-            loaded = load_base(self.base_folder(base), base.precision, self.place.device)
+            loaded = load_base(self.base_folder(base), base.precision, self.setup.device)
             for fingerprint in merged:
                 assert adapter is not None
                 merge_row(loaded, adapter, load_adapter(self.input(fingerprint), loaded, adapter))
@@ -92,7 +94,7 @@ class Context:
     def trained_model(self, base: Base, trained: str) -> BaseModel:
         """The whole model that a full fine-tuning left behind."""
         self._bases.clear()
-        return load_base(self.input(trained), base.precision, self.place.device)
+        return load_base(self.input(trained), base.precision, self.setup.device)
 
     def tokenizer(self, base: Base) -> TextTokenizer:
         """The base's tokenizer."""
@@ -120,10 +122,9 @@ class Context:
         """What ran a stage: recorded with its outcome, never part of its identity."""
         import torch
 
-        device = self.place.device
+        device = self.setup.device
         name = torch.cuda.get_device_name(device) if device.startswith("cuda") else platform.machine()
         return {
-            "host": socket.gethostname(),
             "pid": os.getpid(),
             "device": device,
             "device_name": name,
@@ -142,4 +143,4 @@ class Context:
         """Commits an outcome and reports it; the log says "done" (or "skipped") once, by who committed it."""
         if folder.commit(outcome):
             self.log(folder.path, outcome.status, seconds=round(outcome.seconds, 3))
-        self.report({"event": "ended", "outcome": asdict(outcome)})
+        self.report(Ended(outcome))

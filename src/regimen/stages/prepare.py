@@ -79,7 +79,7 @@ def _items(spec: ItemsSpec, where: Where, ledger: Ledger, context: Context) -> t
     try:
         return items_of(spec, where, ledger), None
     except SourceMissing as fault:
-        if spec.purpose != "avoid" or not context.place.skip_missing:
+        if spec.purpose != "avoid" or not context.setup.options.skip_missing:
             raise
         return [], str(fault)
 

@@ -32,6 +32,7 @@ from regimen.files import drop_unfinished, write_text
 from regimen.plan import TrainSpec
 from regimen.results import Outcome, StageFolder, Stopwatch
 from regimen.stages.context import Context
+from regimen.stages.messages import Failed, Progress, StageProgress
 
 METRICS = "metrics.jsonl"
 KEPT_CHECKPOINTS = 2
@@ -66,10 +67,10 @@ def run_train(specs: Sequence[TrainSpec], folders: Sequence[StageFolder], contex
         for spec, folder, path in zip(specs, folders, paths, strict=True)
     ]
     by_name = {run.spec.fingerprint: run for run in runs}
-    place = context.place
-    compiled = place.compiled and leg.adapter.method == "lora"
+    options = context.setup.options
+    compiled = options.compiled and leg.adapter.method == "lora"
     members = [run.member for run in runs]
-    lockstep = Lockstep(base, leg.adapter, leg.schedule, members, pass_tokens=place.pass_tokens, compiled=compiled)
+    lockstep = Lockstep(base, leg.adapter, leg.schedule, members, pass_tokens=options.pass_tokens, compiled=compiled)
     cohort = _Cohort(runs, lockstep, base, context, watch)
     for run in runs:
         context.log(run.path, "training", step=run.member.step, of=run.spec.last_step, cohort=len(runs))
@@ -81,7 +82,7 @@ def run_train(specs: Sequence[TrainSpec], folders: Sequence[StageFolder], contex
         cohort.announce()
         ended = cohort.any_ended()
         stop = context.stopping()
-        if ended or stop or time.monotonic() - saved > place.checkpoint_seconds:
+        if ended or stop or time.monotonic() - saved > options.checkpoint_seconds:
             cohort.checkpoint()
             saved = time.monotonic()
         if ended:
@@ -201,12 +202,8 @@ class _Cohort:
         if now - self.announced < 0.2:
             return
         self.announced = now
-        progress = {
-            run.spec.fingerprint: [run.member.step - run.spec.first_step, run.spec.steps, run.losses[-1]]
-            for run in self.runs
-            if run.losses
-        }
-        self.context.report({"event": "progress", "steps": progress})
+        under_way = [run for run in self.runs if run.losses]
+        self.context.report(Progress(tuple(_progress(run) for run in under_way)))
 
     def any_ended(self) -> bool:
         """Whether a member reached its end, or failed, since the last call of `finish_ended`."""
@@ -232,9 +229,7 @@ class _Cohort:
             self.runs.remove(run)
             write_text(run.path / METRICS, "".join(line + "\n" for line in run.trace))
             if run.member.failure:
-                self.context.report(
-                    {"event": "failed", "stage": run.spec.fingerprint, "error": run.member.failure, "retry": False}
-                )
+                self.context.report(Failed(run.spec.fingerprint, run.member.failure))
                 continue
             leg = run.spec.leg
             save_trained(run.path, self.base, leg.base, leg.adapter, run.member.state.row)
@@ -269,6 +264,11 @@ class _Cohort:
             "last_loss": sum(tail) / len(tail) if tail else None,
             "epochs": run.stream.epochs(run.spec.last_step),
         }
+
+
+def _progress(run: _Run) -> StageProgress:
+    spec = run.spec
+    return StageProgress(spec.fingerprint, run.member.step - spec.first_step, spec.steps, run.losses[-1])
 
 
 def _has_ended(member: Member) -> bool:

@@ -1,0 +1,74 @@
+"""How a machine is divided into workers: devices, cores, threads. Loads no torch.
+
+Owns what each worker of this machine is started with. Does not know jobs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from regimen.errors import UsageError
+from regimen.plan import Plan
+from regimen.stages.options import RunOptions, WorkerSetup
+
+
+@dataclass(frozen=True)
+class LocalWorker:
+    """What one worker process is started with: its setup, and environment variables besides the driver's."""
+
+    setup: WorkerSetup
+    environment: Mapping[str, str]
+
+
+def local_workers(options: RunOptions, plan: Plan, cache: Path) -> list[LocalWorker]:
+    """The workers of this machine: one a GPU, or its cores divided among them."""
+    options = options.absolute()
+    gpus = visible_gpus() if options.gpus is None else options.gpus
+    count = options.workers or gpus or default_workers(plan)
+    if gpus:
+        setup = WorkerSetup(options, cache, device="cuda:0", threads=chosen_threads())
+        return [LocalWorker(setup, {"CUDA_VISIBLE_DEVICES": _device(slot % gpus)}) for slot in range(count)]
+    threads = threads_of(count)
+    setup = WorkerSetup(options, cache, threads=threads)
+    return [LocalWorker(setup, {"OMP_NUM_THREADS": str(threads)})] * count
+
+
+def threads_of(workers: int) -> int:
+    """Threads of each worker: what OMP_NUM_THREADS says, else its share of this machine's cores."""
+    return chosen_threads() or max(1, available_cores() // workers)
+
+
+def chosen_threads() -> int | None:
+    """The threads of a worker as OMP_NUM_THREADS sets them, None where it does not; raises UsageError for nonsense."""
+    text = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit()) or int(text) < 1:
+        raise UsageError(f"OMP_NUM_THREADS is {text!r}; it must be a number of threads from 1 on, or not be set")
+    return int(text)
+
+
+def _device(index: int) -> str:
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return visible.split(",")[index] if visible else str(index)
+
+
+def visible_gpus() -> int:
+    """NVIDIA GPUs that this process may use, found without torch."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return len([name for name in visible.split(",") if name.strip() not in ("", "-1")])
+    return len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
+
+
+def available_cores() -> int:
+    """Cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def default_workers(plan: Plan) -> int:
+    """A worker a core for a packaged (tiny) base, whose products are too small to share; else one with all cores."""
+    return available_cores() if plan.study.base.origin == "packaged" else 1

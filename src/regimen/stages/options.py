@@ -1,0 +1,72 @@
+"""How and where a plan is run: the options of one run, and what each worker of it is started with.
+
+Owns the options from the command or the API to the place where work is done, and their one JSON form. No result
+depends on them beyond rounding. Loads nothing heavy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """The options of one run.
+
+    `out` is the run folder, `data` a mirror (the network is then never used), `here` the folder of the study file,
+    beside which its own rows lie. `workers` is how many processes work (by default one a GPU; on CPUs one, or one a
+    core for a packaged base), `gpus` how many of this machine's GPUs they use (by default all). `trackers` get losses
+    and scores. `pass_tokens` (tokens of one pass, all adapters together) and `compiled` (layers compiled by torch) are
+    what `regimen bench` chose, or what the run folder was begun with.
+    """
+
+    out: Path
+    data: Path | None = None
+    here: Path | None = None
+    pool: str = "local"
+    ray_address: str | None = None
+    workers: int | None = None
+    gpus: int | None = None
+    skip_missing: bool = False
+    checkpoint_seconds: float = 60.0
+    trackers: tuple[str, ...] = ()
+    pass_tokens: int | None = None
+    compiled: bool = False
+
+    def absolute(self) -> RunOptions:
+        """The same with absolute paths, for processes with another working folder."""
+        data, here = (path and path.resolve() for path in (self.data, self.here))
+        return replace(self, out=self.out.resolve(), data=data, here=here)
+
+
+@dataclass(frozen=True)
+class WorkerSetup:
+    """What a worker is started with: the run's options, the cache folder, its device, its number of threads."""
+
+    options: RunOptions
+    cache: Path
+    device: str = "cpu"
+    threads: int | None = None
+
+    @property
+    def stages(self) -> Path:
+        """The folder of stage folders."""
+        return self.options.out / "stages"
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values, paths as strings."""
+        options = {
+            name: str(value) if isinstance(value, Path) else value for name, value in asdict(self.options).items()
+        }
+        return {"options": options, "cache": str(self.cache), "device": self.device, "threads": self.threads}
+
+    @staticmethod
+    def from_json(plain: dict[str, Any]) -> WorkerSetup:
+        """The setup that `to_json` wrote."""
+        options = dict(plain["options"])
+        for name in ("out", "data", "here"):
+            options[name] = None if options[name] is None else Path(options[name])
+        options["trackers"] = tuple(options["trackers"])
+        return WorkerSetup(RunOptions(**options), Path(plain["cache"]), plain["device"], plain["threads"])

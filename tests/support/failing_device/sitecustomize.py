@@ -1,0 +1,54 @@
+"""A device that fails in training, in real workers: the interpreter loads this where its folder is on the path.
+
+REGIMEN_TEST_DEVICE holds {"fits": n} (a pass of more than n members raises torch's out-of-memory error) or {"breaks":
+path} (the first pass of all raises torch's error of an illegal access, and makes the file `path`).
+"""
+
+import importlib.util
+import json
+import os
+import sys
+from pathlib import Path
+
+MODULE = "regimen.engine.lockstep"
+
+
+class Finder:
+    """Finds the training module as usual, and has it changed once it is loaded."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name != MODULE:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        assert spec is not None
+        assert spec.loader is not None
+        load = spec.loader.exec_module
+
+        def load_and_change(module):
+            load(module)
+            change(module.Lockstep)
+
+        spec.loader.exec_module = load_and_change
+        return spec
+
+
+def change(lockstep):
+    import torch
+
+    one_pass = lockstep._one_pass
+
+    def failing(self, batches, rows, weights):
+        if len(batches) > DEVICE.get("fits", len(batches)):
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nSee the documentation")
+        if "breaks" in DEVICE and not Path(DEVICE["breaks"]).exists():
+            Path(DEVICE["breaks"]).touch()
+            raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered\nCompile with ...")
+        return one_pass(self, batches, rows, weights)
+
+    lockstep._one_pass = failing
+
+
+if "REGIMEN_TEST_DEVICE" in os.environ:
+    DEVICE = json.loads(os.environ["REGIMEN_TEST_DEVICE"])
+    sys.meta_path.insert(0, Finder())
