@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jinja2 import TemplateError
 
+from regimen.study.template_limits import TooMuchWork
 from regimen.study.templates import (
     bytes_literal,
     check_template,
@@ -115,3 +118,81 @@ def test_an_expression_keeps_its_type() -> None:
 def test_what_a_template_names_itself_is_no_column() -> None:
     template = "{% for a, b in xs %}{{ a }}{{ b }}{{ loop.last }}{% endfor %}{% set y = z %}{{ y }}{{ range(3) }}"
     assert columns_of(template) == {"xs", "z"}
+
+
+HEAVY = {
+    "a repeated text": "{{ 'a' * 10 ** 9 }}",
+    "a great power": "{{ 2 ** (10 ** 10) }}",
+    "a great shift of brackets": "{{ (9 ** 999) ** 999 }}",
+    "loops inside loops": "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
+    "text in loops": "{% for a in range(99999) %}" + "x" * 999 + "{% endfor %}",
+    "doubling with +": "{% set n = namespace(x='ab') %}{% for i in range(60) %}{% set n.x = n.x + n.x %}{% endfor %}",
+    "doubling with ~": "{% set n = namespace(x='ab') %}{% for i in range(60) %}{% set n.x = n.x ~ n.x %}{% endfor %}",
+    "doubling in a block": "{% set n = namespace(x='ab') %}{% for i in range(60) %}{% set n.x %}{{ n.x }}{{ n.x }}"
+    "{% endset %}{% endfor %}",
+    "a macro that calls itself": "{% macro f(n) %}{% if n %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}{% endmacro %}"
+    "{{ f(60) }}",
+    "a macro without end": "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
+    "center": "{{ q | center(10 ** 9) }}",
+    "ljust": "{{ q.ljust(10 ** 9) }}",
+    "indent": "{{ ('a\n' * 99999) | indent(10 ** 6) }}",
+    "% with a width": "{{ '%999999999d' % 1 }}",
+    "% with a computed width": "{{ '%*d' % (999999999, 1) }}",
+    "format with a width": "{{ '{:>999999999}'.format(1) }}",
+    "the filter format": "{{ '%999999999d' | format(1) }}",
+    "replace": "{{ ('a' * 99999) | replace('a', 'b' * 99999) }}",
+    "the method replace": "{{ ('a' * 99999).replace('a', 'b' * 99999) }}",
+    "join": "{{ range(99999) | join('b' * 99999) }}",
+    "the method join": "{{ ('b' * 99999).join(['c'] * 99999) }}",
+}
+
+
+@pytest.mark.parametrize("source", HEAVY.values(), ids=HEAVY.keys())
+def test_a_template_that_multiplies_is_refused_soon(source: str) -> None:
+    """Loading it takes no time (nothing is worked out before there is a row), a row costs a second at most."""
+    begun = time.process_time()
+    check_template(source)
+    columns_of(source)
+    assert time.process_time() - begun < 1
+    with pytest.raises(TooMuchWork):
+        fill(source, {"q": "a"})
+    assert time.process_time() - begun < 10
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("{{ q | upper }}, {{ n + 1 }}, {{ 'In 2023: %d' % n }}, {{ '{:>5}|{:.2f}'.format(q, 1.5) }}",
+         "AB, 8, In 2023: 7,    ab|1.50"),
+        ("{{ words | map('upper') | join(', ') }} {{ '-' * 3 }} {{ words | join }}", "ONE, TWO --- onetwo"),
+        ("{% for w in words %}{{ loop.index }}/{{ loop.length }} {{ w }}{{ ';' if not loop.last }}{% endfor %}",
+         "1/2 one;2/2 two"),
+        ("{{ q ~ n ~ none }} {{ 'a-b' | replace('-', '+') }} {{ q.replace('a', 'c') | center(6) }}|",
+         "ab7None a+b   cb  |"),
+        ("{% macro m(x) %}<{{ x }}>{% endmacro %}{{ m(q) }}{{ '%s' | format(2020) }}", "<ab>2020"),
+    ],
+)  # fmt: skip
+def test_what_a_form_of_text_needs_still_works(source: str, text: str) -> None:
+    assert fill(check_template(source), {"q": "ab", "n": 7, "words": ["one", "two"]}) == text
+
+
+def test_a_long_document_may_be_cut_and_joined() -> None:
+    row: dict[str, object] = {"text": "word " * 1_000_000}
+    assert len(fill("{{ text | trim }}{{ text[:10] }}{{ text.split() | join(' ') }}", row)) > 9_000_000
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}",
+        "{{ " + "[" * 90 + "]" * 90 + " }}",
+        "{% if q %}" * 300 + "{% endif %}" * 300,
+        "{% for a in q %}" * 30 + "{% endfor %}" * 30,
+        "{% include 'other' %}",
+        "{{ lipsum() }}{{ q | random }}",
+    ],
+    ids=["brackets", "lists", "blocks", "loops", "another template", "chance"],
+)
+def test_what_cannot_be_a_form_is_refused_when_it_is_loaded(source: str) -> None:
+    with pytest.raises(ValueError, match="not a valid template"):
+        check_template(source)

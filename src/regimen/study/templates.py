@@ -1,8 +1,8 @@
 """Row templates: Jinja in a sandbox, with a few filters of the trade.
 
 Owns the environment in which a study's templates are checked and rendered. Templates come from strangers: they
-run in Jinja's immutable sandbox, see the row's columns and nothing else, and a missing column is an error. Does
-not know sources, forms or rows.
+run in a sandbox that bounds their work (`study.template_limits`), see the row's columns and nothing else, and a missing
+column is an error. Does not know sources, forms or rows.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import cache
 
-from jinja2 import StrictUndefined, Template, TemplateSyntaxError, nodes
+from jinja2 import Template, TemplateSyntaxError, nodes
+from jinja2.environment import TemplateExpression
 from jinja2.meta import find_undeclared_variables
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from regimen.study.template_limits import BoundedEnvironment, as_text, bounded
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -65,27 +67,18 @@ def letters(options: Sequence[object]) -> list[str]:
     return list(LETTERS[: len(options)])
 
 
-def _as_text(value: object) -> object:
-    """What a template puts out: never a structure printed as if it were text."""
-    if isinstance(value, dict | list | tuple | set):
-        raise TypeError(f"a {type(value).__name__} is not text")
-    return value
-
-
 @cache
-def _environment() -> ImmutableSandboxedEnvironment:
-    environment = ImmutableSandboxedEnvironment(
-        undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True, finalize=_as_text
+def _environment() -> BoundedEnvironment:
+    return BoundedEnvironment(
+        {
+            "table_rows": table_rows,
+            "drop_calculations": drop_calculations,
+            "entities": entities,
+            "bytes_literal": bytes_literal,
+            "lettered": lettered,
+            "letters": letters,
+        }
     )
-    environment.filters |= {
-        "table_rows": table_rows,
-        "drop_calculations": drop_calculations,
-        "entities": entities,
-        "bytes_literal": bytes_literal,
-        "lettered": lettered,
-        "letters": letters,
-    }
-    return environment
 
 
 @cache
@@ -95,15 +88,17 @@ def compiled(source: str) -> Template:
 
 
 def fill(source: str, row: dict[str, object]) -> str:
-    """The template's text for a row; raises jinja2.TemplateError, TypeError and what its filters raise.
+    """The template's text for a row; raises jinja2.TemplateError (TooMuchWork among them), TypeError and what its
+    filters raise.
 
     Most templates do nothing but put columns into text: for these Jinja's own work, a context for every row, is a
     quarter of all that is done to a row besides tokenising it.
     """
     pieces = _pieces(source)
     if pieces is None or any(name not in row for _, name in pieces if name is not None):
-        return compiled(source).render(row)
-    return "".join(text if name is None else str(_as_text(row[name])) for text, name in pieces)
+        with bounded(row):
+            return compiled(source).render(row)
+    return "".join(text if name is None else str(as_text(row[name])) for text, name in pieces)
 
 
 @cache
@@ -130,6 +125,8 @@ def check_template(source: str) -> str:
         compiled(source)
     except TemplateSyntaxError as fault:
         raise ValueError(f"not a valid template (line {fault.lineno}: {fault.message})") from None
+    except (RecursionError, MemoryError, SyntaxError, OverflowError):  # of Python's own compiler, for too deep nesting
+        raise ValueError("not a valid template (nested too deeply)") from None
     return source
 
 
@@ -141,6 +138,12 @@ def columns_of(source: str) -> frozenset[str]:
 
 
 def evaluate(source: str, row: dict[str, object]) -> object:
-    """The value of a template that is one `{{ expression }}`, as a Python value rather than text."""
+    """The value of a template that is one `{{ expression }}`, as a Python value rather than text; raises as `fill`."""
+    with bounded(row):
+        return _expression(source)(**row)
+
+
+@cache
+def _expression(source: str) -> TemplateExpression:
     expression = source.strip().removeprefix("{{").removesuffix("}}")
-    return _environment().compile_expression(expression, undefined_to_none=False)(**row)
+    return _environment().compile_expression(expression, undefined_to_none=False)
