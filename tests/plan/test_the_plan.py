@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from regimen import compile_plan, load_study
+from regimen.study import EndPoint
 
 GOLDEN = Path(__file__).parent / "golden" / "experiments.csv"
 
@@ -182,9 +183,9 @@ def test_every_end_that_a_contrast_names_is_evaluated() -> None:
         for contrast in question.contrasts:
             for pair in contrast.pairs:
                 for end in (pair.of, pair.against):
-                    stem, _, leg = end.partition("@")
-                    if end == "zero-shot":
+                    point = EndPoint.parse(end)
+                    if point.is_base:
                         known = set(plan.reference) | {p.experiment.task for p in plan.experiments}
                     else:
-                        known = set(by_id[stem].evaluations) | set(by_id[stem].extra_evaluations)
-                    assert (f"{pair.task}@{leg}" if leg else pair.task) in known, (contrast.id, pair)
+                        known = {one.key for one in by_id[point.experiment].all_evaluations}
+                    assert point.on(pair.task) in known, (contrast.id, pair)

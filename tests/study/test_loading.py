@@ -81,6 +81,7 @@ def test_all_faults_come_at_once_each_with_its_line(tmp_path: Path) -> None:
         ('finetune: "mood:3"', 'finetune: "mood:1 mood:2"', "'mood' stands twice"),
         ("{id: read, pretrain: news, steps: 10}", "{id: read, pretrain: news}", "neither `steps` nor `legs`"),
         ("steps: [20, 40]", "steps: [20, 20]", "this id stands twice"),
+        ("{tune: mood}", "{zero-shot: {mixture: mood, steps: 20}}", "the id 'zero-shot' is the base's own; choose"),
         ("steps: [20, 40]", "steps: [20, 0]", "greater than or equal to 1"),
         ("Tune {sources}", "Tune {colour}", "may only refer to {mixture}, {sources}"),
         ('"{{ text }}\\nMood:"', '"{{ text"', "not a valid template"),

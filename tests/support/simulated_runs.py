@@ -75,10 +75,9 @@ def _simulate(out: Path, plan: Plan, skill: Skill, items: int, seed: int, skippe
 def _end(plan: Plan, stage: Stage) -> str:
     """The first end point that the evaluation belongs to."""
     for planned in plan.experiments:
-        for key, name in {**planned.evaluations, **planned.extra_evaluations}.items():
-            if name == stage.fingerprint:
-                leg = f"@{key.partition('@')[2]}" if "@" in key else ""
-                return planned.experiment.id + leg if planned.experiment.legs else "zero-shot"
+        for evaluation in planned.all_evaluations:
+            if evaluation.stage == stage.fingerprint:
+                return str(evaluation.end) if planned.experiment.legs else "zero-shot"
     return "zero-shot"
 
 

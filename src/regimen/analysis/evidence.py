@@ -47,7 +47,7 @@ class Evidence:
             beside = [cell for cell in others.cells.values() if cell.experiment not in planned]
             cells += [cell for cell in beside if cell.folder not in known]
             self.outcomes = others.outcomes | self.outcomes
-        self._cells = {(end_of(cell), cell.task): cell for cell in cells}
+        self._cells = {(str(cell.end), cell.task): cell for cell in cells}
         self._ends: dict[str, list[str]] = {}
         for end, task in self._cells:
             self._ends.setdefault(task, []).append(end)
@@ -162,7 +162,7 @@ class Evidence:
     def name_of(self, end: str, task: str) -> str:
         """The end point's name among the scores: zero-shot is the baseline experiment where there is one."""
         cell = self.cell(end, task)
-        return end_of(cell) if cell else end
+        return str(cell.end) if cell else end
 
     def metric_values(self, task: str, metric: str) -> dict[str, Resampled]:
         """Every end point's value of any metric of the task, with draws; those that cannot be read are left out."""
@@ -213,9 +213,3 @@ def whole_plan(plan: Plan) -> Plan:
         return plan
     settings["only"] = everything
     return compile_plan(plan.study, **settings)
-
-
-def end_of(cell: Cell) -> str:
-    """The end point's name of a cell: its experiment, with "@leg" or ":shots" where the cell is of those."""
-    rest = cell.key.removeprefix(cell.task)
-    return cell.experiment + rest

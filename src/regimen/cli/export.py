@@ -62,7 +62,7 @@ def _evaluated(opened: Run, planned: PlannedExperiment) -> list[EvaluateSpec]:
     from regimen.errors import RunFolderError
     from regimen.plan import EvaluateSpec
 
-    stages = [opened.plan.stages[name] for key, name in planned.evaluations.items() if "@" not in key]
+    stages = [opened.plan.stages[name] for name in planned.evaluations.values()]
     found = [
         s for s in stages if isinstance(s, EvaluateSpec) and opened.folder.folder(opened.plan.stages[s.items]).done
     ]

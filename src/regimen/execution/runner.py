@@ -209,11 +209,11 @@ def _signals() -> Iterator[Callable[[], bool]]:
 
 def _write_experiment(folder: RunFolder, plan: Plan, planned: PlannedExperiment, state: str) -> None:
     scores: dict[str, Any] = {}
-    for key, name in {**planned.evaluations, **planned.extra_evaluations}.items():
-        outcome = folder.outcome(plan.stages[name])
+    for evaluation in planned.all_evaluations:
+        outcome = folder.outcome(plan.stages[evaluation.stage])
         if outcome is not None:
             skipped = outcome.facts.get("skipped")
-            scores[key] = {"skipped": skipped} if skipped else outcome.facts["metrics"]
+            scores[evaluation.key] = {"skipped": skipped} if skipped else outcome.facts["metrics"]
     write_json(
         folder.path / "experiments" / f"{planned.experiment.id}.json",
         {

@@ -14,7 +14,8 @@ from typing import Any
 from regimen.errors import UsageError
 from regimen.plan.plan import Plan, PlannedExperiment
 from regimen.plan.stages import TrainSpec
-from regimen.study.questions import ZERO_SHOT, Contrast, ContrastRule, RankRule
+from regimen.study.endpoints import ZERO_SHOT, EndPoint
+from regimen.study.questions import Contrast, ContrastRule, RankRule
 
 HOURS_SLACK = 1e-9
 
@@ -74,7 +75,7 @@ def needs_of(plan: Plan) -> dict[str, tuple[Need, ...]]:
 
 
 def _need(contrast: Contrast, known: set[str]) -> Need:
-    ends = {end.partition("@")[0] for pair in contrast.pairs for end in (pair.of, pair.against)}
+    ends = {EndPoint.parse(end).experiment for pair in contrast.pairs for end in (pair.of, pair.against)}
     return Need(contrast.id, contrast.title, tuple(frozenset({end} & known) for end in sorted(ends - {ZERO_SHOT})))
 
 

@@ -170,7 +170,7 @@ class _Compiler:
             for name in leg.spec.mixture if self.keeping else ():
                 spec = self._prepare(name, leg.spec.kind)
                 self.prepares[spec.fingerprint] = spec
-        main, extra = evaluations.of(experiment, ends, [leg.spec for leg in self._legs[experiment.id]])
+        main, further = evaluations.of(experiment, ends, [leg.spec for leg in self._legs[experiment.id]])
         steps = experiment.steps
         cost = self._study.cost
         return PlannedExperiment(
@@ -181,7 +181,7 @@ class _Compiler:
             trainings=tuple(trainings),
             ends=tuple(ends),
             evaluations=main,
-            extra_evaluations=extra,
+            further_evaluations=tuple(further),
         )
 
     def _in_fast_track(self, experiment: Experiment) -> bool:

@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from regimen.plan.plan import PlannedEvaluation
 from regimen.plan.stages import EvaluateSpec, ItemsSpec, LegSpec
 from regimen.study import Study, unknown_name
+from regimen.study.endpoints import EndPoint
 from regimen.study.schema import Experiment, Task
 from regimen.study.sources import Source
 
@@ -34,22 +36,24 @@ class Evaluations:
 
     def of(
         self, experiment: Experiment, ends: Sequence[str], legs: Sequence[LegSpec]
-    ) -> tuple[dict[str, str], dict[str, str]]:
-        """({main task: stage}, {other: stage}) of one experiment; other keys are tasks, "task@leg", "task:5-shot"."""
+    ) -> tuple[dict[str, str], list[PlannedEvaluation]]:
+        """Those of the experiment's end on the main tasks, {task: stage}, and all others."""
         if experiment.task is not None:
             return self._baseline(experiment.id, experiment.task)
         trained = {source for leg in legs for source in leg.mixture}
         main: dict[str, str] = {}
-        extra: dict[str, str] = {}
+        further: list[PlannedEvaluation] = []
         for name, task in self._wanted(trained).items():
-            label = f"{experiment.id}-{name}"
-            stage = self._add(label, name, ends[-1], legs[-1])
-            (main if task.panel == "main" else extra)[name] = stage
+            stage = self._add(f"{experiment.id}-{name}", name, ends[-1], legs[-1])
+            if task.panel == "main":
+                main[name] = stage
+            else:
+                further.append(PlannedEvaluation(EndPoint(experiment.id), name, stage))
         for number, (end, leg) in enumerate(zip(ends[:-1], legs[:-1], strict=True), start=1):
             for name in self._tasks_of(set(leg.mixture)):
-                label = f"{experiment.id}-leg{number}-{name}"
-                extra[f"{name}@{number}"] = self._add(label, name, end, leg)
-        return main, extra
+                stage = self._add(f"{experiment.id}-leg{number}-{name}", name, end, leg)
+                further.append(PlannedEvaluation(experiment.end_of_leg(number), name, stage))
+        return main, further
 
     def references(self, experiments: Sequence[Experiment]) -> dict[str, str]:
         """The base on every own and text task that a trained experiment is evaluated on: {task: stage}."""
@@ -75,18 +79,18 @@ class Evaluations:
         ]
         return [*(self.items.setdefault(spec.fingerprint, spec).fingerprint for spec in whole), *texts]
 
-    def _baseline(self, experiment: str, task: str) -> tuple[dict[str, str], dict[str, str]]:
+    def _baseline(self, experiment: str, task: str) -> tuple[dict[str, str], list[PlannedEvaluation]]:
         main: dict[str, str] = {}
-        extra: dict[str, str] = {}
+        further: list[PlannedEvaluation] = []
         if self._only and task not in self._only:
-            return main, extra
+            return main, further
         for shots in self._study.evaluation.baseline_shots:
             if shots == 0:
                 main[task] = self._add(experiment, task, None, None)
             elif self._has_examples(self._study.tasks[task]):
-                label = f"{experiment}-{shots}-shot"
-                extra[f"{task}:{shots}-shot"] = self._add(label, task, None, None, shots)
-        return main, extra
+                stage = self._add(f"{experiment}-{shots}-shot", task, None, None, shots)
+                further.append(PlannedEvaluation(EndPoint(experiment, shots=shots), task, stage))
+        return main, further
 
     def _has_examples(self, task: Task) -> bool:
         """Whether there are training rows to take solved examples from; a harness's task knows its own."""

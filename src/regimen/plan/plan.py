@@ -12,14 +12,32 @@ from typing import Any
 
 from regimen.plan.stages import EvaluateSpec, ItemsSpec, PrepareSpec, TrainSpec
 from regimen.study import Study
+from regimen.study.endpoints import EndPoint
 from regimen.study.schema import Experiment
 
 Stage = PrepareSpec | ItemsSpec | TrainSpec | EvaluateSpec
 
 
 @dataclass(frozen=True)
+class PlannedEvaluation:
+    """An end point that is evaluated on a task, and the stage that does it."""
+
+    end: EndPoint
+    task: str
+    stage: str
+
+    @property
+    def key(self) -> str:
+        """Its name within the experiment: "task", "task@leg", "task:5-shot"."""
+        return self.end.on(self.task)
+
+
+@dataclass(frozen=True)
 class PlannedExperiment:
-    """One experiment with the stages it is made of, in order; `ends` holds the last train stage of each leg."""
+    """One experiment with the stages it is made of, in order; `ends` holds the last train stage of each leg.
+
+    `evaluations` are those of its end on the main tasks, {task: stage}; `further_evaluations` all others.
+    """
 
     experiment: Experiment
     steps: int
@@ -28,12 +46,19 @@ class PlannedExperiment:
     trainings: tuple[str, ...]
     ends: tuple[str, ...]
     evaluations: dict[str, str]
-    extra_evaluations: dict[str, str]
+    further_evaluations: tuple[PlannedEvaluation, ...]
 
     @property
     def stages(self) -> tuple[str, ...]:
         """Train stages, then evaluations."""
-        return (*self.trainings, *self.evaluations.values(), *self.extra_evaluations.values())
+        return (*self.trainings, *(planned.stage for planned in self.all_evaluations))
+
+    @property
+    def all_evaluations(self) -> tuple[PlannedEvaluation, ...]:
+        """Those on the main tasks, then the others."""
+        own = EndPoint(self.experiment.id)
+        main = (PlannedEvaluation(own, task, stage) for task, stage in self.evaluations.items())
+        return (*main, *self.further_evaluations)
 
 
 @dataclass(frozen=True)

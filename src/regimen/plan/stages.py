@@ -16,7 +16,7 @@ from pydantic import Field, TypeAdapter
 from regimen.plan.fingerprint import canonical, fingerprint, fingerprint_around
 from regimen.study.schema import Adapter, Base, Batch, LegKind, Schedule, Task
 from regimen.study.sources import Source
-from regimen.study.values import Frozen
+from regimen.study.values import Frozen, shares
 
 # Raised when a kind of stage would give other numbers for the same literals; old results are then not reused.
 VERSIONS = {"prepare": 3, "items": 4, "train": 1, "evaluate": 3}
@@ -141,7 +141,6 @@ class LegSpec(Frozen):
     @cached_property
     def identity(self) -> dict[str, Any]:
         """Weights as shares; the learning rate as used; where it starts from by fingerprint."""
-        total = sum(self.mixture.values())
         schedule = self.schedule.model_dump(mode="json", exclude={"learning_rate", "cooldown"})
         if self.start is None:
             del schedule["chain"]
@@ -152,7 +151,7 @@ class LegSpec(Frozen):
             "base": base_identity(self.base),
             "adapter": adapter,
             "kind": self.kind,
-            "mixture": {self.sources[name]: weight / total for name, weight in self.mixture.items()},
+            "mixture": {self.sources[name]: share for name, share in shares(self.mixture).items()},
             "batch": self.batch.model_dump(mode="json"),
             "schedule": schedule | {"learning_rate": self.learning_rate},
             "seed": self.seed,

@@ -57,7 +57,7 @@ def _section(reading: Reading, name: str) -> dict[str, Any]:
     rows = [row for row in reading.rows if row["experiment"].partition(":")[0] == name]
     curve = own_curve(reading, name)
     done = sum(stage in reading.tables.outcomes for stage in planned.stages)
-    keys = {**planned.evaluations, **planned.extra_evaluations}
+    keys = {one.key: one.stage for one in planned.all_evaluations}
     return {
         "id": name,
         "anchor": anchor(name),
@@ -137,7 +137,7 @@ def _blocks(reading: Reading, end: str) -> dict[str, dict[str, Any]]:
 def _evaluated(reading: Reading, name: str, key: str) -> dict[str, Any]:
     """The facts of an experiment's (or the base's) evaluation, {} where it is not there."""
     planned = reading.planned.get(name)
-    stages = {**planned.evaluations, **planned.extra_evaluations} if planned else dict(reading.plan.reference)
+    stages = {one.key: one.stage for one in planned.all_evaluations} if planned else dict(reading.plan.reference)
     for other in reading.planned.values():
         if planned is None and other.experiment.task == key:
             stages.setdefault(key, other.evaluations.get(key, ""))

@@ -38,7 +38,7 @@ def samples(reading: Reading, experiment: str, task: str) -> list[dict[str, str]
 
 def _stage(reading: Reading, experiment: str, task: str) -> EvaluateSpec | None:
     planned = reading.planned.get(experiment)
-    name = {**planned.evaluations, **planned.extra_evaluations}.get(task) if planned else None
+    name = {one.key: one.stage for one in planned.all_evaluations}.get(task) if planned else None
     stage = reading.plan.stages.get(name) if name else None
     return stage if isinstance(stage, EvaluateSpec) and stage.task.scoring != "text" else None
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from regimen.plan import Plan, PlannedExperiment, TrainSpec
+from regimen.plan import Plan, PlannedEvaluation, PlannedExperiment, TrainSpec
 from regimen.results.outcomes import MARKER, Outcome, read_outcome
 from regimen.results.run_folder import RunFolder
+from regimen.study import ZERO_SHOT, EndPoint
 
 COLUMNS = (
     "experiment",
@@ -39,11 +40,10 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Cell:
-    """One evaluation of one experiment: its task, metrics, items, and the folder of its item rows."""
+    """One evaluation of one end point: its task, metrics, items, and the folder of its item rows."""
 
-    experiment: str
+    end: EndPoint
     phase: str
-    key: str
     task: str
     panel: str
     group: str
@@ -53,6 +53,16 @@ class Cell:
     folder: Path
     adapter: str
     skipped: str | None = None
+
+    @property
+    def experiment(self) -> str:
+        """The experiment whose end it is, or "zero-shot"."""
+        return self.end.experiment
+
+    @property
+    def key(self) -> str:
+        """Its name within the experiment: "task", "task@leg", "task:5-shot"."""
+        return self.end.on(self.task)
 
 
 class RunTables:
@@ -75,37 +85,35 @@ class RunTables:
     def _cells(self) -> Iterator[Cell]:
         for planned in self.plan.experiments:
             adapter = self._folder(planned.ends[-1]) if planned.ends else ""
-            for key, stage in {**planned.evaluations, **planned.extra_evaluations}.items():
-                if stage in self.outcomes:
-                    yield self._cell(planned.experiment.id, planned.experiment.phase, key, stage, adapter)
-        for key, stage in self.plan.reference.items():
+            for evaluation in planned.all_evaluations:
+                if evaluation.stage in self.outcomes:
+                    yield self._cell(evaluation, planned.experiment.phase, adapter)
+        for name, stage in self.plan.reference.items():
             if stage in self.outcomes:
-                yield self._cell("zero-shot", "1", key, stage, "")
+                yield self._cell(PlannedEvaluation(EndPoint.base(), name, stage), "1", "")
 
-    def _cell(self, experiment: str, phase: str, key: str, stage: str, adapter: str) -> Cell:
-        name = key.split("@")[0].split(":")[0]
-        task = self.plan.study.tasks[name]
-        facts = self.outcomes[stage].facts
+    def _cell(self, evaluation: PlannedEvaluation, phase: str, adapter: str) -> Cell:
+        task = self.plan.study.tasks[evaluation.task]
+        facts = self.outcomes[evaluation.stage].facts
         metrics = {metric: value for metric, value in facts.get("metrics", {}).items() if value is not None}
         return Cell(
-            experiment=experiment,
+            end=evaluation.end,
             phase=phase,
-            key=key,
-            task=name,
+            task=evaluation.task,
             panel=task.panel,
             group=task.group,
             headline=task.headline,
             metrics=metrics,
             items=facts.get("items", 0),
-            folder=self._places[stage],
+            folder=self._places[evaluation.stage],
             adapter=adapter,
             skipped=facts.get("skipped"),
         )
 
     def zero_shot(self, task: str) -> Cell | None:
         """The base's own cell on a task, if it is there."""
-        if ("zero-shot", task) in self.cells:
-            return self.cells["zero-shot", task]
+        if (ZERO_SHOT, task) in self.cells:
+            return self.cells[ZERO_SHOT, task]
         for planned in self.plan.experiments:
             if planned.experiment.task == task:
                 return self.cells.get((planned.experiment.id, task))
@@ -124,14 +132,14 @@ class RunTables:
         """The rows of results.csv, without statistics: empty cells are None."""
         rows = []
         for cell in self.cells.values():
-            if cell.skipped is not None or "@" in cell.key:
+            if cell.skipped is not None or cell.end.leg is not None:
                 continue
             zero = self.zero_shot(cell.task)
             for metric, value in cell.metrics.items():
                 baseline = zero.metrics.get(metric) if zero else None
                 row = dict.fromkeys(COLUMNS)
                 row |= {
-                    "experiment": cell.experiment + (f":{cell.key.split(':')[1]}" if ":" in cell.key else ""),
+                    "experiment": str(cell.end),
                     "phase": cell.phase,
                     "task": cell.task,
                     "group": cell.group,

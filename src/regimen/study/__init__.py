@@ -1,10 +1,12 @@
 """What is asked: a study, read from one file, checked whole, frozen."""
 
+from regimen.study.endpoints import ZERO_SHOT, EndPoint
 from regimen.study.loading import cpu_has_bf16, dump_study, load_study, packaged_studies
-from regimen.study.questions import ZERO_SHOT, Contrast, Gate, Pair, Question
+from regimen.study.questions import Contrast, Gate, Pair, Question
 from regimen.study.schema import Adapter, Base, Batch, Evaluation, Experiment, Leg, Schedule, Task
 from regimen.study.sources import Form, Source
 from regimen.study.study import Study, unknown_name
+from regimen.study.values import shares
 
 __all__ = [
     "ZERO_SHOT",
@@ -12,6 +14,7 @@ __all__ = [
     "Base",
     "Batch",
     "Contrast",
+    "EndPoint",
     "Evaluation",
     "Experiment",
     "Form",
@@ -27,5 +30,6 @@ __all__ = [
     "dump_study",
     "load_study",
     "packaged_studies",
+    "shares",
     "unknown_name",
 ]

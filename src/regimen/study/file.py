@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, Discriminator, Field, StringConstraints, T
 from regimen.study.questions import ContrastGroup, Gate, Question
 from regimen.study.schema import Adapter, Base, Batch, Cost, Evaluation, LegKind, Phase, Schedule, Task
 from regimen.study.sources import Source
-from regimen.study.values import Frozen, Name, Weight
+from regimen.study.values import Frozen, Name, Seed, Weight
 
 Steps = Annotated[int, Field(ge=1)]
 Prefix = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]*$", max_length=60)]
@@ -63,7 +63,7 @@ class Common(Frozen):
     title: str
     adapter: Adapter | None = None
     learning_rate: Annotated[float, Field(gt=0, lt=1)] | None = None
-    seed: Annotated[int, Field(ge=0)] | None = None
+    seed: Seed | None = None
 
 
 class BaselineGroup(Common):
@@ -166,7 +166,7 @@ class StudyFile(Frozen):
     study: Name
     title: str = ""
     profile: str = "full"
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 17
+    seed: Seed = 17
     data: Literal["hub", "miniature"] = "hub"
     base: Base
     adapter: Adapter = Adapter()

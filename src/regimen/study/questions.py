@@ -11,10 +11,9 @@ from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
+from regimen.study.endpoints import ZERO_SHOT, EndPoint
 from regimen.study.schema import Experiment, Task
 from regimen.study.values import Frozen, Name, Share
-
-ZERO_SHOT = "zero-shot"
 
 
 class Pair(Frozen):
@@ -191,12 +190,7 @@ def _single_source(
         direct = [
             other
             for other in experiments.values()
-            if other.start_from is None
-            and other.adapter is None
-            and other.seed is None
-            and len(other.legs) == 1
-            and other.kind == "finetune"
-            and list(other.legs[0].mixture) == [source]
+            if (leg := other.plain_leg) and leg.kind == "finetune" and list(leg.mixture) == [source]
         ]
         task = _own_task(source, tasks)
         if direct and task:
@@ -210,19 +204,18 @@ def _single_source(
 
 def _backward(name: str, experiments: Mapping[str, Experiment], tasks: Mapping[str, Task]) -> list[Pair]:
     """Pairs (end of chain, end of the earlier leg) on what that leg trained, for all legs but the last stage's."""
-    ends: list[tuple[str, str, list[str]]] = []
+    ends: list[tuple[EndPoint, str, list[str]]] = []
     current: str | None = name
     while current is not None:
         experiment = experiments[current]
         for number in range(len(experiment.legs), 0, -1):
             leg = experiment.legs[number - 1]
-            end = current if number == len(experiment.legs) else f"{current}@{number}"
-            ends.append((end, leg.kind, list(leg.mixture)))
+            ends.append((experiment.end_of_leg(number), leg.kind, list(leg.mixture)))
         current = experiment.start_from
     pairs = []
     for end, kind, sources in reversed(ends[1:]):
         for task in measures(kind, sources, tasks):
-            pairs.append(Pair(of=name, against=end, task=task))
+            pairs.append(Pair(of=name, against=str(end), task=task))
     return pairs
 
 
@@ -237,10 +230,18 @@ def measures(kind: str, sources: Sequence[str], tasks: Mapping[str, Task]) -> li
 
 def _check_pairs(contrast: Contrast, experiments: Mapping[str, Experiment], tasks: Mapping[str, Task]) -> None:
     for pair in contrast.pairs:
-        for end in (pair.of, pair.against):
-            stem, _, leg = end.partition("@")
-            legs = len(experiments[stem].legs) if stem in experiments else 0
-            if end != ZERO_SHOT and (stem not in experiments or (leg and not 1 <= int(leg) <= legs)):
-                raise ValueError(f"{contrast.id}: no experiment {end!r} in this study")
+        for end in (EndPoint.parse(pair.of), EndPoint.parse(pair.against)):
+            if not end.is_base:
+                _check_end(contrast.id, end, experiments)
         if pair.task not in tasks:
             raise ValueError(f"{contrast.id}: no task {pair.task!r} in this study")
+
+
+def _check_end(contrast: str, end: EndPoint, experiments: Mapping[str, Experiment]) -> None:
+    if end.experiment not in experiments:
+        raise ValueError(f"{contrast}: no experiment {end.experiment!r} in this study")
+    legs = len(experiments[end.experiment].legs)
+    if end.leg is not None and end.leg > legs:
+        raise ValueError(f"{contrast}: {str(end)!r} is leg {end.leg} of an experiment with {legs}")
+    if end.shots:
+        raise ValueError(f"{contrast}: {str(end)!r} has {end.shots} shots; a contrast compares ends without examples")

@@ -11,8 +11,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from regimen.study.endpoints import EndPoint
 from regimen.study.metrics import HARNESS, Scoring, fault_of
-from regimen.study.values import Frozen, Name, Share, Template, Weight
+from regimen.study.values import Frozen, Name, Seed, Share, Template, Weight, shares
 
 Precision = Literal["fp32", "bf16", "auto"]
 LegKind = Literal["pretrain", "finetune"]
@@ -159,6 +160,11 @@ class Leg(Frozen):
     mixture: dict[Name, Weight] = Field(min_length=1)
     steps: Annotated[int, Field(ge=1)]
 
+    @property
+    def shares(self) -> dict[str, float]:
+        """The mixture as shares of sequences, which add up to 1."""
+        return shares(self.mixture)
+
 
 class Experiment(Frozen):
     """A row of the plan. A baseline has a `task` and no legs; `start_from` is another experiment's end.
@@ -174,7 +180,7 @@ class Experiment(Frozen):
     start_from: Name | None = None
     adapter: Adapter | None = None
     learning_rate: Annotated[float, Field(gt=0, lt=1)] | None = None
-    seed: Annotated[int, Field(ge=0)] | None = None
+    seed: Seed | None = None
 
     @property
     def kind(self) -> Literal["baseline", "pretrain", "finetune"]:
@@ -185,6 +191,25 @@ class Experiment(Frozen):
     def steps(self) -> int:
         """Optimiser steps of its own legs together, those of `start_from` not counted."""
         return sum(leg.steps for leg in self.legs)
+
+    @property
+    def single_leg(self) -> Leg | None:
+        """The leg of an experiment that trains the base in one leg; None for baselines and chains."""
+        return self.legs[0] if len(self.legs) == 1 and self.start_from is None else None
+
+    @property
+    def plain_leg(self) -> Leg | None:
+        """The `single_leg` of an experiment that overrides nothing of the study's; None for any other.
+
+        Plain experiments differ in their mixture and steps alone, so they can be compared as such; those with an
+        adapter, learning rate or seed of their own are controls.
+        """
+        overrides = (self.adapter, self.learning_rate, self.seed)
+        return self.single_leg if all(value is None for value in overrides) else None
+
+    def end_of_leg(self, number: int) -> EndPoint:
+        """The end point of the leg of that number, from 1; the last leg's is the experiment's own."""
+        return EndPoint(self.id, None if number == len(self.legs) else number)
 
 
 class Cost(Frozen):

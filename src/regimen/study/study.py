@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from regimen.errors import UsageError
+from regimen.study.endpoints import ZERO_SHOT
 from regimen.study.questions import Contrast, Gate, Question
 from regimen.study.schema import Adapter, Base, Batch, Cost, Evaluation, Experiment, Phase, Schedule, Task
 from regimen.study.sources import Source
-from regimen.study.values import Frozen, Name
+from regimen.study.values import Frozen, Name, Seed
 
 FULL = "full"
 
@@ -26,7 +27,7 @@ class Study(Frozen):
     study: Name
     title: str = ""
     profile: str = FULL
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 17
+    seed: Seed = 17
     data: Literal["hub", "miniature"] = "hub"
     base: Base
     adapter: Adapter = Adapter()
@@ -55,6 +56,11 @@ class Study(Frozen):
             raise UsageError(_unknown("track", name, self.tracks))
         patterns = self.tracks[name]
         return tuple(e for e in self.experiments if any(fnmatchcase(e.id, p) for p in patterns))
+
+    @property
+    def full_track(self) -> tuple[Experiment, ...]:
+        """The experiments of the track "full", or all of them where the study has no such track."""
+        return self.track(FULL) if FULL in self.tracks else self.experiments
 
     def panel(self, name: str) -> dict[str, Task]:
         """The tasks of one panel ("main", "own", "text"), in order."""
@@ -124,6 +130,8 @@ def _experiment_faults(study: Study) -> list[tuple[tuple[str, ...], str]]:
     seen: set[str] = set()
     for experiment in study.experiments:
         place = ("experiments", experiment.id)
+        if experiment.id == ZERO_SHOT:
+            faults.append((place, f"the id {ZERO_SHOT!r} is the base's own; choose another"))
         if experiment.id in seen:
             faults.append((place, "this id stands twice"))
         if experiment.start_from is not None and experiment.start_from not in seen:

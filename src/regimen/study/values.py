@@ -1,10 +1,11 @@
-"""The kinds of value that a study is made of: names, templates, shares, and what all its parts are.
+"""The kinds of value that a study is made of: names, templates, weights, shares, seeds, and the base of all its parts.
 
 Knows no part of a study.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
@@ -15,9 +16,16 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]*$", max_le
 Template = Annotated[str, AfterValidator(check_template)]
 Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(gt=0, lt=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 class Frozen(BaseModel):
     """A value that cannot change and has no field that is not declared."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+
+def shares(mixture: Mapping[str, float]) -> dict[str, float]:
+    """A mixture's weights as shares, which add up to 1: {"a": 70, "b": 30} as {"a": 0.7, "b": 0.3}."""
+    total = sum(mixture.values())
+    return {name: weight / total for name, weight in mixture.items()}
