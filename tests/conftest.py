@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.checkout import SHARED
-from tests.support.shared_folders import number_of_this_process, shared_folder
+from tests.support.row_files import write_mirror
+from tests.support.shared_folders import made_once, number_of_this_process, shared_folder
 
 # Before torch is imported: the models of most tests are so small that threads would only wait for each other.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -51,6 +52,13 @@ def real_rows() -> Path:
     if not folder.is_dir():
         pytest.skip("no folder of real rows beside the checkout")
     return folder
+
+
+@pytest.fixture(scope="session")
+def mirrored_rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Rows of every data set in the mirror layout: the real ones, or, where there are none, the miniature's."""
+    folder = SHARED / "data"
+    return folder if folder.is_dir() else made_once(tmp_path_factory, "mirrored-rows", write_mirror)
 
 
 @pytest.fixture(autouse=True, scope="session")

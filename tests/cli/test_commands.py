@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 from jsonschema import validate
 
 from tests.support.commands import refused, regimen
+from tests.support.patience import within
 from tests.support.schemas import PLAN
 from tests.support.studies import MINIMAL
 
@@ -68,9 +68,8 @@ def test_no_run_folder_is_said(tmp_path: Path) -> None:
 
 
 def test_plan_answers_in_two_seconds_on_stdout_alone() -> None:
-    started = time.monotonic()
-    done = regimen("plan", "qwen2-finance", "--json")
-    assert time.monotonic() - started < 6, "2 s on a quiet machine; tests run on busy ones"
+    with within(3):  # 2 s, and some for the interpreter of a test
+        done = regimen("plan", "qwen2-finance", "--json")
     assert done.stderr == ""
     document: dict[str, Any] = json.loads(done.stdout)
     assert document["study"] == "qwen2-finance"

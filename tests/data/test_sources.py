@@ -105,7 +105,7 @@ def test_an_unreadable_parquet_is_named(tmp_path: Path) -> None:
         read(source(hub="org/name"), Where(data=tmp_path))
 
 
-def test_every_source_of_the_study_has_real_rows_that_render(real_rows: Path) -> None:
+def test_every_source_of_the_study_has_mirrored_rows_that_render(mirrored_rows: Path) -> None:
     """Stand-ins included; SOURCES.md beside the rows says which they are."""
     from regimen.data.forms import render, render_text
 
@@ -113,7 +113,7 @@ def test_every_source_of_the_study_has_real_rows_that_render(real_rows: Path) ->
     for name, one in sources.items():
         split = one.split or (one.held_out.split if one.held_out else None)
         assert split
-        rows = read(one, Where(data=real_rows), split)[:50]
+        rows = read(one, Where(data=mirrored_rows), split)[:50]
         assert rows, name
         for row in rows:
             if one.form.prompt:

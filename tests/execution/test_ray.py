@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.support.kill_points import POINTS, hits, plan_kills
+from tests.support.patience import patient
 from tests.support.run_processes import SMALL, assert_committed_once, fingerprint_of, finish, marked, start, wait_gone
 
 pytest.importorskip("ray", reason="the extra `ray` is not installed")
@@ -63,7 +64,7 @@ def cluster(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     assert process.stdout is not None
     process.stdin.close()
     try:
-        process.wait(60)
+        process.wait(patient(60))
     finally:
         process.kill()
         process.stdout.close()
@@ -82,7 +83,6 @@ def assert_close(found: dict[str, Any], calm: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(RUN_SECONDS + 100)
 def test_nodes_that_die_and_nodes_that_join(small_calm: Path, cluster: subprocess.Popen[str], tmp_path: Path) -> None:
     """One node dies in the middle of a step; with REGIMEN_SOAK=1 one at each point."""
     out = tmp_path / "run"
@@ -90,7 +90,7 @@ def test_nodes_that_die_and_nodes_that_join(small_calm: Path, cluster: subproces
     address = cluster.stdout.readline().strip()
     driver = start(out, "--pool", "ray", "--ray-address", address, arguments=SMALL)
     try:
-        _, log = driver.communicate(timeout=RUN_SECONDS)
+        _, log = driver.communicate(timeout=patient(RUN_SECONDS))
     finally:
         driver.kill()
     assert driver.returncode == 0, log

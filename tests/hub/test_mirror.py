@@ -18,6 +18,7 @@ from regimen.data.sources import Where, parts_of, rows_of
 from regimen.study import load_study
 from tests.support.checkout import ROOT
 from tests.support.hub_server import Hub
+from tests.support.patience import patient
 
 STUDY = """\
 study: hubbed
@@ -92,7 +93,7 @@ def test_a_killed_mirror_goes_on_and_is_equal_to_one_made_in_peace(served: Path,
     killed.mkdir()
     hub = Hub(served).start()
     first = mirror(hub.endpoint, calm)
-    out, err = first.communicate(timeout=120)
+    out, err = first.communicate(timeout=patient(120))
     assert first.returncode == 0, err
     assert "mirror: 11 files" in out
 
@@ -115,7 +116,7 @@ def test_a_killed_mirror_goes_on_and_is_equal_to_one_made_in_peace(served: Path,
 
     before = len(hub.requests)
     second = mirror(hub.endpoint, killed)
-    _, err = second.communicate(timeout=120)
+    _, err = second.communicate(timeout=patient(120))
     assert second.returncode == 0, err
     assert contents(killed / "mirror") == contents(calm / "mirror")
     fetched = [r for r in hub.requests[before:] if r.startswith("GET datasets/org/sharded/resolve") and "parquet" in r]
@@ -142,7 +143,7 @@ def test_a_killed_mirror_goes_on_and_is_equal_to_one_made_in_peace(served: Path,
 
 def test_without_a_hub_it_is_one_sentence(tmp_path: Path) -> None:
     tried = mirror("http://127.0.0.1:9", tmp_path, "-c", WITHOUT_WAITING)  # the client tries again for half a minute
-    _, err = tried.communicate(timeout=120)
+    _, err = tried.communicate(timeout=patient(120))
     assert tried.returncode == 2
     assert "source 'sharded': org/sharded cannot be read from the Hub" in err
     assert "Traceback" not in err

@@ -15,6 +15,7 @@ from regimen.report.live_page import Watch, make_server
 from regimen.report.run_report import write_report
 from regimen.results import RunFolder
 from tests.support import made_reports
+from tests.support.patience import patient
 
 playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -47,7 +48,7 @@ def through(tab: Any) -> None:
     """Scrolls through the page until every figure has been drawn."""
     for figure in tab.query_selector_all("figure.chart:not(.own)"):
         figure.scroll_into_view_if_needed()
-        tab.wait_for_function("figure => figure.classList.contains('drawn')", arg=figure, timeout=30_000)
+        tab.wait_for_function("figure => figure.classList.contains('drawn')", arg=figure, timeout=patient(30_000))
 
 
 def shown(tab: Any, selector: str) -> int:
@@ -192,7 +193,9 @@ def test_the_live_page_moves_without_a_reload(browser: Any, plan: Plan, finished
             tab.evaluate("document.getElementById('x-3a-sst2').open = true")
             for stage in finished.stages.iterdir():
                 shutil.copytree(stage, folder.stages / stage.name)
-            tab.wait_for_function("() => document.querySelectorAll('#leaders tbody tr').length > 3", timeout=120_000)
+            tab.wait_for_function(
+                "() => document.querySelectorAll('#leaders tbody tr').length > 3", timeout=patient(120_000)
+            )
             assert tab.evaluate("window.same"), "the page was not loaded again"
             assert tab.evaluate("document.getElementById('x-3a-sst2').open"), "what was open stays open"
             assert shown(tab, '#change tbody tr[data-phase="2B"]') == 0, "filters stay"

@@ -6,8 +6,7 @@ import http.client
 import json
 import shutil
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 
@@ -17,13 +16,7 @@ from regimen.errors import RunFolderError, UsageError
 from regimen.plan import Plan
 from regimen.report.live_page import HOST, Content, Watch, make_server, render_run, signature
 from regimen.results import RunFolder
-
-
-def until(happens: Callable[[], bool], seconds: float = 60.0) -> None:
-    last = time.monotonic() + seconds
-    while not happens():
-        assert time.monotonic() < last, "it did not happen in time"
-        time.sleep(0.02)
+from tests.support.patience import patient, wait_until
 
 
 @pytest.fixture
@@ -43,7 +36,7 @@ def moving(plan: Plan, tmp_path: Path) -> Iterator[tuple[Watch, RunFolder, int]]
 
 
 def ask(port: int, path: str, host: str = "", method: str = "GET") -> tuple[int, dict[str, str], bytes]:
-    connection = http.client.HTTPConnection(HOST, port, timeout=30)
+    connection = http.client.HTTPConnection(HOST, port, timeout=patient(30))
     connection.request(method, path, headers={"Host": host or f"{HOST}:{port}"})
     answer = connection.getresponse()
     body = answer.read()
@@ -83,7 +76,7 @@ def test_the_page_moves_with_the_run(moving: tuple[Watch, RunFolder, int], finis
     for stage in finished.stages.iterdir():
         shutil.copytree(stage, folder.stages / stage.name)
     all_done = f"<b>{len(watched)} / {len(watched)}</b>".encode()
-    until(lambda: all_done in ask(port, "/content")[2])
+    wait_until(lambda: all_done in ask(port, "/content")[2])
     assert json.loads(ask(port, "/state")[2])["version"] != before
     assert ask(port, "/content")[1]["ETag"] == f'"{watch.content.version}"'
     assert not (folder.path / "report").exists(), "serving writes nothing"
@@ -104,7 +97,7 @@ def test_a_fault_keeps_the_last_good_content(tmp_path: Path, plan: Plan) -> None
     watch.start()
     assert watch.content.version == "one"
     (folder.path / "ledger.sqlite").write_bytes(b"x")
-    until(lambda: watch.content.version == "three", 10)
+    wait_until(lambda: watch.content.version == "three", 10)
     watch.stop()
     assert watch.fault == ""
 

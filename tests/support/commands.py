@@ -10,7 +10,7 @@ from pathlib import Path
 def regimen(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """A command as a process of its own."""
     return subprocess.run(
-        [sys.executable, "-m", "regimen", *arguments], capture_output=True, text=True, cwd=cwd, timeout=120, check=False
+        [sys.executable, "-m", "regimen", *arguments], capture_output=True, text=True, cwd=cwd, check=False
     )
 
 

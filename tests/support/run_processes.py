@@ -11,6 +11,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from tests.support.patience import patient, wait_until
+
 ARGUMENTS = [
     "qwen2-finance", "--profile", "demo", "--only", "1-sst2", "--only", "3c-1-financial-sentiment", "--only",
     "3a-sst2", "--tasks", "sst2,financial-sentiment", "--eval-items", "12", "--workers", "2", "--cohort-width", "4",
@@ -42,7 +44,6 @@ def finish(
         env=marked(out) | (environment or {}),
         capture_output=True,
         text=True,
-        timeout=240,
         check=False,
     )
 
@@ -106,16 +107,13 @@ def processes_of(out: Path) -> list[int]:
 
 
 def wait_for(out: Path, pattern: str, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not list(out.glob(pattern)):
-        assert time.monotonic() < deadline, f"no {pattern} within {seconds} s"
-        time.sleep(0.02)
+    wait_until(lambda: list(out.glob(pattern)), seconds, pattern)
 
 
 def wait_gone(out: Path, seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
+    begun = time.monotonic()
     while left := processes_of(out):
-        assert time.monotonic() < deadline, f"left behind: {[_command_of(pid) for pid in left]}"
+        assert time.monotonic() - begun < patient(seconds), f"left behind: {[_command_of(pid) for pid in left]}"
         time.sleep(0.05)
 
 

@@ -24,6 +24,7 @@ from regimen.evaluation.sandbox.inside.codec import (
     encode,
 )
 from regimen.evaluation.sandbox.inside.remote import refresh
+from tests.support.patience import patient, within
 
 LIMIT = 1 << 20
 ROOM = 1 << 16
@@ -200,18 +201,15 @@ def test_shared_parts_cannot_blow_up_the_encoding():
     value: list = []
     for _ in range(60):
         value = [value, value]
-    begun = time.monotonic()
-    with pytest.raises(TooLarge):
+    with within(10), pytest.raises(TooLarge):
         encode(value, LIMIT)
-    assert time.monotonic() - begun < 10
 
 
 def test_a_huge_declared_length_costs_nothing():
-    begun = time.monotonic()
-    for tag in b"lSdtsbi":
-        with pytest.raises(Malformed):
-            decode(bytes([tag]) + b"\xff\xff\xff\xff" + b"N" * 10)
-    assert time.monotonic() - begun < 1
+    with within(1):
+        for tag in b"lSdtsbi":
+            with pytest.raises(Malformed):
+                decode(bytes([tag]) + b"\xff\xff\xff\xff" + b"N" * 10)
 
 
 @pytest.mark.parametrize(
@@ -257,7 +255,7 @@ def pipe():
 
 
 def soon() -> float:
-    return time.monotonic() + 0.2
+    return time.monotonic() + patient(0.2)
 
 
 def test_a_frame_comes_back_and_no_byte_of_the_next(pipe):
@@ -275,10 +273,8 @@ def test_a_frame_above_the_limit_is_not_read(pipe):
 
 def test_a_reader_waits_no_longer_than_its_deadline_for_the_whole_frame(pipe):
     os.write(pipe[1], struct.pack("<I", 100) + b"x")
-    begun = time.monotonic()
-    with pytest.raises(TimeoutError):
+    with within(5), pytest.raises(TimeoutError):
         channel.receive(pipe[0], 1000, soon())
-    assert time.monotonic() - begun < 5
 
 
 def test_a_writer_waits_no_longer_than_its_deadline(pipe):

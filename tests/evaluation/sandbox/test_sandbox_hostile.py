@@ -6,7 +6,6 @@ import os
 import select
 import socket
 import sysconfig
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 from regimen.evaluation.sandbox import REASONS, Case, Limits, Verdict, judge, judge_many, launch
 from regimen.evaluation.sandbox.ways import Interpreter
 from tests.support.hostile_programs import CHECK, ENDLESS, GROUPS, Hostile
+from tests.support.patience import within
 from tests.support.sandbox_processes import marked
 
 # What an attack with a slip in it would fail by.
@@ -89,11 +89,10 @@ def test_no_hostile_program_passes_or_harms_or_stays(group: str, machine: Machin
 
 def test_no_endless_program_outlives_its_time(machine: Machine, way):
     limits = Limits(seconds=2.0, call_seconds=1.0)
-    begun = time.monotonic()
     cases = [Case(program, "f", test) for program, _, test in ENDLESS.values()]
-    assert_rejected(ENDLESS, judge_many(cases, limits, parallel=len(cases)))
+    with within(20):
+        assert_rejected(ENDLESS, judge_many(cases, limits, parallel=len(cases)))
     machine.assert_unharmed()
-    assert time.monotonic() - begun < 20
 
 
 def test_the_same_judge_passes_an_honest_program(machine: Machine, way):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import time
 
 import pytest
 
 from regimen.errors import DataError, UsageError
 from regimen.evaluation.sandbox import REASONS, Case, Limits, Verdict, judge, judge_many, referee, why_not
+from tests.support.patience import within
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=f"{why_not()}")
 
@@ -191,18 +191,17 @@ def test_a_test_that_ends_its_process_passes_nobody():
 
 def test_a_test_that_never_ends_is_ended(monkeypatch):
     monkeypatch.setattr(referee, "_GRACE_SECONDS", 0.5)
-    begun = time.monotonic()
     limits = Limits(seconds=0.5, call_seconds=0.5, cpu_seconds=1)
     cases = [
         Case("def f(x):\n    return x", "f", check("candidate(1)", loop))
         for loop in ("import time; time.sleep(99)", "while True: pass")
     ]
-    verdicts = judge_many([*cases, Case("def f(x):\n    return x", "f", check("assert candidate(1) == 1"))], limits)
+    with within(20):
+        verdicts = judge_many([*cases, Case("def f(x):\n    return x", "f", check("assert candidate(1) == 1"))], limits)
     assert [verdict.kind for verdict in verdicts] in (
         ["timeout", "limit", "passed"],
         ["timeout", "timeout", "passed"],
     )
-    assert time.monotonic() - begun < 20
 
 
 def test_tests_see_nothing_of_the_machine_and_leave_nothing_to_the_next():
@@ -233,10 +232,9 @@ def test_many_are_judged_in_order_and_each_pair_once():
     test = check("assert candidate(1) == 2", "import time", "time.sleep(0.2)")
     right, wrong = Case("def f(x):\n    return 2", "f", test), Case("def f(x):\n    return 3", "f", test)
     for parallel in (1, 3):
-        begun = time.monotonic()
-        verdicts = judge_many([right, wrong] * 50, parallel=parallel)
+        with within(10):
+            verdicts = judge_many([right, wrong] * 50, parallel=parallel)
         assert [verdict.passed for verdict in verdicts] == [True, False] * 50
-        assert time.monotonic() - begun < 10
     assert judge_many([]) == []
 
 

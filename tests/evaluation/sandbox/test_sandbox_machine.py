@@ -26,6 +26,7 @@ from regimen.errors import MachineError
 from regimen.evaluation import sandbox
 from regimen.evaluation.sandbox import Limits, inside, judge, judge_many, launch, probe, syscalls, why_not
 from regimen.evaluation.sandbox.inside import confine
+from tests.support.patience import patient
 from tests.support.sandbox_processes import marked
 
 SOURCE = Path(regimen.__file__).parents[1]
@@ -212,8 +213,8 @@ judge(program, "f", "def check(candidate): candidate()", limits=Limits(seconds=5
 
 def seen(mark: str, want: bool, seconds: float = 15.0) -> bool:
     """Whether tester and candidate (each at least one process) are there, or all gone, before the time is up."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    begun = time.monotonic()
+    while time.monotonic() - begun < patient(seconds):
         count = len(marked(mark))
         if count >= 4 if want else count == 0:
             return True
@@ -233,7 +234,7 @@ def test_nothing_survives_the_death_of_the_judge(number: int, call_seconds: floa
     try:
         assert seen(mark, want=True), "it never started"
         judging.send_signal(number)
-        judging.wait(20)
+        judging.wait(patient(20))
         assert seen(mark, want=False), marked(mark)
     finally:
         judging.kill()
