@@ -147,3 +147,23 @@ def test_a_missing_value_never_becomes_the_word_none() -> None:
 def test_a_group_is_what_the_form_says() -> None:
     assert group_of(SOURCES["financial-qa"].form, {"context": "C", "question": "Q", "answer": "A"}) == "C"
     assert group_of(FORM, {"q": "x", "a": "y"}) == "x"
+
+
+def test_a_list_of_right_answers_trains_the_first_and_accepts_all() -> None:
+    form = Form(prompt="{{ q }}", answer="{{ a.text }}")
+    rendered = render(form, {"q": "x", "a": {"text": ["Paris", "", "in Paris", "Paris", 7]}})
+    assert (rendered.answer, rendered.others) == (" Paris", ("in Paris", "7"))
+    assert render(Form(prompt="{{ q }}", answer="{{ a }}"), {"q": "x", "a": ["one"]}).others == ()
+    with pytest.raises(RowFault, match="empty answer") as caught:
+        render(form, {"q": "x", "a": {"text": [" "]}})
+    assert caught.value.drop == "empty"
+    with pytest.raises(RowFault, match="does not fit the template"):
+        render(form, {"q": "x", "a": {"text": [{"deep": 1}]}})
+    with pytest.raises(RowFault, match="does not fit the template"):
+        render(Form(prompt="{{ q }}", answer="It is {{ a }}"), {"q": "x", "a": ["one"]})
+
+
+def test_an_option_with_a_blank_is_the_choice_that_training_shows() -> None:
+    form = Form(prompt="{{ q }}", answer="{{ o[r] }}", options="{{ o }}")
+    rendered = render(form, {"q": "x", "o": ["red ", "green"], "r": 0})
+    assert (rendered.answer, rendered.choices, rendered.target) == (" red", (" red", " green"), 0)

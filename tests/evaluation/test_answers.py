@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu import corpus_bleu
+from sacrebleu.metrics.bleu import BLEU
 
 from regimen.evaluation import answers
 
@@ -119,9 +120,47 @@ def test_a_said_choice_by_the_strict_and_by_the_lenient_rules(
     assert answers.contained_or_neutral(text, names) == fingpt
 
 
-def test_exact_match_sees_through_case_articles_and_points() -> None:
-    assert answers.exact_match("The  main risk.", "main risk") == 1.0
-    assert answers.exact_match("main risks", "main risk") == 0.0
+@pytest.mark.parametrize(
+    ("said", "right", "score"),
+    [
+        ("The  main risk.", "main risk", 1.0),
+        ("main risks", "main risk", 0.0),
+        ("1.5", "15", 0.0),
+        ("-5", "5", 0.0),
+        ("\u22125", "-5", 1.0),
+        ("+", "-", 0.0),
+        ("", "A", 0.0),
+        ("the", "A", 0.0),
+        (" A ", "a", 1.0),
+        ("C++", "C#", 0.0),
+        ("$1,000", "1000", 1.0),
+        ("637", "637.0", 1.0),
+        ("-3%", "3", 0.0),
+        ("50%", "50", 0.0),
+        ("007", "7", 0.0),  # a code, not a number
+        ("12345678901234567", "12345678901234568", 0.0),
+        ("5-10", "510", 0.0),
+        ("café", "cafe\u0301", 1.0),
+        ("北京。", "北京", 1.0),
+        ("revenue was $1.5 million", "revenue was 15 million", 0.0),
+        ("It's **42**", "its 42", 1.0),
+        ("5a", "5", 0.0),
+        ("<50%", ">50%", 0.0),
+    ],
+)
+def test_exact_match_sees_through_case_articles_and_points_and_never_through_signs(
+    said: str, right: str, score: float
+) -> None:
+    assert answers.exact_match(said, right) == score
+    assert answers.exact_match(right, said) == score
+
+
+@pytest.mark.parametrize(
+    ("text", "choices", "choice"),
+    [("", "ABCD", None), ("the", "ABCD", None), ("?\nB", "ABCD", None), ("a.", "ABCD", "A"), ("-", "+-", "-")],
+)
+def test_a_choice_of_one_sign_is_said_or_not(text: str, choices: str, choice: str | None) -> None:
+    assert answers.said_choice(text, list(choices)) == choice
 
 
 WORDS = st.lists(
@@ -136,11 +175,70 @@ def test_rouge_is_rouge_scores(said: str, right: str) -> None:
     assert answers.rouge_l(said, right) == pytest.approx(expected)
 
 
+@given(st.text(st.characters(max_codepoint=127), max_size=40), st.text(st.characters(max_codepoint=127), max_size=40))
+@settings(max_examples=60, deadline=None)
+def test_rouge_of_ascii_text_is_rouge_scores(said: str, right: str) -> None:
+    expected = RougeScorer(["rougeL"], use_stemmer=True).score(right, said)["rougeL"].fmeasure
+    if any(char.isalnum() for char in said) and any(char.isalnum() for char in right):
+        assert answers.rouge_l(said, right) == pytest.approx(expected)
+
+
+SCRIPTS = [
+    "仓库里有一些旧的木头桌子和椅子",
+    "Старые деревянные столы стоят на складе",
+    "पुराने लकड़ी के मेज गोदाम में हैं",
+    "ラーメンを食べました",
+    "ฉันชอบกินข้าว",
+    "Größe über Äcker",
+    "창고에는 오래된 나무 책상이 있다",
+    "في المستودع طاولات قديمة",
+    "red",
+    "!?",
+    "😀",
+]
+
+
+@pytest.mark.parametrize("text", SCRIPTS)
+def test_a_text_is_like_itself_in_any_script(text: str) -> None:
+    from regimen.results import aggregate
+
+    assert answers.rouge_l(text, text) == 1.0
+    assert answers.exact_match(text, text) == 1.0
+    assert aggregate(["bleu"], {"bleu_counts": [answers.bleu_counts(text, text)]})["bleu"] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("said", "right", "score"),
+    [
+        ("Größe", "Gräße", 0.0),
+        ("año", "aéo", 0.0),
+        ("café", "cafe\u0301", 1.0),
+        ("木头桌子", "木头椅子", 0.75),  # three of four characters
+        ("старый стол", "старый стул", 0.5),
+    ],
+)
+def test_rouge_tells_words_of_any_script_apart(said: str, right: str, score: float) -> None:
+    assert answers.rouge_l(said, right) == score
+
+
 @given(st.lists(st.tuples(WORDS, WORDS.filter(bool)), min_size=1, max_size=8))
 @settings(max_examples=40, deadline=None)
 def test_summed_counts_give_sacrebleus_corpus_score(pairs: list[tuple[str, str]]) -> None:
+    """Its own default where a reference has four words; else with n-grams as long as the longest reference."""
     from regimen.results import aggregate
 
     counts = [answers.bleu_counts(said, right) for said, right in pairs]
-    expected = corpus_bleu([said for said, _ in pairs], [[right for _, right in pairs]]).score / 100
+    order = min(4, max(len(right.split()) for _, right in pairs))
+    systems, references = [said for said, _ in pairs], [[right for _, right in pairs]]
+    expected = BLEU(max_ngram_order=order).corpus_score(systems, references).score / 100
+    assert order < 4 or expected == corpus_bleu(systems, references).score / 100
     assert aggregate(["bleu"], {"bleu_counts": counts})["bleu"] == pytest.approx(expected, abs=1e-9)
+
+
+def test_bleu_of_several_right_answers_is_sacrebleus() -> None:
+    from regimen.results import aggregate
+
+    rights = ["the cat sat on the mat", "a cat was sitting on the mat today"]
+    expected = corpus_bleu(["the cat was on the mat"], [[right] for right in rights]).score / 100
+    counts = [answers.bleu_counts("the cat was on the mat", rights)]
+    assert aggregate(["bleu"], {"bleu_counts": counts})["bleu"] == pytest.approx(expected)

@@ -48,11 +48,12 @@ def test_an_answer_that_could_not_be_read_is_wrong_and_no_class() -> None:
     assert found == {"accuracy": 0.5, "macro-f1": 0.5}
 
 
-def test_binary_f1_is_of_the_class_glue_counts() -> None:
-    columns = {"target": ["yes", "yes", "no", "no"], "prediction": ["yes", "no", "yes", "no"]}
-    assert aggregate(["f1"], columns)["f1"] == pytest.approx(0.5)
-    positive = {"target": ["positive", "negative"], "prediction": ["positive", "positive"]}
-    assert aggregate(["f1"], positive)["f1"] == pytest.approx(2 / 3)
+def test_f1_is_of_the_positive_class_and_of_no_other() -> None:
+    """Fraud is never predicted: an F1 of the other class would say 0.86."""
+    columns = {"target": ["fraud", "legit", "legit", "legit"], "prediction": ["legit"] * 4}
+    assert aggregate(["f1"], columns | {"positive": ["fraud"] * 4})["f1"] == 0.0
+    assert aggregate(["f1"], columns | {"positive": ["legit"] * 4})["f1"] == pytest.approx(6 / 7)
+    assert math.isnan(aggregate(["f1"], columns)["f1"])
 
 
 COUNTS = st.lists(
@@ -114,6 +115,9 @@ WEIGHTED = st.lists(
 def test_a_weight_counts_as_so_many_rows(rows: list[tuple[str, str, int]]) -> None:
     repeated = [(t, p) for t, p, w in rows for _ in range(w)]
     names = ["accuracy", "macro-f1", "precision", "recall", "f1", "mcc"]
-    weighted = {"target": [r[0] for r in rows], "prediction": [r[1] for r in rows], "weight": [r[2] for r in rows]}
-    plain = {"target": [t for t, _ in repeated], "prediction": [p for _, p in repeated]}
+    targets, predictions, weights = (list(column) for column in zip(*rows, strict=True))
+    weighted: dict[str, list[Any]] = {"target": targets, "prediction": predictions, "weight": weights}
+    plain: dict[str, list[Any]] = {"target": [t for t, _ in repeated], "prediction": [p for _, p in repeated]}
+    for columns in (weighted, plain):
+        columns["positive"] = ["bullish"]
     assert aggregate(names, weighted) == pytest.approx(aggregate(names, plain), abs=1e-9)

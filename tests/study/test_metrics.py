@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,22 @@ def test_a_metric_that_cannot_be_computed_is_refused_when_the_study_is_loaded(
     (fault,) = caught.value.faults
     assert fault.startswith("line 13, tasks.mood: ")
     assert says in fault
+
+
+@pytest.mark.parametrize(
+    ("task", "names", "says"),
+    [
+        ("metrics: [f1]", "[low, mid, high]", "f1 is of one class of two, and the label of 'mood' has 3; use macro-f1"),
+        ("metrics: [f1], positive: godo", "[bad, good]", "no class 'godo'; there is good"),
+        ("metrics: [accuracy], positive: good", "[bad, good]", "`metrics` has no f1"),
+        ("metrics: [accuracy], extract: x", "[bad, good]", "`extract` reads generated answers"),
+    ],
+)
+def test_f1_is_of_a_class_that_is_there(task: str, names: str, says: str, tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text(MINIMAL.replace("metrics: [accuracy]", task).replace("[bad, good]", names))
+    with pytest.raises(StudyError, match=re.escape(says)):
+        load_study(path)
 
 
 def test_metrics_that_wrote_to_the_same_columns_may_stand_together(tmp_path: Path) -> None:

@@ -120,7 +120,8 @@ def item_columns(name: str, task: Task, skill: float, items: int, shared: str, o
         values = {m: graded if m == "rouge-l" else float(right) for m in task.metrics}
         bits = (4.0 - 3.0 * skill) * size * (1 + 0.05 * hard)
         wanted = common.randint(1, 3)
-        corpus = [float(v) for v in (words, words, *matches, *(words - order for order in range(4)))]
+        totals = [words - order for order in range(4)]
+        corpus = [float(v) for v in (words, words, *matches, *totals, *totals)]
         entities = [float(wanted if right else 0), float(wanted), float(wanted)]
         rows.append(
             {
@@ -130,6 +131,7 @@ def item_columns(name: str, task: Task, skill: float, items: int, shared: str, o
                 "prompt_hash": f"{index:08x}",
                 "target": "" if task.scoring == "text" else target,
                 "prediction": target if right else wrong,
+                "positive": labels[1],
                 "score": float(right),
                 "logprobs": [],
                 "text": target if right else wrong,

@@ -36,12 +36,16 @@ class RowFault(ValueError):
 
 @dataclass(frozen=True)
 class Rendered:
-    """A row as text. `answer` is what follows `prompt` (with the join); `choices` is empty for open answers."""
+    """A row as text. `answer` is what follows `prompt` (with the join); `choices` is empty for open answers.
+
+    `others` are right answers beside the first, of a form whose `answer` gives a list.
+    """
 
     prompt: str
     answer: str
     choices: tuple[str, ...] = ()
     target: int = -1
+    others: tuple[str, ...] = ()
 
 
 def render(form: Form, row: Row) -> Rendered:
@@ -60,17 +64,44 @@ def render(form: Form, row: Row) -> Rendered:
         choices = tuple(form.join + name for name in form.label.choices)
         return Rendered(prompt, choices[target], choices, target)
     assert form.answer is not None
-    bare = _fill(form.answer, row, form)
+    bare, others = _answers(form.answer, row, form)
     answer = form.join + (bare.strip() if form.join else bare)
     if not bare.strip():
         raise RowFault(_first_column(form.answer), bare, "renders to an empty answer", drop="empty")
     if form.options is None:
-        return Rendered(prompt, answer)
+        return Rendered(prompt, answer, others=others)
     options = evaluate(form.options, row)
     names = [str(option) for option in options] if isinstance(options, list | tuple) else []
+    if form.join:  # as the answer, so that a choice is what training shows
+        names = [name.strip() for name in names]
     if bare.strip() not in names:
         raise RowFault(_first_column(form.answer), bare, f"is none of the options {', '.join(names)}")
     return Rendered(prompt, answer, tuple(form.join + name for name in names), names.index(bare.strip()))
+
+
+def _answers(template: str, row: Row, form: Form) -> tuple[str, tuple[str, ...]]:
+    """The answer, and the others of a template that gives a list of right answers; repeated and blank ones go."""
+    try:
+        return _fill(template, row, form), ()
+    except RowFault:
+        values = _listed(template, row)
+        if values is None:
+            raise
+    distinct = list(dict.fromkeys(value for value in values if value.strip()))
+    return (distinct[0], tuple(distinct[1:])) if distinct else ("", ())
+
+
+def _listed(template: str, row: Row) -> list[str] | None:
+    """The texts of a template that is one expression and gives a list of texts or numbers, else None."""
+    if not template.strip().startswith("{{") or not set(columns_of(template)) <= set(row):
+        return None
+    try:
+        values = evaluate(template, row)
+    except (TemplateError, TypeError, AttributeError, ValueError):
+        return None
+    if not isinstance(values, list | tuple) or any(isinstance(value, dict | list | tuple | set) for value in values):
+        return None
+    return [str(value) for value in values if value is not None]
 
 
 def render_text(form: Form, row: Row) -> str:

@@ -35,7 +35,7 @@ class Item:
     one (-1 for open answers); `answer` is the right answer's text; `cluster` names what the bootstrap draws whole;
     `body` is the row's own text, for overlap checks; `extra` holds the tests of a program; `shots` are solved examples,
     each with the blank lines after it, to be put before the prompt. `twin` says that the training side of the item's
-    own source, as published, held its text or a near twin of it.
+    own source, as published, held its text or a near twin of it. `others` are right answers beside the first.
     """
 
     id: str
@@ -48,6 +48,12 @@ class Item:
     extra: dict[str, str] = field(default_factory=dict)
     shots: tuple[str, ...] = ()
     twin: bool = False
+    others: tuple[str, ...] = ()
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """Every right answer, without the blanks around it; the first is the one that training shows."""
+        return (self.answer.strip(), *(other.strip() for other in self.others))
 
 
 def build_items(
@@ -125,6 +131,7 @@ def _item(task: Task, name: str, source: Source, row: UsableRow, body: str) -> I
         cluster=digest(cluster).hex(),
         body=body,
         extra=extra,
+        others=rendered.others,
     )
 
 
@@ -203,7 +210,7 @@ def read_items(path: Path) -> list[Item]:
     with path.open(encoding="utf-8") as file:
         for line in file:
             values: dict[str, Any] = json.loads(line)
-            items.append(Item(**{**values, **{name: tuple(values[name]) for name in ("choices", "shots")}}))
+            items.append(Item(**{**values, **{name: tuple(values[name]) for name in ("choices", "shots", "others")}}))
     return items
 
 

@@ -1,22 +1,28 @@
 """What a generated text says: the answer read out of it, and its agreement with the right one, item by item.
 
-Owns the reading rules, each stated and strict: what cannot be read is a failure, never a class. Libraries do the
-scoring proper (rouge-score, sacrebleu). Does not know models or aggregation over items.
+Owns the reading rules, each stated and strict: what cannot be read is a failure, never a class. Numbers are read by
+`numbers`, words by `words`, entities by `entities`; libraries do the scoring proper (rouge-score, sacrebleu). Does not
+know models or aggregation over items.
 """
 
 from __future__ import annotations
 
 import re
-import string
+import unicodedata
 from collections.abc import Sequence
 from functools import cache
 
-NUMBER = re.compile(r"[-+]?\$?\(?\d[\d,]*(?:\.\d+)?|[-+]?\$?\.\d+")
+from regimen.evaluation.entities import entities_of as entities_of
+from regimen.evaluation.entities import entity_counts as entity_counts
+from regimen.evaluation.numbers import Number, ascii_digits, numbers_of, read_number
+from regimen.evaluation.words import Words, spaced
+
 # lm-evaluation-harness's gsm8k task reads answers by these two patterns.
 STRICT = re.compile(r"#### (\-?[0-9\.\,]+)")
 FLEXIBLE = re.compile(r"(-?[$0-9.,]{2,})|(-?[0-9]+)")
-ENTITY = re.compile(r"\s*(.+?) is an? (person|organization|location)\s*(?:,|\.|$)")
 NUMERIC_SLACK = 0.02  # a rounded answer may differ from the exact one by this share
+_TELLING = frozenset("#%&@/\\")  # punctuation that tells answers apart, as signs and symbols do
+_QUOTES = frozenset("`\u00b4")  # symbols that are used as punctuation
 
 
 def cut_at_stops(text: str, stops: tuple[str, ...]) -> str:
@@ -28,30 +34,44 @@ def cut_at_stops(text: str, stops: tuple[str, ...]) -> str:
 
 
 def plain(text: str) -> str:
-    """Lower case, without punctuation, articles and superfluous blanks (the rule of SQuAD's scorer)."""
-    text = "".join(char for char in text.casefold() if char not in string.punctuation)
-    return " ".join(re.sub(r"\b(a|an|the)\b", " ", text).split())
+    """A text as exact match compares it; "" for a text without any character.
+
+    Lower case, without punctuation, articles and superfluous blanks, after the scorer of SQuAD (Rajpurkar et al. 2016)
+    - but in any script, numbers by their value ("1.5" is not 15, "$1,000" is 1000), and with signs and symbols kept.
+    Of a text of nothing but articles ("A.") they are kept, of one of nothing but punctuation ("-") that too.
+    """
+    written = ascii_digits(unicodedata.normalize("NFC", text))
+    pieces, place = [], 0
+    for number in numbers_of(written):
+        between = _without_punctuation(written[place : number.start])
+        pieces += [between or " " * bool(pieces), _canonical(number, written[number.start : number.end])]
+        place = number.end
+    pieces.append(_without_punctuation(written[place:]))
+    bare = "".join(pieces)
+    forms = (re.sub(r"\b(a|an|the)\b", " ", bare), bare, written.casefold())
+    return next((words for form in forms if (words := " ".join(form.split()))), "")
+
+
+def _without_punctuation(text: str) -> str:
+    return "".join(char for char in text.casefold() if not _is_punctuation(char))
+
+
+@cache
+def _is_punctuation(char: str) -> bool:
+    return char in _QUOTES or (unicodedata.category(char).startswith("P") and char not in _TELLING)
+
+
+def _canonical(number: Number, written: str) -> str:
+    """A number by its value; codes ("007", more digits than a float holds) by their digits."""
+    digits = "".join(char for char in written if char.isdigit())
+    if len(digits) > 15 or re.search(r"(?<![\d.,])0\d", written):
+        return digits
+    return f"{number.value:.15g}"
 
 
 def exact_match(prediction: str, answer: str) -> float:
     """1 if both are equal after `plain`."""
     return float(plain(prediction) == plain(answer))
-
-
-def read_number(text: str) -> tuple[float, int] | None:
-    """The first number of a text and its decimals; a percent sign makes hundredths, brackets a minus sign."""
-    match = NUMBER.search(text)
-    if match is None:
-        return None
-    raw = match[0]
-    digits = raw.replace(",", "").replace("$", "").replace("(", "").replace("+", "")
-    value = float(digits)
-    decimals = len(digits.partition(".")[2])
-    if "(" in raw and text[match.end() : match.end() + 1] == ")":
-        value = -abs(value)
-    if text[match.end() :].lstrip(") ").startswith("%"):
-        value, decimals = value / 100, decimals + 2
-    return value, decimals
 
 
 def numeric_match(prediction: str, answer: str) -> float | None:
@@ -64,11 +84,11 @@ def numeric_match(prediction: str, answer: str) -> float | None:
         return None
     if right is None:
         return exact_match(prediction, answer)
-    (value, decimals), (exact, _) = said, right
-    if abs(value - exact) <= 1e-9 * max(1.0, abs(exact)):
+    exact, error = right.value, 1e-12 * max(1.0, abs(right.value))
+    if abs(said.value - exact) <= error:
         return 1.0
-    rounded = abs(value - round(exact, decimals)) <= 1e-9 * max(1.0, abs(exact))
-    return float(rounded and abs(value - exact) <= NUMERIC_SLACK * abs(exact))
+    rounded = abs(said.value - round(exact, said.decimals)) <= error
+    return float(rounded and abs(said.value - exact) <= NUMERIC_SLACK * abs(exact))
 
 
 def _clean_number(text: str) -> str:
@@ -97,18 +117,6 @@ def same_number(one: str | None, other: str | None) -> float:
         return float(one == other)
 
 
-def entities_of(text: str) -> list[tuple[str, str]]:
-    """The distinct (surface, type) pairs of "X is a person, Y is an organization.", in order."""
-    pairs = [(" ".join(surface.split()), kind) for surface, kind in ENTITY.findall(text)]
-    return list(dict.fromkeys(pairs))
-
-
-def entity_counts(prediction: str, answer: str) -> tuple[int, int, int]:
-    """(right, predicted, wanted) numbers of entities."""
-    said, wanted = set(entities_of(prediction)), set(entities_of(answer))
-    return len(said & wanted), len(said), len(wanted)
-
-
 def said_choice(text: str, choices: Sequence[str]) -> str | None:
     """The choice that a text's first line is, without regard to case and punctuation; None where it is none."""
     first = plain(text.strip().partition("\n")[0])
@@ -133,11 +141,11 @@ def contained_or_neutral(text: str, choices: Sequence[str]) -> str:
 def _rouge():
     from rouge_score.rouge_scorer import RougeScorer
 
-    return RougeScorer(["rougeL"], use_stemmer=True)
+    return RougeScorer(["rougeL"], tokenizer=Words())
 
 
 def rouge_l(prediction: str, answer: str) -> float:
-    """ROUGE-L F1 with stemming, by rouge-score."""
+    """ROUGE-L F1 with stemming of English words, by rouge-score; see `words` for what a word is."""
     return float(_rouge().score(answer, prediction)["rougeL"].fmeasure)
 
 
@@ -148,7 +156,13 @@ def _bleu():
     return BLEU(effective_order=False)
 
 
-def bleu_counts(prediction: str, answer: str) -> list[float]:
-    """What corpus BLEU sums over items: lengths of system and reference, then matches and totals of 1- to 4-grams."""
-    scored = _bleu().corpus_score([prediction], [[answer]])
-    return [float(v) for v in (scored.sys_len, scored.ref_len, *scored.counts, *scored.totals)]
+def bleu_counts(prediction: str, answers: str | Sequence[str]) -> list[float]:
+    """What corpus BLEU sums over items, 14 numbers: lengths of system and reference, then for 1- to 4-grams the
+    matches, the totals of the system, and the totals of the reference.
+
+    Of several right answers the matches are those of the best n-gram of each, the reference the one nearest in length.
+    """
+    references = [answers] if isinstance(answers, str) else answers
+    scored = _bleu().corpus_score([spaced(prediction)], [[spaced(reference)] for reference in references])
+    of_reference = [max(0, scored.ref_len - order) for order in range(4)]
+    return [float(v) for v in (scored.sys_len, scored.ref_len, *scored.counts, *scored.totals, *of_reference)]

@@ -20,11 +20,15 @@ from regimen.engine.base_model import BaseModel
 from regimen.engine.generation import Ending, generate
 from regimen.engine.scoring import Scored, score
 from regimen.evaluation import answers
+from regimen.evaluation.entities import types_of as entity_types
+from regimen.evaluation.floors import positive_class
+from regimen.evaluation.gold import check_gold
 from regimen.evaluation.item_results import ItemResult
 from regimen.evaluation.prompts import EncodedItem, Encoder, encode_items, prompt_hash
 from regimen.evaluation.readers import ANSWER_BITS, Answer, counts_of, read, read_said_choice
 from regimen.evaluation.sandbox import Case, judge_many, why_not
 from regimen.evaluation.stops import stop_rule
+from regimen.study.extraction import extracted
 from regimen.study.schema import Task
 
 
@@ -81,7 +85,7 @@ def _by_choice(
     for item, e in zip(items, encoded, strict=True):
         values = next(scored) if e.fault is None else np.full((model.members, len(item.choices)), math.nan)
         for member in range(model.members):
-            results[member].append(_chosen(item, e, values[member]))
+            results[member].append(_chosen(task, item, e, values[member]))
     if task.generation is not None:
         _, said = _generated(model, task, items, context, cap)
         for number, (item, texts) in enumerate(zip(items, said, strict=True)):
@@ -92,10 +96,14 @@ def _by_choice(
     return results
 
 
-def _chosen(item: Item, encoded: EncodedItem, values: NDArray[np.float64]) -> ItemResult:
+def _chosen(task: Task, item: Item, encoded: EncodedItem, values: NDArray[np.float64]) -> ItemResult:
     """The choice with the highest log-likelihood, the first of equal ones; none where one is not finite."""
     result = _blank(item, encoded)
     result.logprobs = [float(v) for v in values]
+    if "f1" in task.metrics:
+        result.positive = positive_class(task, item)
+    for name in NORMALISED.keys() & set(task.metrics):
+        result.values[name] = _normalised(item, values, NORMALISED[name])
     if np.isfinite(values).all():
         best = int(np.argmax(values))
         result.prediction = item.choices[best].strip()
@@ -103,7 +111,20 @@ def _chosen(item: Item, encoded: EncodedItem, values: NDArray[np.float64]) -> It
     else:
         result.failed, result.score = True, 0.0
         result.detail = encoded.fault or "a log-likelihood is not finite"
+    result.score = result.values.get(task.headline, result.score)
     return result
+
+
+# By what size of a choice its log-likelihood is divided, as lm-evaluation-harness does: the choice without its join.
+NORMALISED: dict[str, Callable[[str], int]] = {"acc-norm": len, "acc-bytes": lambda choice: len(choice.encode())}
+
+
+def _normalised(item: Item, values: NDArray[np.float64], size: Callable[[str], int]) -> float:
+    """1 if the choice with the highest log-likelihood a character (or byte) is the right one."""
+    if not np.isfinite(values).all():
+        return 0.0
+    sizes = [max(1, size(choice.strip())) for choice in item.choices]
+    return float(int(np.argmax(values / np.array(sizes))) == item.target)
 
 
 @dataclass(frozen=True)
@@ -145,6 +166,7 @@ def _open_result(item: Item, encoded: EncodedItem, said: Said) -> ItemResult:
 def _by_generation(
     model: Model, task: Task, items: Sequence[Item], context: int, cap: int | None
 ) -> list[list[ItemResult]]:
+    check_gold(task.title, task, items)
     encoded, said = _generated(model, task, items, context, cap)
     results: list[list[ItemResult]] = [[] for _ in range(model.members)]
     for item, e, texts in zip(items, encoded, said, strict=True):
@@ -152,15 +174,22 @@ def _by_generation(
             results[member].append(_open_result(item, e, texts[member]))
     if ANSWER_BITS in task.metrics:
         _note_likelihoods(model, items, encoded, results)
+    types = entity_types(answer for item in items for answer in item.answers)
     for rows in results:
         for item, result in zip(items, rows, strict=True):
-            _note_readings(task, item, result)
+            _note_readings(task, item, result, types)
     return results
 
 
-def _note_readings(task: Task, item: Item, result: ItemResult) -> None:
+def _note_readings(task: Task, item: Item, result: ItemResult, types: frozenset[str]) -> None:
     """Notes what each metric reads; prediction, target and score are the headline's, whatever stands beside it."""
-    readings = read(task.metrics, Answer(result.text or "", item.answer.strip(), result.nats, result.bytes))
+    said, rights = result.text or "", item.answers
+    if task.extract is not None:
+        said = extracted(task.extract, said)
+        found = [extracted(task.extract, right) for right in rights]
+        rights = tuple(right if part is None else part for right, part in zip(rights, found, strict=True))
+        result.target = rights[0]
+    readings = read(task.metrics, Answer(said, rights, result.nats, result.bytes, types))
     headline = readings[task.headline]
     result.score, result.target = headline.value, headline.target or result.target
     if not result.failed:

@@ -45,6 +45,11 @@ def closed_lines(items: Sequence[Item]) -> Lines | None:
     return Lines(targets, [best] * len(items), [(t, p, float(weight)) for (t, p), weight in sorted(pairs.items())])
 
 
+def positive_class(task: Task, item: Item) -> str:
+    """The class that F1 is of: the task's `positive`, else the second of the label's names."""
+    return task.positive or item.choices[1].strip()
+
+
 def training_texts(name: str, source: Source, items: Sequence[Item], where: Where) -> tuple[list[str], list[str]]:
     """(prompts, labels) of the rows that training would see: unique, on the training side, no test item of the task.
 

@@ -16,9 +16,10 @@ class ItemResult:
     """What is known of one item for one adapter; a row of items.parquet.
 
     `score` is the item's own headline score (nan if it could not be scored); `prediction`, `target` and `failed` are
-    as the headline reads the answer. `values` holds all per-item metrics; `bleu_counts` and `entity_counts` are what
-    the corpus metrics sum over items (see `answers`). `nats` and `bytes` are the negative log-likelihood and size of
-    the right answer or text, `shots` counts the solved examples that fitted before the prompt.
+    as the headline reads the answer; `positive` names the class that F1 is of. `values` holds all per-item metrics;
+    `bleu_counts` and `entity_counts` are what the corpus metrics sum over items (see `answers`). `nats` and `bytes` are
+    the negative log-likelihood and size of the right answer or text, `shots` counts the solved examples that fitted
+    before the prompt.
     """
 
     item_id: str
@@ -26,6 +27,7 @@ class ItemResult:
     prompt_hash: str
     target: str
     prediction: str | None = None
+    positive: str | None = None
     score: float = math.nan
     logprobs: list[float] = field(default_factory=list)
     text: str | None = None

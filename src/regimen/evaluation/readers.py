@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from regimen.evaluation import answers
 from regimen.study.metrics import METRICS
@@ -33,12 +33,26 @@ class Reading:
 
 @dataclass(frozen=True)
 class Answer:
-    """One generated text and the right answer; `nats` and `bytes` are the right answer's likelihood and size."""
+    """One generated text (None: `extract` matches nothing in it) and the right answers, of which any will do.
 
-    said: str
-    right: str
+    `nats` and `bytes` are the likelihood and size of the first right answer, `types` the entity types of the task.
+    """
+
+    text: str | None
+    rights: tuple[str, ...]
     nats: float = math.nan
     bytes: int = 0
+    types: frozenset[str] | None = None
+
+    @property
+    def said(self) -> str:
+        """The text, "" where there is none."""
+        return self.text or ""
+
+    @property
+    def right(self) -> str:
+        """The first right answer."""
+        return self.rights[0]
 
 
 def _exact(answer: Answer) -> Reading:
@@ -71,12 +85,12 @@ def _rouge(answer: Answer) -> Reading:
 
 def _bleu(answer: Answer) -> Reading:
     text = answer.said.strip()
-    return Reading(math.nan, text, counts=tuple(answers.bleu_counts(text, answer.right)))
+    return Reading(math.nan, text, counts=tuple(answers.bleu_counts(text, answer.rights)))
 
 
 def _entities(which: str) -> Callable[[Answer], Reading]:
     def read(answer: Answer) -> Reading:
-        right, predicted, wanted = answers.entity_counts(answer.said, answer.right)
+        right, predicted, wanted = answers.entity_counts(answer.said, answer.right, answer.types)
         below = {"f1": (predicted + wanted) / 2, "precision": predicted, "recall": wanted}[which]
         value = right / below if below else float(predicted == wanted)
         text = None if predicted == 0 and wanted > 0 else answer.said.strip()
@@ -105,8 +119,21 @@ READERS: dict[str, Callable[[Answer], Reading]] = {
 
 
 def read(metrics: Sequence[str], answer: Answer) -> dict[str, Reading]:
-    """The reading of each metric."""
-    return {name: READERS[name](answer) for name in metrics}
+    """The reading of each metric; of several right answers the one that is met best."""
+    readings = {name: _best(name, answer) for name in metrics}
+    if answer.text is None:
+        return {name: replace(reading, prediction=None) for name, reading in readings.items()}
+    return readings
+
+
+def _best(name: str, answer: Answer) -> Reading:
+    if name in _OF_ALL:
+        return READERS[name](answer)
+    readings = [READERS[name](replace(answer, rights=(right,))) for right in answer.rights]
+    return max(readings, key=lambda reading: reading.value)
+
+
+_OF_ALL = frozenset({"bleu", ANSWER_BITS})  # BLEU takes all right answers together, the likelihood is of the first
 
 
 def counts_of(readings: Mapping[str, Reading]) -> dict[str, list[float]]:

@@ -19,7 +19,7 @@ from regimen.study.sources import Source
 from regimen.study.values import Frozen, shares
 
 # Raised when a kind of stage would give other numbers for the same literals; old results are then not reused.
-VERSIONS = {"prepare": 3, "items": 4, "train": 1, "evaluate": 3}
+VERSIONS = {"prepare": 3, "items": 4, "train": 1, "evaluate": 4}
 
 
 # what of a task decides its items
@@ -110,6 +110,7 @@ class ItemsSpec(Spec):
             "seed": self.seed,
             "shots": self.shots,
             **({"purpose": self.purpose} if self.purpose != "score" else {}),
+            **_other_positive(self.task, self.sources),
         }
 
 
@@ -261,6 +262,18 @@ _ADAPTER: TypeAdapter[PrepareSpec | ItemsSpec | TrainSpec | EvaluateSpec] = Type
 def parse_spec(value: Any) -> PrepareSpec | ItemsSpec | TrainSpec | EvaluateSpec:
     """A stage spec from its `model_dump`."""
     return _ADAPTER.validate_python(value)
+
+
+def _other_positive(task: Task, sources: dict[str, Source]) -> dict[str, str]:
+    """The class that F1 is of, since the floors are computed with the items; left out where it sorts last.
+
+    It was always that one before it could be named, and what was computed then is named without it.
+    """
+    label = sources[task.source[0]].form.label if "f1" in task.metrics else None
+    if label is None:
+        return {}
+    positive = task.positive or label.choices[1]
+    return {} if positive == max(label.choices) else {"positive": positive}
 
 
 def base_identity(base: Base) -> dict[str, Any]:

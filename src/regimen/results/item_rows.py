@@ -16,6 +16,7 @@ ITEM_SCHEMA = pa.schema(
         ("prompt_hash", pa.string()),
         ("target", pa.string()),
         ("prediction", pa.string()),
+        ("positive", pa.string()),
         ("score", pa.float64()),
         ("logprobs", pa.list_(pa.float64())),
         ("text", pa.string()),

@@ -60,13 +60,14 @@ def _macro(which: int) -> Callable[[Columns], float]:
 
 
 def _binary_f1(columns: Columns) -> float:
-    """F1 of the class whose name sorts last ("positive", "yes"), as GLUE scores MRPC."""
+    """F1 of the class that the column `positive` names on every row; nan where no row names one."""
     from sklearn.metrics import f1_score
 
-    targets, predictions, classes = _labels(columns)
-    if not targets:
+    targets, predictions, _ = _labels(columns)
+    positive = next((str(name) for name in columns.get("positive", ()) if name), None)
+    if not targets or positive is None:
         return math.nan
-    options: Any = {"labels": [classes[-1]], "average": None, "zero_division": 0.0}
+    options: Any = {"labels": [positive], "average": None, "zero_division": 0.0}
     options["sample_weight"] = _weights(columns)
     values: Any = f1_score(targets, predictions, **options)
     return float(np.asarray(values)[0])
@@ -91,20 +92,28 @@ def _mean_of(name: str) -> Callable[[Columns], float]:
     return metric
 
 
-def _summed(columns: Columns) -> np.ndarray:
-    rows = [row for row in columns["bleu_counts"] if len(row)]
-    return np.sum(np.asarray(rows, dtype=float), axis=0) if rows else np.zeros(0)
+def _counts(columns: Columns, name: str) -> list[Sequence[float]]:
+    """The counts of the items that have some; tables made before the two were kept apart call them `counts`."""
+    return [row for row in columns[name if name in columns else "counts"] if len(row)]
 
 
 def _bleu(columns: Columns) -> float:
-    """Corpus BLEU on a scale of 0 to 1, by sacrebleu, from the items' summed counts."""
+    """Corpus BLEU on a scale of 0 to 1, by sacrebleu, from the items' summed counts (`answers.bleu_counts`).
+
+    The n-grams are as long as the references allow, up to 4: so short answers can be scored, and no system is scored
+    by shorter ones than another.
+    """
     from sacrebleu.metrics.bleu import BLEU
 
-    sums = _summed(columns)
-    if not len(sums):
+    rows = _counts(columns, "bleu_counts")
+    if not rows:
         return math.nan
-    counts, totals = [int(v) for v in sums[2:6]], [int(v) for v in sums[6:10]]
-    scored = BLEU.compute_bleu(counts, totals, int(sums[0]), int(sums[1]), smooth_method="exp")
+    sums = [int(value) for value in np.sum(np.asarray(rows, dtype=float), axis=0)]
+    order = sum(total > 0 for total in sums[10:14])
+    if not order:
+        return 0.0
+    matches, totals = sums[2 : 2 + order], sums[6 : 6 + order]
+    scored = BLEU.compute_bleu(matches, totals, sums[0], sums[1], smooth_method="exp", max_ngram_order=order)
     return scored.score / 100
 
 
@@ -114,7 +123,7 @@ def _entities(which: str) -> Callable[[Columns], float]:
     def metric(columns: Columns) -> float:
         from seqeval.metrics import f1_score, precision_score, recall_score
 
-        rows = [row for row in columns["entity_counts"] if len(row)]
+        rows = _counts(columns, "entity_counts")
         if not rows:
             return math.nan
         wanted_tags, predicted_tags = [], []

@@ -12,6 +12,7 @@ from regimen.data.items import Item, build_items, test_text
 from regimen.data.overlap import TestText, TestTexts
 from regimen.data.sources import Where
 from regimen.errors import SourceMissing
+from regimen.evaluation.gold import check_gold
 from regimen.plan import ItemsSpec
 
 
@@ -21,7 +22,9 @@ def items_of(spec: ItemsSpec, where: Where, ledger: Ledger) -> list[Item]:
         from regimen.evaluation.lm_eval_bridge import harness_items
 
         return harness_items(spec.task, spec.cap, spec.shots, where.here)
-    return build_items(spec.task, spec.sources, spec.cap, spec.seed, where, ledger, spec.shots)
+    items = build_items(spec.task, spec.sources, spec.cap, spec.seed, where, ledger, spec.shots)
+    check_gold(spec.task_name, spec.task, items)
+    return items
 
 
 def texts_of(specs: Iterable[ItemsSpec], where: Where) -> tuple[TestTexts, dict[str, str]]:

@@ -15,7 +15,7 @@ from regimen.data.prepare import Preparation, prepare
 from regimen.data.sources import Where
 from regimen.data.standins import stand_in
 from regimen.errors import RegimenError, SourceMissing
-from regimen.evaluation.floors import bag_of_words, closed_lines, is_closed, training_texts
+from regimen.evaluation.floors import bag_of_words, closed_lines, is_closed, positive_class, training_texts
 from regimen.plan import ItemsSpec, PrepareSpec
 from regimen.results import Floors, Outcome, StageFolder, Stopwatch, aggregate
 from regimen.stages.context import ITEMS, Context
@@ -100,16 +100,18 @@ def _floors(spec: ItemsSpec, items: Sequence[Item], context: Context) -> Floors 
     if lines is None:
         return None
     metrics = [metric for metric in spec.task.metrics if METRICS[metric].family == "classes"]
-    majority = aggregate(metrics, {"target": lines.targets, "prediction": lines.majority})
+    positive = [positive_class(spec.task, items[0])]
+    majority = aggregate(metrics, {"target": lines.targets, "prediction": lines.majority, "positive": positive})
     targets, guesses, weights = zip(*lines.guesses, strict=True)
-    chance = aggregate(metrics, {"target": targets, "prediction": guesses, "weight": weights})
+    guessed = {"target": targets, "prediction": guesses, "weight": weights, "positive": positive}
+    chance = aggregate(metrics, guessed)
     name = spec.task.source[0]
     try:
         texts, labels = training_texts(name, spec.sources[name], items, context.where(spec.data))
     except RegimenError as fault:  # no training rows here: the other lines stand without this one
         return Floors(majority, chance, {}, note=str(fault))
     said = bag_of_words(texts, labels, [item.prompt for item in items])
-    tfidf = aggregate(metrics, {"target": lines.targets, "prediction": said})
+    tfidf = aggregate(metrics, {"target": lines.targets, "prediction": said, "positive": positive})
     return Floors(majority, chance, tfidf, tfidf_rows=len(texts))
 
 

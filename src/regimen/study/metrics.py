@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from typing import Literal
 
 Scoring = Literal["choice", "generation", "execution", "text", "lm-eval"]
-Family = Literal["classes", "said class", "text", "number", "entities", "program", "likelihood"]
+Family = Literal["classes", "choice", "said class", "text", "number", "entities", "program", "likelihood"]
 HARNESS = "lm-eval:"  # begins the names of metrics that lm-evaluation-harness computes
 
 
@@ -72,7 +72,23 @@ _TABLE = (
     _classes("macro-f1", "mean over the classes of the F1 of each"),
     _classes("precision", "mean over the classes of the precision of each"),
     _classes("recall", "mean over the classes of the recall of each"),
-    _classes("f1", "F1 of the class whose name sorts last"),
+    Metric("f1", "classes", ("choice",), ("target", "prediction", "positive"), "F1 of the `positive` class, of two"),
+    Metric(
+        "acc-norm",
+        "choice",
+        ("choice",),
+        ("values",),
+        "accuracy by likelihood over characters, as lm-eval's acc_norm",
+        mean=True,
+    ),
+    Metric(
+        "acc-bytes",
+        "choice",
+        ("choice",),
+        ("values",),
+        "accuracy by likelihood over bytes, as lm-eval's acc_bytes",
+        mean=True,
+    ),
     _classes("mcc", "Matthews correlation of right and predicted classes, from -1 to 1"),
     _said("said-accuracy", "share of items whose generated first line is the right class"),
     _said("missing-rate", "share of items whose generated first line is no class", "lower"),
@@ -80,7 +96,7 @@ _TABLE = (
     _said("anchor-fingpt", "share right by FinGPT's lenient rule: what cannot be read counts as neutral"),
     _read("exact-match", "text", "share of answers equal to the right one after normalisation"),
     _read("anchor-exact", "text", "share of answers equal to the right one character by character"),
-    _read("rouge-l", "text", "ROUGE-L F1 with stemming, by rouge-score"),
+    _read("rouge-l", "text", "ROUGE-L F1 with English stemming, by rouge-score"),
     Metric("bleu", "text", ("generation",), ("bleu_counts",), "corpus BLEU, 0 to 1, by sacrebleu"),
     _read("numeric-match", "number", "share whose first number is the right one, exact or rounded within 2%"),
     _read("strict-match", "number", "share whose number after '#### ' is the right one, as lm-eval's gsm8k"),

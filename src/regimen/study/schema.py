@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from regimen.study.endpoints import EndPoint
+from regimen.study.extraction import check_pattern
 from regimen.study.metrics import HARNESS, Scoring, fault_of
 from regimen.study.values import Frozen, Name, Seed, Share, Template, Weight, shares
 
@@ -92,6 +93,9 @@ class Task(Frozen):
     trained on their source; "text" tasks measure bits per byte of held-out text. `resample` names the group that
     the bootstrap draws whole: a template over the row, or "near-duplicates" (default: the item). `lm_eval` names a
     task of lm-evaluation-harness instead: rows, prompts and metrics (written `acc`, kept as "lm-eval:acc") are its own.
+    `positive` is the class that `f1` is of (default: the second of the label's names). `extract` is a regular
+    expression whose first group (or whole match) is read out of a generated answer, and out of the right one where
+    it matches there.
     """
 
     title: str
@@ -103,6 +107,8 @@ class Task(Frozen):
     metrics: Annotated[tuple[str, ...], Field(min_length=1)]
     resample: Template | None = None
     generation: Generation | None = None
+    positive: str | None = None
+    extract: str | None = None
     items: Annotated[int, Field(ge=1)] | None = None
     truncate: Literal["left", "middle"] = "left"
     version: Annotated[int, Field(ge=1)] = 1
@@ -133,6 +139,12 @@ class Task(Frozen):
             raise ValueError("only a text task may have several sources")
         if fault := fault_of(self.metrics, self.scoring, self.generation is not None):
             raise ValueError(fault)
+        if self.positive is not None and "f1" not in self.metrics:
+            raise ValueError("`positive` names the class that the metric f1 is of, and `metrics` has no f1")
+        if self.extract is not None:
+            if self.scoring != "generation":
+                raise ValueError("`extract` reads generated answers, so it goes with scoring: generation")
+            check_pattern(self.extract)
         return self
 
     @property

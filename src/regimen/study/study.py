@@ -122,7 +122,21 @@ def _task_faults(study: Study) -> list[tuple[tuple[str, ...], str]]:
                 faults.append((place, f"{source_name!r} has neither `label` nor `options` to choose from"))
             elif task.scoring in ("generation", "execution") and source.form.prompt is None:
                 faults.append((place, f"the form of {source_name!r} has no `prompt`"))
+            elif "f1" in task.metrics and (fault := _positive_fault(task, source_name, source)):
+                faults.append((("tasks", name, "metrics"), fault))
     return faults
+
+
+def _positive_fault(task: Task, name: str, source: Source) -> str | None:
+    """Why the metric f1 has no class to be of, or None."""
+    label = source.form.label
+    if label is None:
+        return f"f1 is of one class of two, and the choices of {name!r} are each row's own `options`; use accuracy"
+    if len(label.choices) != 2:
+        return f"f1 is of one class of two, and the label of {name!r} has {len(label.choices)}; use macro-f1"
+    if task.positive is not None and task.positive not in label.choices:
+        return _unknown("class", task.positive, label.choices) + "; `positive` is one of the label's names"
+    return None
 
 
 def _experiment_faults(study: Study) -> list[tuple[tuple[str, ...], str]]:

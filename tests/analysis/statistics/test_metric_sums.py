@@ -29,11 +29,14 @@ def rows_for(metric: str, seed: int, count: int) -> dict[str, list[Any]]:
     for _ in range(count):
         size, right = draw.randint(4, 20), draw.randint(0, 3)
         totals = [size - order for order in range(4)]
-        bleu.append([size, draw.randint(1, 20), *[draw.randint(0, total) for total in totals], *totals])
+        right_size = draw.randint(1, 6 if seed % 2 else 3)  # short references leave higher orders out
+        of_right = [max(0, right_size - order) for order in range(4)]
+        bleu.append([size, right_size, *[draw.randint(0, total) for total in totals], *totals, *of_right])
         entities.append([right, right + draw.randint(0, 2), right + draw.randint(0, 2)])
     return {
         "target": [draw.choice(LABELS) for _ in range(count)],
         "prediction": [draw.choice([*LABELS, "", None]) for _ in range(count)],
+        "positive": ["bullish"] * count,
         "values": [[(name, draw.random()) for name in [*METRICS, "lm-eval:acc"]] for _ in range(count)],
         "bleu_counts": bleu,
         "entity_counts": entities,

@@ -126,9 +126,14 @@ def _confusion(columns: Columns, labels: tuple[str, ...]) -> Array:
     return np.concatenate([np.ones((len(wanted), 1)), wanted * said, said, wanted], axis=1)
 
 
-def _last_class(columns: Columns, labels: tuple[str, ...]) -> Array:
-    """The confusion of the class whose name sorts last: (items, right, predicted, wanted)."""
-    return _confusion(columns, labels[-1:]) if labels else np.zeros((0, 4))
+def _positive_confusion(columns: Columns, labels: tuple[str, ...]) -> Array:
+    """The confusion of the one class that F1 is of: (items, right, predicted, wanted)."""
+    return _confusion(columns, labels[:1]) if labels else np.zeros((len(columns["target"]), 4))
+
+
+def _positive(columns: Columns) -> set[str]:
+    """The class that F1 is of, as the rows name it."""
+    return {str(name) for name in columns["positive"] if name}
 
 
 def _target_labels(columns: Columns) -> set[str]:
@@ -185,19 +190,22 @@ def _counts(column: str, width: int) -> Callable[[Columns, tuple[str, ...]], Arr
 
 
 def _bleu(sums: Array) -> Array:
-    """Corpus BLEU (Papineni et al. 2002), 0 to 1, exponential smoothing and no effective order, as sacrebleu's.
+    """Corpus BLEU (Papineni et al. 2002), 0 to 1, exponential smoothing, n-grams as long as the references have.
 
-    From (items, system length, reference length, matches of 1- to 4-grams, totals of them). An order without a
-    match counts as 1 / (2^k total), k being how many such orders there have been; an order without n-grams makes 0.
+    From (items, system length, reference length, matches of 1- to 4-grams, totals of them, totals of the references').
+    An order without a match counts as 1 / (2^k total), k being how many such orders there have been; an order without
+    n-grams in the system makes 0, one without n-grams in the references is left out.
     """
     items, system, reference = (sums[..., place] for place in range(3))
     matches, totals = sums[..., 3:7], sums[..., 7:11]
     brevity = np.exp(np.minimum(0.0, 1 - _ratio(reference, system, math.inf)))
-    unmatched = (matches == 0) & (totals > 0)
+    used = sums[..., 11:15] > 0
+    unmatched = (matches == 0) & (totals > 0) & used
     smoothed = np.where(unmatched, 0.5 ** np.cumsum(unmatched, axis=-1), matches)
-    scored = np.asarray((matches > 0).any(axis=-1) & (totals > 0).all(axis=-1))
-    precisions = np.where(scored[..., None], _ratio(smoothed, totals, 1.0), 1.0)
-    value = brevity * np.exp(np.log(precisions).mean(axis=-1)) * scored
+    scored = np.asarray(((matches > 0) & used).any(axis=-1) & ((totals > 0) | ~used).all(axis=-1))
+    precisions = np.where(scored[..., None] & used, _ratio(smoothed, totals, 1.0), 1.0)
+    order = np.maximum(used.sum(axis=-1), 1)
+    value = brevity * np.exp(np.log(precisions).sum(axis=-1) / order) * scored
     return np.where(items > 0, value, math.nan)
 
 
@@ -226,9 +234,9 @@ _FORMS: dict[str, _Form] = {
     "macro-f1": _Form(_CLOSED, _confusion, _macro("f1"), _target_labels),
     "precision": _Form(_CLOSED, _confusion, _macro("precision"), _target_labels),
     "recall": _Form(_CLOSED, _confusion, _macro("recall"), _target_labels),
-    "f1": _Form(_CLOSED, _last_class, _micro("f1"), _target_labels),
+    "f1": _Form((*_CLOSED, "positive"), _positive_confusion, _micro("f1"), _positive),
     "mcc": _Form(_CLOSED, _confusion, _mcc, _all_labels),
-    "bleu": _Form(("bleu_counts",), _counts("bleu_counts", 10), _bleu),
+    "bleu": _Form(("bleu_counts",), _counts("bleu_counts", 14), _bleu),
     "entity-f1": _Form(_ENTITIES, _counts(*_ENTITIES, 3), _micro("f1")),
     "entity-precision": _Form(_ENTITIES, _counts(*_ENTITIES, 3), _micro("precision")),
     "entity-recall": _Form(_ENTITIES, _counts(*_ENTITIES, 3), _micro("recall")),

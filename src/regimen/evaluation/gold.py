@@ -1,0 +1,59 @@
+"""Whether the right answers of a task can be reached by any answer, before anything is trained.
+
+Owns the checks of right answers against the task's stops, its `extract` and its metrics. Does not know models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from regimen.data.items import Item
+from regimen.errors import DataError
+from regimen.evaluation import entities
+from regimen.study.extraction import extracted
+from regimen.study.metrics import METRICS
+from regimen.study.schema import Task
+
+
+def check_gold(name: str, task: Task, items: Sequence[Item]) -> None:
+    """Raises DataError naming the first row whose right answer no generated answer could equal."""
+    if task.scoring != "generation":
+        return
+    reads_entities = any(METRICS[metric].family == "entities" for metric in task.metrics)
+    for item in items:
+        for answer in item.answers:
+            where = f"the task {name!r}, row {item.id}: the right answer {_shown(answer)}"
+            if stop := _stop_in(task, answer):
+                raise DataError(
+                    f"{where} holds the stop {stop!r}, where every generated answer is cut, so none could be right; "
+                    f'give the task other stops, such as `generation: {{tokens: ..., stop: ["\\n\\n"]}}`, or [] '
+                    "for the end of the text alone"
+                )
+            if reads_entities and not entities.is_readable(answer):
+                raise DataError(
+                    f'{where} holds no entities that can be read; write it as "{entities.FORM}" ("none" for a '
+                    "row without), or take another metric than entity-f1"
+                )
+    _check_extraction(name, task, items)
+
+
+def _check_extraction(name: str, task: Task, items: Sequence[Item]) -> None:
+    """Right answers are read by the pattern all or none, so that it is not left to chance which part of one counts."""
+    if task.extract is None:
+        return
+    found = [extracted(task.extract, item.answers[0]) is not None for item in items]
+    if any(found) and not all(found):
+        item = items[found.index(False)]
+        raise DataError(
+            f"the task {name!r}, row {item.id}: the right answer {_shown(item.answers[0])} does not match `extract` "
+            f"{task.extract!r}, and {sum(found)} of {len(found)} do; write the right answers in one way"
+        )
+
+
+def _stop_in(task: Task, answer: str) -> str | None:
+    assert task.generation is not None
+    return next((stop for stop in task.generation.stop if stop in answer), None)
+
+
+def _shown(answer: str) -> str:
+    return repr(answer if len(answer) <= 60 else f"{answer[:60]}...")
