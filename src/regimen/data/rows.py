@@ -5,7 +5,6 @@ Owns the order of these steps and joining running rows into documents. Does not 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -15,6 +14,7 @@ from regimen.data.cleaning import Ledger, Seen, is_held_out, normalised
 from regimen.data.forms import Rendered, RowFault, group_of, render, render_text
 from regimen.data.sources import Part, Where, parts_of, rows_of
 from regimen.errors import DataError
+from regimen.study.patterns import compiled_pattern
 from regimen.study.sources import Documents, Form, HeldOut, Source
 
 Side = Literal["train", "test"]
@@ -126,7 +126,7 @@ def _joined(
     if rule is None:
         yield from rows
         return
-    pattern = re.compile(rule.starts) if rule.starts else None
+    pattern = compiled_pattern(rule.starts) if rule.starts else None
     lines: list[str] = []
     first: tuple[str, int] = ("", 0)
     for part, number, values in rows:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from regimen.study.values import Frozen, Name, Share, Template
+from regimen.study.values import Frozen, Name, Pattern, Share, Template
 
 TEST_FILES = "test files"  # the name of the split that a user's own test files are
 
@@ -67,10 +67,11 @@ class Form(Frozen):
 
 
 class Documents(Frozen):
-    """Joins running rows into documents: every `rows` rows, or anew at each row that matches `starts`."""
+    """Joins running rows into documents: every `rows` rows, or anew at each row whose beginning matches the
+    regular expression `starts` (RE2's syntax)."""
 
     rows: Annotated[int, Field(ge=1)] | None = None
-    starts: str | None = None
+    starts: Pattern | None = None
     separator: str = ""
 
     @model_validator(mode="after")
