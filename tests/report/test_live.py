@@ -5,8 +5,12 @@ from __future__ import annotations
 import http.client
 import json
 import shutil
+import socket
+import struct
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from html import unescape
 from pathlib import Path
 
@@ -14,6 +18,7 @@ import pytest
 
 from regimen.errors import RunFolderError, UsageError
 from regimen.plan import Plan
+from regimen.report import live_page
 from regimen.report.live_page import HOST, Content, Watch, make_server, render_run, signature
 from regimen.results import RunFolder
 from tests.support.patience import patient, wait_until
@@ -85,7 +90,7 @@ def test_the_page_moves_with_the_run(moving: tuple[Watch, RunFolder, int], finis
 def test_a_fault_keeps_the_last_good_content(tmp_path: Path, plan: Plan) -> None:
     folder = RunFolder(tmp_path / "run")
     folder.create(plan.study, plan, {})
-    answers = iter(["one", RunFolderError("half a file"), "three"])
+    answers = iter(["one", RunFolderError("half a file"), ZeroDivisionError("a defect"), "four"])
 
     def render(out: Path) -> Content:
         found = next(answers)
@@ -97,7 +102,7 @@ def test_a_fault_keeps_the_last_good_content(tmp_path: Path, plan: Plan) -> None
     watch.start()
     assert watch.content.version == "one"
     (folder.path / "ledger.sqlite").write_bytes(b"x")
-    wait_until(lambda: watch.content.version == "three", 10)
+    wait_until(lambda: watch.content.version == "four", 10)
     watch.stop()
     assert watch.fault == ""
 
@@ -107,3 +112,55 @@ def test_rendering_writes_nothing_and_is_repeatable(finished: RunFolder) -> None
     one, other = render_run(finished.path), render_run(finished.path)
     assert (one.version, one.part, one.page) == (other.version, other.part, other.page)
     assert signature(finished.path) == before
+
+
+def test_a_defect_is_named_on_the_page_and_the_watch_goes_on(tmp_path: Path, plan: Plan) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.create(plan.study, plan, {})
+    asked = 0
+
+    def render(out: Path) -> Content:
+        nonlocal asked
+        asked += 1
+        if asked > 1:
+            raise ZeroDivisionError("a defect\nand more")
+        return Content("one", b"", b"")
+
+    watch = Watch(folder.path, pause=0.02, render=render)
+    watch.start()
+    (folder.path / "ledger.sqlite").write_bytes(b"x")
+    wait_until(lambda: asked > 3, 10)
+    watch.stop()
+    assert watch.fault == "the report cannot be drawn now (ZeroDivisionError: a defect)"
+    assert watch.content.version == "one"
+
+
+def test_a_reader_that_goes_away_prints_nothing(
+    moving: tuple[Watch, RunFolder, int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    watch, _, port = moving
+    watch.content = Content("large", b"", b"x" * 20_000_000)
+    for _ in range(5):
+        with socket.create_connection((HOST, port)) as connection:
+            connection.sendall(f"GET / HTTP/1.1\r\nHost: {HOST}:{port}\r\n\r\n".encode())
+            connection.recv(1)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # reset, not closed
+    wait_until(lambda: ask(port, "/state")[0] == 200)
+    assert capsys.readouterr().err == ""
+
+
+def test_slow_clients_hold_few_threads_and_make_room(
+    moving: tuple[Watch, RunFolder, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, _, port = moving
+    before = threading.active_count()
+    with ExitStack() as slow:
+        for _ in range(200):
+            connection = slow.enter_context(socket.create_connection((HOST, port), timeout=5))
+            connection.sendall(b"GET / HT")
+        wait_until(lambda: threading.active_count() - before >= live_page.MOST_REQUESTS)
+        time.sleep(0.2)
+        assert threading.active_count() - before <= live_page.MOST_REQUESTS
+        assert ask(port, "/state")[0] == 503
+        monkeypatch.setattr(live_page, "SLOWEST_SECONDS", 0.0)
+        wait_until(lambda: ask(port, "/state")[0] == 200)

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 from regimen.errors import RegimenError, UsageError
 from regimen.plan import compile_plan
@@ -23,6 +27,9 @@ from regimen.report.run_report import page_context
 from regimen.results import RunFolder
 
 HOST = "127.0.0.1"
+MOST_REQUESTS = 32  # answered at once, each in a thread
+SLOWEST_SECONDS = 10.0
+BUSY = b"HTTP/1.0 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 WATCHED = ("DONE", "metrics.jsonl")
 
 
@@ -86,15 +93,68 @@ class Watch:
         wait = self._pause
         while not self._stopped.wait(wait):
             wait = self._pause
-            now = signature(self._out)
-            if now == self._seen:
-                continue
             started = time.monotonic()
             try:
+                now = signature(self._out)
+                if now == self._seen:
+                    continue
                 self.content, self._seen, self.fault = self._render(self._out), now, ""
             except (RegimenError, OSError) as fault:  # a file on its way; the next look may find it whole
                 self.fault = str(fault)
+            except Exception as fault:  # a defect; whatever it is, the page says so and the watch goes on
+                self.fault = f"the report cannot be drawn now ({type(fault).__name__}: {_first_line(fault)})"
             wait = max(self._pause, 2 * (time.monotonic() - started))
+
+
+def _first_line(fault: Exception) -> str:
+    return next(iter(str(fault).splitlines()), "")
+
+
+class _Server(ThreadingHTTPServer):
+    """Answers so many requests at once; further ones get 503, and the longest under way makes room if it is slow."""
+
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 64
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]):
+        super().__init__(address, handler)
+        self._under_way: dict[socket.socket, float] = {}
+        self._lock = threading.Lock()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Begins to answer in a thread, if there are not too many."""
+        with self._lock:
+            full = len(self._under_way) >= MOST_REQUESTS
+            if full:
+                self._end_slowest()
+            else:
+                self._under_way[request] = time.monotonic()
+        if not full:
+            super().process_request(request, client_address)
+            return
+        with suppress(OSError):
+            request.settimeout(1.0)
+            request.sendall(BUSY)
+        self.shutdown_request(request)
+
+    def _end_slowest(self) -> None:
+        request, begun = min(self._under_way.items(), key=lambda item: item[1])
+        if time.monotonic() - begun > SLOWEST_SECONDS:
+            with suppress(OSError):
+                request.shutdown(socket.SHUT_RDWR)  # its thread then ends by itself
+
+    def shutdown_request(self, request: Any) -> None:
+        """Ends a request, answered or not."""
+        with self._lock:
+            self._under_way.pop(request, None)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Says nothing of a reader that went away, one line of a defect."""
+        fault = sys.exception()
+        if isinstance(fault, Exception) and not isinstance(fault, OSError):
+            sys.stderr.write(f"regimen: a request failed ({type(fault).__name__}: {_first_line(fault)})\n")
 
 
 def make_server(watch: Watch, port: int) -> ThreadingHTTPServer:
@@ -105,7 +165,7 @@ def make_server(watch: Watch, port: int) -> ThreadingHTTPServer:
 
     Handler.watch = watch
     try:
-        return ThreadingHTTPServer((HOST, port), Handler)
+        return _Server((HOST, port), Handler)
     except (OSError, OverflowError) as fault:
         raise UsageError(f"--port {port} cannot be used ({fault}); choose another, or 0 for a free one") from None
 
@@ -115,6 +175,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     watch: Watch
     server_version = "regimen"
+    timeout = SLOWEST_SECONDS  # of each read and write
     sys_version = ""
 
     def do_GET(self) -> None:
