@@ -1,4 +1,4 @@
-"""What stands in a study or a row is shown as it is: no markup is obeyed and no escape sequence reaches the terminal."""
+"""Text of a study or a row is shown as it is: no markup is obeyed, no escape sequence reaches the terminal."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.table import Table
 
-from regimen.cli import app
+from regimen.cli.app import main
 from regimen.cli.terminal import console, harmless, say
 from tests.support.studies import MINIMAL
 
 
 @given(st.text())
 def test_nothing_but_line_ends_and_tabs_controls_the_terminal(text: str) -> None:
-    assert not any(ord(mark) < 32 and mark not in "\n\t" or 127 <= ord(mark) < 160 for mark in harmless(text))
+    assert not any((ord(mark) < 32 and mark not in "\n\t") or 127 <= ord(mark) < 160 for mark in harmless(text))
     assert len(harmless(text)) == len(text)
 
 
@@ -44,10 +44,14 @@ def test_a_phase_that_looks_like_markup_is_planned(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study = tmp_path / "study.yaml"
-    study.write_text(MINIMAL.replace("phase: one", 'phase: "[/x]"').replace("title: Minimal", 'title: "a\\e[2J"'))
+    study.write_text(
+        MINIMAL.replace("phase: tune, title", 'phase: "[/x]", title').replace(
+            "study: small", 'study: small\ntitle: "a\\e[2J"'
+        )
+    )
     monkeypatch.setattr("sys.argv", ["regimen", "plan", str(study)])
     with pytest.raises(SystemExit) as ended:
-        app.main()
+        main()
     assert ended.value.code == 0
     out = capsys.readouterr().out
     assert "[/x]" in out

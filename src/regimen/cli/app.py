@@ -5,6 +5,7 @@ Owns the table of commands and the turning of errors into messages and exit code
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -40,21 +41,36 @@ for _name, _command in commands().items():
     app.command(name=_name)(_command)
 
 
+def _complain(sentence: str) -> None:
+    from regimen.cli.terminal import say
+
+    say(f"regimen: {sentence}", to_stderr=True)
+
+
+def _unusable(fault: OSError) -> str | None:
+    """One sentence about a path that cannot be used (too long, a folder where a file should be); None for others."""
+    if fault.filename is None or fault.strerror is None:
+        return None
+    path = os.fsdecode(fault.filename) if isinstance(fault.filename, bytes) else str(fault.filename)
+    shown = path if len(path) <= 200 else f"{path[:100]}... ({len(path):,} characters)"
+    return f"{shown!r} cannot be used: {fault.strerror.lower()}"
+
+
 def main() -> None:
     """The entry point: deliberate errors become one message on stderr and their exit code."""
     try:
         app(standalone_mode=True)
     except RegimenError as fault:
-        sys.stderr.write(f"regimen: {fault}\n")
+        _complain(str(fault))
         sys.exit(fault.exit_code)
     except BrokenPipeError:  # the reader of our output went away
         sys.stderr.close()
         sys.exit(1)
     except OSError as fault:
-        sentence = why_unwritable(fault)
+        sentence = why_unwritable(fault) or _unusable(fault)
         if sentence is None:
             raise
-        sys.stderr.write(f"regimen: {sentence}\n")
+        _complain(sentence)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.stderr.write("regimen: stopped at once; the state on disk is safe, the same command goes on\n")

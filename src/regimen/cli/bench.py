@@ -130,8 +130,9 @@ def chosen(found: list[Measured]) -> Measured:
 
 
 def _show(document: dict[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from regimen.cli.terminal import console
 
     table = Table(title=f"{document['base']}, {document['precision']}, {document['chosen']['device']}")
     for name in ("K", "tokens a pass", "compiled", "tokens/s", "steps/s", "MFU", "peak memory", "first step"):
@@ -147,10 +148,10 @@ def _show(document: dict[str, Any]) -> None:
             f"{one['peak_memory'] / 2**30:.1f} GiB",
             f"{one['first_seconds']:.1f} s",
         )
-    console = Console()
-    console.print(table)
+    screen = console()
+    screen.print(table)
     rate = document["chosen"]
-    console.print(
+    screen.print(
         f"chosen: K = {rate['width']}, {rate['pass_tokens']:,} tokens a pass"
         f"{', compiled layers' if rate['compiled'] else ''}; {rate['steps_per_hour']:,.0f} steps an hour and worker, "
         f"{rate['workers']} workers. MFU: {document['flops_formula']}; peak {document['peak_flops'] / 1e12:,.2f} "

@@ -40,24 +40,24 @@ def compare(
 
 
 def _show(found: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
-    console = Console()
-    recipe = Table("recipe", escape(found["a"]), escape(found["b"]), title="What differs", title_justify="left")
+    from regimen.cli.terminal import console
+
+    screen = console()
+    recipe = Table("recipe", found["a"], found["b"], title="What differs", title_justify="left")
     for row in found["recipe"]:
         recipe.add_row(row["field"], _cell(row["a"]), _cell(row["b"]))
-    console.print(recipe if found["recipe"] else "The recipes are the same.")
-    scores = Table(title=f"{escape(found['a'])} less {escape(found['b'])}, up is better", title_justify="left")
+    screen.print(recipe if found["recipe"] else "The recipes are the same.")
+    scores = Table(title=f"{found['a']} less {found['b']}, up is better", title_justify="left")
     for name in ("task", "metric", "a", "b", "difference (95%)", "p (Holm)"):
         scores.add_column(name, justify="left" if name in ("task", "metric") else "right")
     for row in found["tasks"]:
         scores.add_row(row["task"], row["metric"], _cell(row["a"]), _cell(row["b"]), *_difference(row))
-    console.print(scores)
+    screen.print(scores)
     for row in found["tasks"]:
         if row["status"] == "tested":
-            console.print(f"[bold]{escape(row['task'])}[/bold]: {escape(row['statement'])}", highlight=False)
+            screen.print(f"{row['task']}: {row['statement']}")
 
 
 def _difference(row: dict[str, Any]) -> tuple[str, str]:
@@ -67,6 +67,4 @@ def _difference(row: dict[str, Any]) -> tuple[str, str]:
 
 
 def _cell(value: Any) -> str:
-    from rich.markup import escape
-
-    return "-" if value is None else f"{value:.4g}" if isinstance(value, float) else escape(str(value))
+    return "-" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)

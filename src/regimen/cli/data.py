@@ -34,9 +34,8 @@ def data(
     pretrain: Annotated[bool, typer.Option(help="Show the pretraining form, with loss on every token.")] = False,
 ) -> None:
     """Show rows, loss tokens marked, a histogram of lengths, what was dropped: test items of the study too."""
-    from rich.console import Console
-
     from regimen.api import load_and_compile
+    from regimen.cli.terminal import console
     from regimen.data.cleaning import Ledger
     from regimen.data.sources import Where
     from regimen.data.standins import stand_in
@@ -54,17 +53,18 @@ def data(
     form: LegKind = "pretrain" if pretrain or about.form.prompt is None else "finetune"
     ledger = Ledger()
     read, avoided = _read(plan, source, form, where, ledger)
-    console = Console(soft_wrap=True, highlight=False)
+    screen = console()
+    screen.soft_wrap = True
     side = "train" if about.split else "test"
-    console.print(f"{source}: {about.hub or ', '.join(about.files)}, {side} side, licence: {about.licence}")
+    screen.print(f"{source}: {about.hub or ', '.join(about.files)}, {side} side, licence: {about.licence}")
     if note := stand_in(about, about.split or "", where):
-        console.print(f"rows that are not the source's own: {note}", style="yellow", markup=False)
-    console.print(f"tokens that carry loss stand between {OPEN} and {SHUT}", style="dim")
+        screen.print(f"rows that are not the source's own: {note}", style="yellow")
+    screen.print(f"tokens that carry loss stand between {OPEN} and {SHUT}", style="dim")
     for row in read[:rows]:
-        console.print(f"\n[{row.part}, row {row.number}]", style="dim", markup=False)
-        console.print(_shown(row, about, tokenizer, form, loaded.batch.block))
+        screen.print(f"\n[{row.part}, row {row.number}]", style="dim")
+        screen.print(_shown(row, about, tokenizer, form, loaded.batch.block))
     for line in _accounts(read, about, form, tokenizer, loaded.batch.block, ledger, avoided):
-        console.print(line, markup=False)
+        screen.print(line)
 
 
 def _read(plan: Plan, name: str, form: LegKind, where: Where, ledger: Ledger) -> tuple[list[UsableRow], str]:

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from regimen.cli.options import DataOption, JsonOption, ProfileOption, folder_of
+from regimen.cli.terminal import say
 
 PACKAGES = (
     "regimen-lm",
@@ -43,7 +44,10 @@ def doctor(
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         faults.append(f"SQLite is {sqlite3.sqlite_version}, at least 3.7 is needed; install a newer Python")
     found["faults"] = faults
-    typer.echo(json.dumps(found, indent=2, ensure_ascii=False) if json_output else _text(found))
+    if json_output:
+        typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+    else:
+        say(_text(found))
     if faults:
         raise typer.Exit(2)
 

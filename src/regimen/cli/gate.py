@@ -69,7 +69,7 @@ def _tell(decided: dict[str, Any], adjusted: str | None) -> None:
 
 def _say() -> Callable[[str], None]:
     """Breaks lines between words on a terminal; leaves them whole elsewhere."""
-    from rich.console import Console
+    from regimen.cli.terminal import console
 
-    console = Console()
-    return lambda text: console.print(text, markup=False, highlight=False, soft_wrap=not console.is_terminal)
+    screen = console()
+    return lambda text: screen.print(text, soft_wrap=not screen.is_terminal)

@@ -16,8 +16,9 @@ def metrics(json_output: JsonOption = False) -> None:
     if json_output:
         typer.echo(json.dumps([metric.to_json() for metric in METRICS.values()], indent=2, ensure_ascii=False))
         return
-    from rich.console import Console
     from rich.table import Table
+
+    from regimen.cli.terminal import console
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in ("metric", "scoring", "better", "over items", "says"):
@@ -25,6 +26,6 @@ def metrics(json_output: JsonOption = False) -> None:
     for metric in METRICS.values():
         over = "mean" if metric.mean else "together"
         table.add_row(metric.name, ", ".join(metric.scorings), metric.better, over, metric.about)
-    console = Console()
-    console.print(table)
-    console.print("A task of lm-evaluation-harness (`lm_eval: NAME`) takes the harness's own metrics, such as acc.")
+    screen = console()
+    screen.print(table)
+    screen.print("A task of lm-evaluation-harness (`lm_eval: NAME`) takes the harness's own metrics, such as acc.")

@@ -32,8 +32,7 @@ def plan(
         document["totals"]["measured"] = measured
         typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
         return
-    from rich.console import Console
-
     from regimen.cli.plan_view import plan_view
+    from regimen.cli.terminal import console
 
-    Console().print(plan_view(compiled, gpus, measured))
+    console().print(plan_view(compiled, gpus, measured))

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as Bars
 
 from regimen.cli.status_view import clock
+from regimen.cli.terminal import console as make_console
 from regimen.execution.events import AlreadyDone, Note, RunEvent, StageChanged
 from regimen.execution.events import Progress as Steps
 from regimen.execution.runner import RunSummary
@@ -30,7 +31,7 @@ class Progress:
 
     def __init__(self, plan: Plan, console: Console | None = None):
         self._plan = plan
-        self._console = console or Console(stderr=True)
+        self._console = console or make_console(stderr=True)
         self._states: dict[str, str] = dict.fromkeys(plan.stages, "pending")
         self._steps: dict[str, float] = {}
         self._started = time.monotonic()
@@ -38,11 +39,11 @@ class Progress:
         self._spoken = 0.0
         self._shown = 0.0
         self._bars = Bars(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=28),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[more]}"),
+            TextColumn("{task.fields[more]}", markup=False),
             console=self._console,
         )
         self._total = self._bars.add_task("stages", total=len(plan.stages), more="")
@@ -121,7 +122,7 @@ class Progress:
         if force or now - self._spoken >= PLAIN_SECONDS:
             self._spoken = now
             stamp = time.strftime("%H:%M:%S")
-            self._console.print(f"{stamp} {text}", highlight=False, soft_wrap=True, markup=False)
+            self._console.print(f"{stamp} {text}", soft_wrap=True)
 
     def conclude(self, summary: RunSummary) -> None:
         """The last lines: what is done, what failed and where its log is, what to type next."""

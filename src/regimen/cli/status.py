@@ -26,16 +26,16 @@ def status(
         run = open_run(out)
         typer.echo(json.dumps(run_status(run.folder, run.plan), indent=2, ensure_ascii=False))
         return
-    from rich.console import Console
     from rich.live import Live
 
     from regimen.cli.status_view import status_view
+    from regimen.cli.terminal import console
 
     run = open_run(out)
     if not watch:
-        Console().print(status_view(run_status(run.folder, run.plan), run.plan))
+        console().print(status_view(run_status(run.folder, run.plan), run.plan))
         return
-    with Live(refresh_per_second=2) as live:
+    with Live(console=console(), refresh_per_second=2) as live:
         while True:
             current = run_status(run.folder, run.plan)
             live.update(status_view(current, run.plan), refresh=True)
