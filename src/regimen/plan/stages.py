@@ -19,7 +19,7 @@ from regimen.study.sources import Source
 from regimen.study.values import Frozen, shares
 
 # Raised when a kind of stage would give other numbers for the same literals; old results are then not reused.
-VERSIONS = {"prepare": 3, "items": 4, "train": 1, "evaluate": 4}
+VERSIONS = {"prepare": 4, "items": 5, "train": 1, "evaluate": 4}
 
 
 # what of a task decides its items
@@ -53,7 +53,12 @@ class Spec(Frozen, ABC):
 
 
 class PrepareSpec(Spec):
-    """Reads a source, cleans it, renders it in one form, tokenises it and packs it into blocks."""
+    """Reads a source, cleans it, renders it in one form, tokenises it and packs it into blocks.
+
+    `tests` are the items stages whose texts are kept out. They are part of its identity and so of its folder's name:
+    when they change, the rows are prepared anew. Its fingerprint, by which trainings name the rows that they read,
+    leaves them out: a training whose blocks are the same, whatever else was looked for, stays what it is.
+    """
 
     kind: Literal["prepare"] = "prepare"
     source_name: str
@@ -66,11 +71,13 @@ class PrepareSpec(Spec):
     tests: tuple[str, ...] = ()
 
     @property
-    def identity(self) -> dict[str, Any]:
+    def rows_identity(self) -> dict[str, Any]:
+        """What is read, and how it is made into blocks."""
         return {
             "stage": "prepare",
             "version": VERSIONS["prepare"],
             "source": source_identity(self.source),
+            "leaks": self.source.leaks,
             "form": self.form,
             "block": self.batch.block,
             "packing": self.batch.packing,
@@ -78,6 +85,19 @@ class PrepareSpec(Spec):
             "data": self.data,
             "seed": self.seed,
         }
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        return {**self.rows_identity, "tests": sorted(self.tests)}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """12 hex digits that name the rows."""
+        return fingerprint(self.rows_identity)
+
+    @property
+    def folder(self) -> str:
+        return f"prepare-{self.label}-{fingerprint(self.identity)}"
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -283,7 +303,7 @@ def base_identity(base: Base) -> dict[str, Any]:
 
 def source_identity(source: Source) -> dict[str, Any]:
     """A source without what is only said about it."""
-    plain = source.model_dump(mode="json", exclude={"licence", "size", "notes"})
+    plain = source.model_dump(mode="json", exclude={"licence", "size", "notes", "leaks"})
     if plain["held_out"] and not plain["held_out"]["files"]:
         del plain["held_out"]["files"]  # sources without are what they were before there were any
     return plain
