@@ -77,7 +77,7 @@ def build_items(
         found = []
         for row in usable_rows(name, source, "test", where, ledger):
             content = _content(source, row)
-            if elsewhere and normalised(content.asked) in elsewhere:
+            if elsewhere and loosened(content.asked) in elsewhere:
                 ledger.drop(row.part, row.number, "stands in another source", content.asked)
                 continue
             found.append(_item(task, name, source, row, content))
@@ -130,9 +130,9 @@ def test_texts(task: str, items: Sequence[Item]) -> Iterator[TestText]:
             yield from (text(part) for part in own if len(part.split()) >= LONE_WORDS)
             if len(own) == 2:
                 yield text(*reversed(own))
-        if near and not item.choices and len(item.answer.split()) >= LONE_ANSWER_WORDS:
-            if normalised(item.answer) not in shared:
-                yield text(item.answer.strip())
+        lone = near and not item.choices and len(item.answer.split()) >= LONE_ANSWER_WORDS
+        if lone and normalised(item.answer) not in shared:
+            yield text(item.answer.strip())
 
 
 test_texts.__test__ = False  # type: ignore[attr-defined]
@@ -210,14 +210,14 @@ def _choose(items: list[Item], cap: int | None, seed: int) -> list[Item]:
 
 
 def _texts_of(source: Source, sources: dict[str, Source], where: Where) -> set[str]:
-    """The normalised texts of the sources that this one's test rows must not stand in."""
+    """The loosened texts of the sources that this one's test rows must not stand in."""
     texts: set[str] = set()
     for name in source.held_out.not_in if source.held_out else ():
         other = sources[name]
         sides: tuple[Side, ...] = ("train", "test") if other.held_out else ("train",)
         for side in sides:
             rows = usable_rows(name, other, side, where, Ledger())
-            texts |= {normalised(_content(other, row).asked) for row in rows}
+            texts |= {loosened(_content(other, row).asked) for row in rows}
     return texts
 
 

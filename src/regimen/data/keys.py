@@ -18,7 +18,9 @@ SHORTEST = 16  # bytes; a shorter key is compared whole and never looked for ins
 FEWEST_WORDS = 3
 _URL = re.compile(r"(?:https?://|www\.)\S+")
 _TICKER = re.compile(r"(?<![^\s(])\$[A-Z]{1,6}(?:[.-][A-Z]{1,3})?(?![\w$^+*/=<>\\{-])")
-_INVISIBLE = re.compile("[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]"
+)
 _PUNCTUATION = re.compile("[‘’‚“”„‹›«»–—―…•·′″、。，！？；：「」『』（）【】《》¿¡]")
 _BLANK, _NEWLINE = b" \n"
 _BLANKED = bytes(c if chr(c).isalnum() or c >= 128 or c == _NEWLINE else _BLANK for c in range(256))
@@ -41,10 +43,8 @@ def loosened(text: str, normal: str | None = None) -> str:
     if not text.isascii() and _INVISIBLE.search(text):
         text, normal = _INVISIBLE.sub("", text), None
     whole = normalised(text) if normal is None else normal
-    if "$" in text and (bare := _TICKER.sub(" ", text)) is not text:
-        less = normalised(bare)
-    else:
-        less = whole
+    bare = _TICKER.sub(" ", text) if "$" in text else text
+    less = whole if bare is text else normalised(bare)
     if "://" in less or "www." in less:
         less = " ".join(_URL.sub(" ", less).split())
     return less if less is whole or is_long(keys_of([less])[0]) else whole
@@ -107,7 +107,7 @@ def _beside(
 
 
 def _characters(raw: NDArray[np.uint8]) -> list[NDArray[np.intp]]:
-    """Where a character of a script without blanks begins: kana, Chinese (E3 to E9 in UTF-8), Thai and Lao (E0 B8-BB)."""
+    """Where a character of a script without blanks begins: kana, Chinese (E3-E9 in UTF-8), Thai, Lao (E0 B8-BB)."""
     wide = np.flatnonzero((raw >= 0xE3) & (raw <= 0xE9))
     thai = np.flatnonzero(raw[:-1] == 0xE0)
     return [wide, thai[(raw[thai + 1] >= 0xB8) & (raw[thai + 1] <= 0xBB)]]

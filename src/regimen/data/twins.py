@@ -9,13 +9,16 @@ from collections.abc import Sequence
 from difflib import SequenceMatcher
 
 _NEGATIONS = frozenset(
-    "not no never none nor neither without cannot cant dont doesnt didnt isnt wasnt arent wont t "
-    "nicht kein keine keinen nie ohne pas non jamais sans sin nunca не нет ни без 不 没 沒 無 无 未 非 ない".split()
+    """
+    not no never none nor neither without cannot cant dont doesnt didnt isnt wasnt arent wont t
+    nicht kein keine keinen nie ohne pas non jamais sans sin nunca не нет ни без 不 没 沒 無 无 未 非
+    """.split()  # noqa: SIM905 (a list of words is read as words); "t" is what an apostrophe leaves of "don't"
 )
-_LETTERS_IN_WORDS = frozenset("aisoymnd")  # "a", "I", and what apostrophes leave: it's, I'm, I'd, and others
 _NUMBERS = frozenset(
-    "zero two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million billion".split()
+    """
+    zero two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
+    eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million billion
+    """.split()  # noqa: SIM905
 )
 
 
@@ -41,22 +44,25 @@ def is_telling_apart(test: Sequence[bytes], stretch: Sequence[bytes]) -> bool:
 def _differ(one: Sequence[bytes], other: Sequence[bytes]) -> bool:
     """Whether two pieces that stand in the same place differ in a negation, or in numbers, operators and variables.
 
-    A word with a number in its place is a changed word; numbers in the place of numbers, or of nothing, are a change
-    of numbers.
+    A word with a number in its place is a changed word; a number in the place of another, or of nothing, and a letter
+    in the place of another are a change of numbers and variables.
     """
     words = [[word.decode("utf-8", errors="replace") for word in side] for side in (one, other)]
     if words[0] == words[1]:
         return False
     if any(word in _NEGATIONS for side in words for word in side):
         return True
-    numbers = [[word for word in side if _is_number(word)] for side in words]
-    if numbers[0] == numbers[1]:
+    signs = [[word for word in side if _is_sign(word)] for side in words]
+    if signs[0] == signs[1]:
         return False
-    return all(numbers) or all(len(found) == len(side) for found, side in zip(numbers, words, strict=True))
+    return all(signs) or all(_is_number(word) for side in words for word in side)
+
+
+def _is_sign(word: str) -> bool:
+    """A number, an operator or a variable."""
+    return _is_number(word) or (len(word) == 1 and word.isascii())
 
 
 def _is_number(word: str) -> bool:
-    """A number, an operator or a variable."""
-    if len(word) == 1 and word.isascii():
-        return word not in _LETTERS_IN_WORDS
-    return word[0].isdecimal() or word in _NUMBERS
+    """A number or an operator; a letter by itself may be left out ("a", "s" after an apostrophe)."""
+    return word[0].isdecimal() or word in _NUMBERS or (len(word) == 1 and word.isascii() and not word.isalpha())

@@ -55,9 +55,9 @@ class Spec(Frozen, ABC):
 class PrepareSpec(Spec):
     """Reads a source, cleans it, renders it in one form, tokenises it and packs it into blocks.
 
-    `tests` are the items stages whose texts are kept out. They are part of its identity and so of its folder's name:
-    when they change, the rows are prepared anew. Its fingerprint, by which trainings name the rows that they read,
-    leaves them out: a training whose blocks are the same, whatever else was looked for, stays what it is.
+    `tests` are the items stages whose texts are kept out: when they change, the rows are prepared anew. Trainings name
+    what they read by `rows`, which leaves the tests out: a training whose blocks are the same, whatever else was looked
+    for, stays what it is.
     """
 
     kind: Literal["prepare"] = "prepare"
@@ -71,8 +71,16 @@ class PrepareSpec(Spec):
     tests: tuple[str, ...] = ()
 
     @property
-    def rows_identity(self) -> dict[str, Any]:
-        """What is read, and how it is made into blocks."""
+    def identity(self) -> dict[str, Any]:
+        return {**self._rows, "tests": sorted(self.tests)}
+
+    @cached_property
+    def rows(self) -> str:
+        """12 hex digits that name what is read and how it is made into blocks, whatever is looked for in it."""
+        return fingerprint(self._rows)
+
+    @property
+    def _rows(self) -> dict[str, Any]:
         return {
             "stage": "prepare",
             "version": VERSIONS["prepare"],
@@ -85,19 +93,6 @@ class PrepareSpec(Spec):
             "data": self.data,
             "seed": self.seed,
         }
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        return {**self.rows_identity, "tests": sorted(self.tests)}
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """12 hex digits that name the rows."""
-        return fingerprint(self.rows_identity)
-
-    @property
-    def folder(self) -> str:
-        return f"prepare-{self.label}-{fingerprint(self.identity)}"
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -137,6 +132,7 @@ class ItemsSpec(Spec):
 class LegSpec(Frozen):
     """One leg of training, whatever its length: all that decides the weights after n of its steps.
 
+    `sources` names the prepare stage of each source, `rows` what it reads, whatever test items are kept out of it.
     `start` is the train stage it continues; `merged` lists the ends that are merged into the base before it, in
     order, where the chain merges. `alone` names the experiment that shares nothing (`--no-sharing`).
     """
@@ -146,6 +142,7 @@ class LegSpec(Frozen):
     kind: LegKind
     mixture: dict[str, float]
     sources: dict[str, str]
+    rows: dict[str, str]
     batch: Batch
     schedule: Schedule
     learning_rate: float
@@ -172,7 +169,7 @@ class LegSpec(Frozen):
             "base": base_identity(self.base),
             "adapter": adapter,
             "kind": self.kind,
-            "mixture": {self.sources[name]: share for name, share in shares(self.mixture).items()},
+            "mixture": {self.rows[name]: share for name, share in shares(self.mixture).items()},
             "batch": self.batch.model_dump(mode="json"),
             "schedule": schedule | {"learning_rate": self.learning_rate},
             "seed": self.seed,
