@@ -80,7 +80,7 @@ class PrepareSpec(Spec):
         return fingerprint(self._rows)
 
     @property
-    def _rows(self) -> dict[str, Any]:
+    def _rows(self) -> dict[str, object]:
         return {
             "stage": "prepare",
             "version": VERSIONS["prepare"],
