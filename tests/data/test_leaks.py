@@ -89,9 +89,11 @@ def kept_rows(
         form = {"label": label, **asked} if "answer" not in asked else asked
         held_out = {"files": ["tests.jsonl"]}
         tickets = Source.model_validate({"files": ["rows.jsonl"], "form": form, "held_out": held_out})
-        task = Task(title="T", group="g", source=("tickets",), scoring="choice", metrics=("accuracy",))
+        shared = {"title": "T", "group": "g", "source": ("tickets",)}
+        task = Task.model_validate({**shared, "scoring": "choice", "metrics": ("accuracy",)})
         if "answer" in asked:
-            task = task.model_copy(update={"scoring": "generation"})
+            open_answer = {"scoring": "generation", "metrics": ("exact-match",), "generation": {"tokens": 4}}
+            task = Task.model_validate({**shared, **open_answer})
         items = build_items(task, {"tickets": tickets}, None, 1, Where(here=here), Ledger())
         archive = Source.model_validate({"files": ["rows.jsonl"], "form": read, **more})
         kind: LegKind = "pretrain" if archive.form.prompt is None else "finetune"
