@@ -24,7 +24,7 @@ from regimen.data.prepare import trainable_rows
 from regimen.data.sources import Where
 from regimen.study.schema import LegKind, Task
 from regimen.study.sources import Source
-from tests.data.test_sources import write
+from tests.support.row_files import write
 
 WORDS = [
     f"{a}{b}" for a in ("mar", "fön", "tel", "gru", "pas", "niç") for b in ("ket", "dé", "ling", "ster", "ion", "vel")
