@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from tests.support.simulated_runs import simulate, skill
 
 from regimen.analysis.evidence import Evidence
+from regimen.analysis.exploratory_grid import exploratory_grid
 from regimen.analysis.findings import findings
 from regimen.analysis.results_table import result_rows
 from regimen.plan import compile_plan
@@ -59,8 +60,9 @@ def main() -> None:
             "cells": len(files),
             "read_table": timed(lambda: [pq.read_table(file, columns=COLUMNS) for file in files]),
             "parquet_file": timed(lambda: [_by_file(file) for file in files]),
-            "findings": timed(lambda: findings(evidence)),
-            "rows_after_findings": timed(lambda: result_rows(evidence)),
+            "grid": timed(lambda: exploratory_grid(evidence)),
+            "findings": timed(lambda: findings(evidence, exploratory_grid(evidence))),
+            "rows_after_findings": timed(lambda: result_rows(evidence, exploratory_grid(evidence))),
         }
     out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 

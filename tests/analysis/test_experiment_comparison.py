@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
 from regimen.analysis.evidence import Evidence
 from regimen.analysis.experiment_comparison import compare_experiments
+from regimen.analysis.records import to_json
 from regimen.analysis.rules import Rules
 from regimen.cli.compare import compare
 from regimen.errors import UsageError
@@ -19,8 +22,13 @@ from tests.support.simulated_runs import without
 RULES = Rules(seed=1, resamples=300, swaps=999)
 
 
+def compared(evidence: Evidence, one: str, other: str, tasks: Sequence[str] = ()) -> dict[str, Any]:
+    """The comparison as `compare --json` prints it."""
+    return to_json(compare_experiments(evidence, one, other, tasks))
+
+
 def test_what_differs_in_two_recipes(fast_run: RunTables) -> None:
-    found = compare_experiments(Evidence(fast_run, RULES), "3a-financial-sentiment", "3b-all-sentiment")
+    found = compared(Evidence(fast_run, RULES), "3a-financial-sentiment", "3b-all-sentiment")
     fields = {row["field"]: (row["a"], row["b"]) for row in found["recipe"]}
     assert fields["strategy"] == ("direct fine-tuning", "multi-task")
     assert fields["legs.1"] == (
@@ -32,8 +40,8 @@ def test_what_differs_in_two_recipes(fast_run: RunTables) -> None:
 
 def test_differences_are_the_cells_and_turn_with_the_order(fast_run: RunTables) -> None:
     evidence = Evidence(fast_run, RULES)
-    there = compare_experiments(evidence, "3a-financial-sentiment", "zero-shot", ["imdb", "text-financial"])
-    back = compare_experiments(evidence, "zero-shot", "3a-financial-sentiment", ["imdb", "text-financial"])
+    there = compared(evidence, "3a-financial-sentiment", "zero-shot", ["imdb", "text-financial"])
+    back = compared(evidence, "zero-shot", "3a-financial-sentiment", ["imdb", "text-financial"])
     for row, turned in zip(there["tasks"], back["tasks"], strict=True):
         sign = -1 if row["metric"] == "bits-per-byte" else 1
         assert row["estimate"] == pytest.approx(sign * (row["a"] - row["b"]))
@@ -45,14 +53,14 @@ def test_differences_are_the_cells_and_turn_with_the_order(fast_run: RunTables) 
 def test_a_missing_score_is_not_yet_and_an_unknown_name_is_refused(fast_run: RunTables) -> None:
     less = without(fast_run, lambda cell: cell.experiment == "3a-financial-qa" and cell.task == "imdb")
     evidence = Evidence(less, RULES)
-    rows = {row["task"]: row for row in compare_experiments(evidence, "3a-financial-qa", "zero-shot")["tasks"]}
+    rows = {row["task"]: row for row in compared(evidence, "3a-financial-qa", "zero-shot")["tasks"]}
     assert rows["imdb"]["statement"] == "not yet"
     assert rows["imdb"]["a"] is None
     assert rows["sst2"]["status"] == "tested"
     with pytest.raises(UsageError, match="no experiment '3a-financial'; there is"):
-        compare_experiments(evidence, "3a-financial", "zero-shot")
+        compared(evidence, "3a-financial", "zero-shot")
     with pytest.raises(UsageError, match="no task 'imbd'; there is imdb"):
-        compare_experiments(evidence, "3a-financial-qa", "zero-shot", ["imbd"])
+        compared(evidence, "3a-financial-qa", "zero-shot", ["imbd"])
 
 
 def test_the_command_prints_one_document(fast_run: RunTables) -> None:

@@ -17,6 +17,7 @@ from jsonschema import Draft202012Validator
 
 from regimen.analysis import evidence as evidence_module
 from regimen.analysis.evidence import Evidence
+from regimen.analysis.exploratory_grid import exploratory_grid
 from regimen.analysis.findings import findings
 from regimen.analysis.results_table import result_rows, results_table
 from regimen.analysis.rules import Rules
@@ -36,9 +37,14 @@ def _read_once() -> Iterator[None]:
         yield
 
 
+def findings_of(tables: RunTables, rules: Rules) -> dict[str, Any]:
+    evidence = Evidence(tables, rules)
+    return findings(evidence, exploratory_grid(evidence)).to_json()
+
+
 @pytest.fixture(scope="module")
 def found(full_run: RunTables) -> dict[str, Any]:
-    return findings(full_run, RULES)
+    return findings_of(full_run, RULES)
 
 
 def check(document: dict[str, Any]) -> None:
@@ -138,12 +144,12 @@ def test_the_tree_names_a_strategy_for_each_kind_and_budget(found: dict[str, Any
 
 
 def test_equal_inputs_give_equal_bytes(fast_run: RunTables) -> None:
-    one, other = (json.dumps(findings(fast_run, FEW), sort_keys=True) for _ in range(2))
+    one, other = (json.dumps(findings_of(fast_run, FEW), sort_keys=True) for _ in range(2))
     assert one == other
 
 
 def test_the_fast_track_answers_nothing_but_the_gate(fast_run: RunTables) -> None:
-    found = findings(fast_run, FEW)
+    found = findings_of(fast_run, FEW)
     check(found)
     verdicts = {q["id"]: q["verdict"] for q in found["questions"]}
     assert verdicts == {"RQ1": "not yet", "RQ2": "not yet", "RQ3": "not yet", "RQ4": "not yet",
@@ -152,7 +158,7 @@ def test_the_fast_track_answers_nothing_but_the_gate(fast_run: RunTables) -> Non
 
 
 def test_an_empty_run_says_not_yet_everywhere(full_run: RunTables) -> None:
-    found = findings(without(full_run, lambda cell: True), FEW)
+    found = findings_of(without(full_run, lambda cell: True), FEW)
     check(found)
     assert {q["verdict"] for q in found["questions"]} <= {"not yet", "not identifiable"}
     assert found["gate"]["decision"] == "not yet"
@@ -171,7 +177,7 @@ def test_deleting_experiments_never_breaks_it_and_never_yields_a_verdict(
     names = [planned.experiment.id for planned in full_run.plan.experiments]
     lost = {names[number] for number in gone}
     less = without(full_run, lambda cell: cell.experiment in lost or cell.task in tasks)
-    found = findings(less, FEW)
+    found = findings_of(less, FEW)
     check(found)
     for question in found["questions"]:
         rests_on = {
@@ -201,7 +207,7 @@ def test_a_skipped_task_is_named_and_not_waited_for(full_run: RunTables) -> None
         key: dataclasses.replace(cell, skipped="no sandbox", metrics={}) if cell.task == "code" else cell
         for key, cell in full_run.cells.items()
     }
-    found = findings(less, FEW)
+    found = findings_of(less, FEW)
     contrasts = {c["id"]: c for q in found["questions"] for c in q["contrasts"]}
     contrast = contrasts["rq3-cross-domain:2c-gsm8k-10k"]
     assert contrast["status"] == "tested"
@@ -213,7 +219,7 @@ def test_damaged_item_rows_are_left_out_and_named(fast_run: RunTables, tmp_path:
     less = without(fast_run, lambda cell: False)
     broken = dataclasses.replace(less.cells["3a-financial-qa", "imdb"], folder=tmp_path)
     less.cells = less.cells | {("3a-financial-qa", "imdb"): broken}
-    found = findings(less, FEW)
+    found = findings_of(less, FEW)
     problems = [(p["end"], p["task"]) for p in found["method"]["problems"]]
     assert problems == [("3a-financial-qa", "imdb")]
     assert not [e for e in found["transfer"] if (e["experiment"], e["tested_on"]) in problems]
@@ -221,7 +227,8 @@ def test_damaged_item_rows_are_left_out_and_named(fast_run: RunTables, tmp_path:
 
 def test_rows_carry_intervals_and_corrected_p_values(full_run: RunTables) -> None:
     evidence = Evidence(full_run, FEW)
-    rows = result_rows(evidence)
+    grid = exploratory_grid(evidence)
+    rows = [dataclasses.asdict(row) for row in result_rows(evidence, grid)]
     headline = [row for row in rows if row["primary"] and row["phase"] not in ("1",)]
     assert headline
     for row in headline:
@@ -235,9 +242,8 @@ def test_rows_carry_intervals_and_corrected_p_values(full_run: RunTables) -> Non
     tested = [row for row in rows if row["p_value"] is not None]
     assert len(tested) == len({(r["experiment"], r["task"]) for r in tested})
     # the grid also holds the ends of inner legs, which have no rows of their own
-    grid = [cell.p for cell in evidence.grid.values()]
-    corrected: Any = multipletests(grid, method="fdr_bh")[1]
-    wanted = dict(zip(evidence.grid, corrected, strict=True))
+    corrected: Any = multipletests([cell.p for cell in grid.values()], method="fdr_bh")[1]
+    wanted = dict(zip(grid, corrected, strict=True))
     assert all(row["p_adjusted"] == pytest.approx(wanted[row["experiment"], row["task"]]) for row in tested)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from regimen.analysis.gate import gate_decision
+from regimen.analysis.records import to_json
 from regimen.analysis.rules import Rules
 from regimen.plan import compile_plan
 from regimen.results.tables import RunTables
@@ -17,8 +19,13 @@ from tests.support.simulated_runs import simulate, without
 RULES = Rules(seed=1, resamples=500, swaps=1999)
 
 
+def decide(tables: RunTables) -> dict[str, Any]:
+    """The decision as `gate --json` prints it."""
+    return to_json(gate_decision(tables, RULES))
+
+
 def test_a_track_that_gains_is_promising_with_its_numbers(fast_run: RunTables) -> None:
-    found = gate_decision(fast_run, RULES)
+    found = decide(fast_run)
     assert found["decision"] == "promising"
     beats = [e for e in found["evidence"] if e["kind"] == "beats zero-shot"]
     assert [e["experiment"] for e in beats] == [e.id for e in fast_run.plan.study.track("fast") if e.kind == "finetune"]
@@ -38,7 +45,7 @@ def test_a_track_that_gains_is_promising_with_its_numbers(fast_run: RunTables) -
 
 
 def test_the_way_to_the_line_by_hand(fast_run: RunTables) -> None:
-    best = gate_decision(fast_run, RULES)["evidence"][-1]
+    best = decide(fast_run)["evidence"][-1]
     cells = fast_run.cells
     for way in best["tasks"]:
         zero = fast_run.zero_shot(way["task"])
@@ -50,19 +57,19 @@ def test_the_way_to_the_line_by_hand(fast_run: RunTables) -> None:
 
 @pytest.mark.parametrize("gone", ["3b-all-qa", "1-topic", "3c-6-glue"])
 def test_it_waits_for_every_experiment_it_rests_on(fast_run: RunTables, gone: str) -> None:
-    found = gate_decision(without(fast_run, [gone]), RULES)
+    found = decide(without(fast_run, [gone]))
     assert found["decision"] == "not yet"
     assert "missing" in found["next"]
 
 
 def test_pretraining_of_the_track_is_not_asked_for(fast_run: RunTables) -> None:
-    assert gate_decision(without(fast_run, ["2b-fiqa-10k"]), RULES)["decision"] == "promising"
+    assert decide(without(fast_run, ["2b-fiqa-10k"]))["decision"] == "promising"
 
 
 def test_it_waits_for_the_tfidf_line(fast_run: RunTables) -> None:
     less = copy.copy(fast_run)
     less.outcomes = {name: o for name, o in fast_run.outcomes.items() if o.kind != "items"}
-    found = gate_decision(less, RULES)
+    found = decide(less)
     assert found["decision"] == "not yet"
     assert "the TF-IDF line of financial-sentiment" in found["next"]
 
@@ -70,7 +77,7 @@ def test_it_waits_for_the_tfidf_line(fast_run: RunTables) -> None:
 def test_a_track_that_gains_nothing_is_not_promising_and_says_what_to_adjust(tmp_path: Path) -> None:
     plan = compile_plan(load_study("qwen2-finance", "demo"), track="fast")
     tables = simulate(tmp_path / "run", plan, lambda end, task: 0.4 if end == "zero-shot" else 0.35, items=20)
-    found = gate_decision(tables, RULES)
+    found = decide(tables)
     assert found["decision"] == "not promising"
     assert found["next"].startswith("Adjust before the full track: ")
     # the traces of this run still fall at their end, and scores are below zero-shot
@@ -80,6 +87,6 @@ def test_a_track_that_gains_nothing_is_not_promising_and_says_what_to_adjust(tmp
 
 
 def test_an_empty_run_is_not_yet(fast_run: RunTables) -> None:
-    found = gate_decision(without(fast_run, lambda cell: True), RULES)
+    found = decide(without(fast_run, lambda cell: True))
     assert found["decision"] == "not yet"
     assert all(e["status"] != "tested" for e in found["evidence"])

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from regimen.analysis.evidence import Evidence
-from regimen.analysis.relative_gains import Relative
+from regimen.analysis.exploratory_grid import exploratory_grid
+from regimen.analysis.relative_gains import RelativeGains
 from regimen.analysis.rules import Rules
 from regimen.analysis.taxonomy import Taxonomy, universal
 from regimen.plan import compile_plan
@@ -45,6 +46,11 @@ experiments:
 """
 
 
+def taxonomy_of(tables: RunTables) -> Taxonomy:
+    evidence = Evidence(tables, RULES)
+    return Taxonomy(RelativeGains(evidence, exploratory_grid(evidence)))
+
+
 @pytest.fixture
 def taxonomy(tmp_path: Path) -> Callable[[Callable[[str, str], float]], Taxonomy]:
     path = tmp_path / "study.yaml"
@@ -52,7 +58,7 @@ def taxonomy(tmp_path: Path) -> Callable[[Callable[[str, str], float]], Taxonomy
 
     def made(skill: Callable[[str, str], float]) -> Taxonomy:
         tables = simulate(tmp_path / "run", compile_plan(load_study(path)), skill, items=200)
-        return Taxonomy(Relative(Evidence(tables, RULES)))
+        return taxonomy_of(tables)
 
     return made
 
@@ -66,12 +72,14 @@ def test_one_that_leads_everywhere_is_universal(taxonomy: Made) -> None:
     assert verdict == "yes"
     assert summary.startswith("Yes: multi-task has the best mean relative gain, 1.000")
     assert "n = 400 items, 2 tasks" in summary
-    rows = {row["strategy"]: row for row in found.rows()}
+    rows = {row.strategy: row for row in found.rows()}
     assert next(iter(rows)) == "multi-task"
-    assert rows["multi-task"]["rank_ci"] == [1.0, 1.0]
-    assert rows["multi-task"]["groups"]["letters"]["gain"] == pytest.approx(1.0)
-    assert rows["direct fine-tuning"]["experiments"] == ["tune-mood", "tune-topic"]
-    assert rows["direct fine-tuning"]["gpu_hours"] == pytest.approx(20 / 2000)
+    assert rows["multi-task"].rank_ci == (1.0, 1.0)
+    letters = rows["multi-task"].groups["letters"]
+    assert letters is not None
+    assert letters.gain == pytest.approx(1.0)
+    assert rows["direct fine-tuning"].experiments == ["tune-mood", "tune-topic"]
+    assert rows["direct fine-tuning"].gpu_hours == pytest.approx(20 / 2000)
 
 
 def test_one_that_leads_here_and_harms_there_is_not(taxonomy: Made) -> None:
@@ -106,6 +114,6 @@ def test_it_waits_for_every_score(taxonomy: Made) -> None:
     found = taxonomy(lambda end, task: 0.95 if end == "both" else 0.4)
     tables: RunTables = found.evidence.tables
     less = without(tables, lambda cell: (cell.experiment, cell.task) == ("read", "topic"))
-    verdict, summary = universal(Taxonomy(Relative(Evidence(less, RULES))), RULE)
+    verdict, summary = universal(taxonomy_of(less), RULE)
     assert verdict == "not yet"
     assert summary == "Not yet: 1 scores of the full plan are missing, first read on topic."

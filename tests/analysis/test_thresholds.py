@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 import pytest
 
 from regimen.analysis.evidence import Evidence
-from regimen.analysis.relative_gains import Relative
+from regimen.analysis.records import to_json
+from regimen.analysis.relative_gains import MissingScore, RelativeGains
 from regimen.analysis.rules import Rules
-from regimen.analysis.thresholds import _range, by_thresholds, thresholds
+from regimen.analysis.thresholds import Rung, Threshold, _range, by_thresholds, thresholds
 from regimen.plan import compile_plan
 from regimen.results.references import Anchor, anchor_of
 from regimen.results.tables import RunTables
@@ -35,8 +38,9 @@ def ladder(tmp_path_factory: pytest.TempPathFactory) -> RunTables:
     return simulate(tmp_path_factory.mktemp("ladder") / "run", plan, skill, items=80)
 
 
-def entries(tables: RunTables) -> dict[str, dict]:
-    return {entry["task"]: entry for entry in thresholds(Evidence(tables, RULES), RULE)}
+def entries(tables: RunTables) -> dict[str, dict[str, Any]]:
+    """Task -> its entry as findings.json holds it."""
+    return {one.task: to_json(one) for one in thresholds(Evidence(tables, RULES), RULE)}
 
 
 def test_a_task_is_reached_between_two_rungs(ladder: RunTables) -> None:
@@ -87,42 +91,43 @@ def test_without_the_floor_it_waits(ladder: RunTables) -> None:
 
 def test_the_verdict_waits_for_the_whole_plan(ladder: RunTables) -> None:
     evidence = Evidence(ladder, RULES)
-    verdict, summary = by_thresholds(thresholds(evidence, RULE), RULE, Relative(evidence))
+    verdict, summary = by_thresholds(thresholds(evidence, RULE), RULE, RelativeGains(evidence, {}))
     assert verdict == "not yet"
     assert summary.startswith("Not yet: ")
     assert "Not identifiable: " in summary
 
 
-def told(status: str, clear: bool = True) -> dict:
-    rung = {"experiment": "x", "steps": 100, "gpu_hours": 0.05, "share": 0.9, "low": 0.85, "high": 0.95, "clear": clear}
-    return {
-        "task": "sst2",
-        "status": status,
-        "note": "no figure",
-        "reached_by": rung if status == "reached" else None,
-        "nearest": rung,
-        "steps_between": [50, 100] if status == "reached" else None,
-    }
+def entry(status: Literal["reached", "not reached", "not yet", "not identifiable"], clear: bool = True) -> Threshold:
+    rung = Rung("x", 100, 0.05, None, 0.9, 0.85, 0.95, clear)
+    reached = status == "reached"
+    return Threshold(
+        *("sst2", "accuracy", None, ()),
+        reached_by=rung if reached else None,
+        nearest=rung,
+        steps_between=(50, 100) if reached else None,
+        status=status,
+        note="no figure",
+    )
 
 
-class Whole(Relative):
-    def lacking(self) -> list[str]:
+class Whole(RelativeGains):
+    def lacking(self) -> list[MissingScore]:
         return []
 
 
 @pytest.mark.parametrize(
     ("entries", "verdict"),
     [
-        ([told("reached"), told("not identifiable")], "yes"),
-        ([told("reached", clear=False)], "mixed"),
-        ([told("reached"), told("not reached")], "mixed"),
-        ([told("not reached"), told("not identifiable")], "no"),
-        ([told("not identifiable")], "not identifiable"),
-        ([told("reached"), told("not yet")], "not yet"),
+        ([entry("reached"), entry("not identifiable")], "yes"),
+        ([entry("reached", clear=False)], "mixed"),
+        ([entry("reached"), entry("not reached")], "mixed"),
+        ([entry("not reached"), entry("not identifiable")], "no"),
+        ([entry("not identifiable")], "not identifiable"),
+        ([entry("reached"), entry("not yet")], "not yet"),
     ],
 )
-def test_the_rule(ladder: RunTables, entries: list[dict], verdict: str) -> None:
-    found, summary = by_thresholds(entries, RULE, Whole(Evidence(ladder, RULES)))
+def test_the_rule(ladder: RunTables, entries: list[Threshold], verdict: str) -> None:
+    found, summary = by_thresholds(entries, RULE, Whole(Evidence(ladder, RULES), {}))
     assert found == verdict
     if verdict == "yes":
         assert "sst2 reached by x after more than 50 and at most 100 steps (0.05 GPU-hours): 0.90 of the way" in summary
@@ -139,7 +144,7 @@ def test_rungs_that_are_gone_widen_the_interval(ladder: RunTables) -> None:
 def test_where_sources_disagree_both_ends_are_shown(ladder: RunTables) -> None:
     found = _range(Evidence(ladder, RULES), "sst2", 0.3, Anchor(None, 0.5, 0.9, "sources disagree"))
     assert found is not None
-    score = ladder.cells[found["experiment"], "sst2"].metrics["accuracy"]
-    assert found["share_of_low"] == pytest.approx((score - 0.3) / 0.2)
-    assert found["share_of_high"] == pytest.approx((score - 0.3) / 0.6)
+    score = ladder.cells[found.experiment, "sst2"].metrics["accuracy"]
+    assert found.share_of_low == pytest.approx((score - 0.3) / 0.2)
+    assert found.share_of_high == pytest.approx((score - 0.3) / 0.6)
     assert _range(Evidence(ladder, RULES), "sst2", 0.3, Anchor(None, 0.2, 0.9, "")) is None

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from regimen.analysis.contrasts import Comparison
-from regimen.analysis.declared_contrasts import Judged, Status, entry
+from regimen.analysis.declared_contrasts import JudgedContrast, Status
+from regimen.analysis.records import to_json
 from regimen.analysis.verdicts import by_contrasts
 from regimen.study import Contrast
 from regimen.study.questions import ContrastRule
@@ -13,20 +14,20 @@ from regimen.study.questions import ContrastRule
 RULE = ContrastRule(kind="contrasts", all_positive=("key",), half_positive=("half",))
 
 
-def went(group: str, what: str, mde: float | None = 0.1) -> Judged:
+def went(group: str, what: str, mde: float | None = 0.1) -> JudgedContrast:
     """A contrast that went one way: "better", "worse", "equivalent", "unclear", or a status."""
     contrast = Contrast(id=f"{group}:{what}", title=what, group=group, pairs=())
     if what in ("not yet", "not identifiable"):
         status: Status = "not yet" if what == "not yet" else "not identifiable"
-        return Judged(contrast, status, "nothing there")
+        return JudgedContrast.of(contrast, status, "nothing there")
     estimate, low, high, p = {
         "better": (0.2, 0.1, 0.3, 0.001),
         "worse": (-0.2, -0.3, -0.1, 0.001),
         "equivalent": (0.01, -0.05, 0.07, 0.7),
         "unclear": (0.08, -0.02, 0.18, 0.3),
     }[what]
-    found = Comparison(estimate, low, high, 0.05, p, p, 100, 100, "exact McNemar", mde, False, "")
-    return Judged(contrast, "tested", "", found)
+    found = Comparison(estimate, low, high, 0.05, p, p, 100, 100, "exact McNemar", mde, False, "", 0.05)
+    return JudgedContrast.of(contrast, "tested", "", found)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +71,7 @@ def test_a_summary_holds_the_numbers_it_rests_on() -> None:
 
 
 def test_an_untested_contrast_has_no_numbers() -> None:
-    found = entry(went("half", "not yet"))
+    found = to_json(went("half", "not yet"))
     assert found["status"] == "not yet"
     assert all(found[name] is None for name in ("estimate", "low", "high", "n", "p", "p_adjusted", "mde", "test"))
     assert found["statement"] == "not yet: not yet (nothing there)."

@@ -10,7 +10,12 @@ from xml.etree import ElementTree
 import pytest
 
 from regimen.analysis.evidence import Evidence
-from regimen.analysis.experiment_comparison import compare_experiments
+from regimen.analysis.experiment_comparison import (
+    ExperimentComparison,
+    RecipeDifference,
+    TaskDifference,
+    compare_experiments,
+)
 from regimen.errors import UsageError
 from regimen.plan import Plan
 from regimen.report import paper
@@ -87,19 +92,17 @@ def test_two_experiments_have_a_page(finished: RunFolder, plan: Plan) -> None:
     text = comparison_page(found)
     read = Page(text)
     assert "What differs in the recipes" in read.text
-    for row in found["tasks"]:
-        assert row["task"] in read.text
-    tested = [row for row in found["tasks"] if row["status"] == "tested"]
+    for row in found.tasks:
+        assert row.task in read.text
+    tested = [row.comparison for row in found.tasks if row.comparison]
     assert tested
-    assert f"{tested[0]['estimate']:+.3f}" in read.text
+    assert f"{tested[0].estimate:+.3f}" in read.text
     assert comparison_page(found) == text
 
 
 def test_a_comparison_shows_hostile_names_as_text_and_claims_nothing_without_data() -> None:
-    row = {"task": HOSTILE, "metric": "m", "a": None, "b": 0.5, "status": "missing", "statement": "not yet"}
-    text = comparison_page(
-        {"a": HOSTILE, "b": "b", "recipe": [{"field": "f", "a": HOSTILE, "b": None}], "tasks": [row]}
-    )
+    row = TaskDifference(HOSTILE, "m", None, 0.5, None, "not yet")
+    text = comparison_page(ExperimentComparison(HOSTILE, "b", [RecipeDifference("f", HOSTILE, None)], [row]))
     read = Page(text)
     assert not [tag for tag, _ in read.tags if tag in ("img", "script")]
     assert HOSTILE in read.text

@@ -1,4 +1,4 @@
-"""What to adjust where the fast track is not promising, each suggestion with the evidence that it rests on.
+"""Changes to try where the fast track is not promising, each with the evidence that it rests on.
 
 Owns the reading of training traces and scores for signs of a wrong learning rate, too little rank, too few steps or
 a mixture that does not carry. Suggests nothing without a sign.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 from regimen.analysis.evidence import Evidence
 from regimen.study import ZERO_SHOT
@@ -18,13 +18,25 @@ _FALLING = 0.05  # a loss that fell this much over its last third is still falli
 _RISING = 1.02  # a loss that ends above its best stretch by this factor had too high a learning rate
 
 
-def adjustments(evidence: Evidence, experiments: Sequence[str]) -> list[dict[str, Any]]:
-    """[{"field", "what", "change", "evidence"}], strongest sign first; `change` is a factor where there is one."""
+@dataclass(frozen=True)
+class Adjustment:
+    """One change to the study (`field`, in words `what`) and the evidence for it.
+
+    `change` is the factor of a value that can be scaled, or the experiments whose mixture is to be changed.
+    """
+
+    field: str
+    what: str
+    change: float | Sequence[str]
+    evidence: str
+
+
+def adjustments(evidence: Evidence, experiments: Sequence[str]) -> list[Adjustment]:
+    """The changes that the experiments' traces and scores ask for, strongest sign first."""
     traces = evidence.tables.curves()
     shapes = {name: _shape([row["loss"] for row in traces[name] if "loss" in row]) for name in experiments
               if name in traces}  # fmt: skip
-    found = [*_learning_rate(shapes), *_steps(shapes), *_rank(evidence, shapes), *_mixture(evidence, experiments)]
-    return found
+    return [*_learning_rate(shapes), *_steps(shapes), *_rank(evidence, shapes), *_mixture(evidence, experiments)]
 
 
 def _shape(losses: Sequence[float]) -> str:
@@ -40,56 +52,38 @@ def _shape(losses: Sequence[float]) -> str:
     return "falling" if third > 0 and (third - last) / third > _FALLING else "flat"
 
 
-def _named(shapes: dict[str, str], shape: str) -> list[str]:
-    return [name for name, found in shapes.items() if found == shape]
+def _most(shapes: dict[str, str], shape: str) -> tuple[str, str] | None:
+    """("2 of 3 runs", their names) where at least half of the runs have the shape; else None."""
+    names = [name for name, one in shapes.items() if one == shape]
+    if not names or 2 * len(names) < len(shapes):
+        return None
+    return f"{len(names)} of {len(shapes)} runs", ", ".join(names)
 
 
-def _learning_rate(shapes: dict[str, str]) -> list[dict[str, Any]]:
-    rising = _named(shapes, "rising")
-    if not rising or 2 * len(rising) < len(shapes):
+def _learning_rate(shapes: dict[str, str]) -> list[Adjustment]:
+    if (most := _most(shapes, "rising")) is None:
         return []
-    return [
-        {
-            "field": "schedule.learning_rate",
-            "what": "lower the learning rate (a third of it)",
-            "change": 1 / 3,
-            "evidence": f"the loss ends above its best in {len(rising)} of {len(shapes)} runs: {', '.join(rising)}",
-        }
-    ]
+    seen = f"the loss ends above its best in {most[0]}: {most[1]}"
+    return [Adjustment("schedule.learning_rate", "lower the learning rate (a third of it)", 1 / 3, seen)]
 
 
-def _steps(shapes: dict[str, str]) -> list[dict[str, Any]]:
-    falling = _named(shapes, "falling")
-    if not falling or 2 * len(falling) < len(shapes):
+def _steps(shapes: dict[str, str]) -> list[Adjustment]:
+    if (most := _most(shapes, "falling")) is None:
         return []
-    return [
-        {
-            "field": "steps",
-            "what": "train longer (twice the steps)",
-            "change": 2.0,
-            "evidence": f"the loss still falls at the end of {len(falling)} of {len(shapes)} runs: "
-            f"{', '.join(falling)}",
-        }
-    ]
+    seen = f"the loss still falls at the end of {most[0]}: {most[1]}"
+    return [Adjustment("steps", "train longer (twice the steps)", 2.0, seen)]
 
 
-def _rank(evidence: Evidence, shapes: dict[str, str]) -> list[dict[str, Any]]:
-    flat = _named(shapes, "flat")
+def _rank(evidence: Evidence, shapes: dict[str, str]) -> list[Adjustment]:
     adapter = evidence.study.adapter
-    if adapter.method != "lora" or not flat or 2 * len(flat) < len(shapes):
+    if adapter.method != "lora" or (most := _most(shapes, "flat")) is None:
         return []
-    return [
-        {
-            "field": "adapter.rank",
-            "what": f"raise the rank ({adapter.rank} to {4 * adapter.rank}, alpha with it)",
-            "change": 4.0,
-            "evidence": f"the loss is flat at the end of {len(flat)} of {len(shapes)} runs and the scores are not "
-            f"reached: {', '.join(flat)}",
-        }
-    ]
+    what = f"raise the rank ({adapter.rank} to {4 * adapter.rank}, alpha with it)"
+    seen = f"the loss is flat at the end of {most[0]} and the scores are not reached: {most[1]}"
+    return [Adjustment("adapter.rank", what, 4.0, seen)]
 
 
-def _mixture(evidence: Evidence, experiments: Sequence[str]) -> list[dict[str, Any]]:
+def _mixture(evidence: Evidence, experiments: Sequence[str]) -> list[Adjustment]:
     """Mixtures that are below zero-shot on more of the main tasks than they are above on."""
     harmful = []
     for name in experiments:
@@ -99,11 +93,6 @@ def _mixture(evidence: Evidence, experiments: Sequence[str]) -> list[dict[str, A
             harmful.append(name)
     if not harmful:
         return []
-    return [
-        {
-            "field": "experiments.mixture",
-            "what": "leave out or mix in general text with what harms most tasks",
-            "change": harmful,
-            "evidence": f"below zero-shot on more than half of the main tasks: {', '.join(harmful)}",
-        }
-    ]
+    what = "leave out or mix in general text with what harms most tasks"
+    seen = f"below zero-shot on more than half of the main tasks: {', '.join(harmful)}"
+    return [Adjustment("experiments.mixture", what, harmful, seen)]

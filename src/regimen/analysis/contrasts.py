@@ -1,7 +1,7 @@
-"""What is said of a contrast: estimate, interval, p-value, and the effect that could have been seen.
+"""The result of a contrast: estimate, interval, p-value, and the effect that could have been seen.
 
-Owns the joining of draws, tests and power into one result a contrast. Does not know experiments' names beyond
-looking them up, or what a verdict is.
+Owns the joining of draws, tests and power into one result for each contrast. Does not know experiments beyond
+looking up their names, or verdicts.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from regimen.analysis.records import Size
 from regimen.analysis.rules import Rules
 from regimen.analysis.statistics.aligned_scores import TaskScores
 from regimen.analysis.statistics.power import detectable, detectable_mcnemar, fewest_discordant
@@ -27,7 +28,7 @@ class Comparison:
     `low` to `high` is the BCa interval, `se` the bootstrap's standard error, `p` two-sided, `p_adjusted` corrected for
     all declared contrasts. `mde`: the effect that would have been found with the rules' power at alpha over the number
     of declared contrasts, None where none could be. `degenerate`: all resamples are equal, so that `se` and the
-    interval tell nothing. `note` says what else a reader must know.
+    interval tell nothing. `note` says what else a reader must know. `alpha` is the level of the verdict.
     """
 
     estimate: float
@@ -42,28 +43,44 @@ class Comparison:
     mde: float | None
     degenerate: bool
     note: str
+    alpha: float
 
-    def direction(self, alpha: float = 0.05) -> Direction:
+    @property
+    def direction(self) -> Direction:
         """Which way the contrast goes, if that is clear after correction."""
-        if self.p_adjusted > alpha:
+        if self.p_adjusted > self.alpha:
             return "no difference seen"
         return "better" if self.estimate > 0 else "worse"
 
-    def within(self, margin: float) -> bool:
-        """Whether the interval lies inside -margin to margin: equivalent, for who calls that margin nothing."""
-        return not self.degenerate and -margin < self.low and self.high < margin
-
-    def statement(self, alpha: float = 0.05) -> str:
+    def statement(self) -> str:
         """One sentence for a report."""
-        direction = self.direction(alpha)
-        if direction != "no difference seen":
-            return f"{direction} by {abs(self.estimate):.3f} (interval {self.low:.3f} to {self.high:.3f})"
+        if self.direction != "no difference seen":
+            return f"{self.direction} by {abs(self.estimate):.3f} (interval {self.low:.3f} to {self.high:.3f})"
         if self.degenerate:
             return "no difference seen (every resample gives the same)"
         seen = f"no difference seen (interval {self.low:.3f} to {self.high:.3f}"
         if self.mde is None:
             return f"{seen}; with so few items none could have been)"
         return f"{seen}; could have seen {self.mde:.3f})"
+
+    def evidence(self) -> str:
+        """Number of items, test and p-values in words."""
+        clusters = f" in {self.clusters:,} clusters" if self.clusters != self.items else ""
+        tested = f"{self.test}, p = {self.p:.2g}, adjusted {self.p_adjusted:.2g}"
+        return f"n = {self.items:,} items{clusters}; {tested}"
+
+    def record(self) -> dict[str, object]:
+        """The numbers that every JSON object of a comparison holds."""
+        return {
+            "estimate": self.estimate,
+            "low": self.low,
+            "high": self.high,
+            "n": Size(self.items, self.clusters),
+            "p": self.p,
+            "p_adjusted": self.p_adjusted,
+            "test": self.test,
+            "mde": self.mde,
+        }
 
 
 def compare(
@@ -99,7 +116,7 @@ def _comparison(
     pairs: Sequence[Pair], draws: Mapping[str, Bootstrap], test: PValue, p_adjusted: float, rules: Rules, alpha: float
 ) -> Comparison:
     number = contrast(pairs, draws)
-    interval = number.interval(rules.level)
+    interval = number.interval()
     scores = {pair.task: draws[pair.task].scores for pair in pairs}
     clusters = sum(task.clusters for task in scores.values())
     items = sum(task.items for task in scores.values())
@@ -124,6 +141,7 @@ def _comparison(
         mde=mde,
         degenerate=interval.degenerate,
         note="; ".join(_notes(scores, test, interval.degenerate, rules, alpha)),
+        alpha=rules.alpha,
     )
 
 

@@ -7,19 +7,70 @@ mathematics.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
 from regimen.analysis.evidence import Evidence
-from regimen.analysis.statistics.fits import FEWEST, Tried, try_power
+from regimen.analysis.records import OMITTED
+from regimen.analysis.statistics.fits import FEWEST, PowerLaw, Tried, try_power
 from regimen.analysis.statistics.metric_sums import Array
-from regimen.analysis.statistics.resampling import generator
+from regimen.analysis.statistics.resampling import Resampled, generator
 from regimen.study import Experiment
 
 _BINS = 12
 _DRAWS = 1000
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """A score after some steps, of an experiment, or a mean loss around some steps; with its 95% interval."""
+
+    experiment: str | None = field(metadata=OMITTED)
+    steps: float
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class BandPoint:
+    """The fitted law at some steps, with its band."""
+
+    steps: float
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The last point, which the fit has not seen; `holds`: it lies inside the interval of the prediction."""
+
+    observed: float
+    predicted: float
+    low: float
+    high: float
+    holds: bool
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A score or training loss by steps, and the power law tried on it; `note` says why there is none to rely on."""
+
+    curve: Literal["score", "training loss"]
+    experiment: str | None = field(metadata=OMITTED)
+    trained_on: Sequence[str]
+    kind: str
+    task: str | None
+    metric: str
+    points: Sequence[CurvePoint]
+    fit: PowerLaw | None
+    held_out: HeldOut | None = field(metadata=OMITTED)
+    band: Sequence[BandPoint] | None = field(metadata=OMITTED)
+    note: str
 
 
 def ladders(evidence: Evidence) -> dict[tuple[str, ...], list[Experiment]]:
@@ -37,7 +88,7 @@ def ladders(evidence: Evidence) -> dict[tuple[str, ...], list[Experiment]]:
     return {key: [rungs[steps] for steps in sorted(rungs)] for key, rungs in found.items() if len(rungs) > 1}
 
 
-def score_curves(evidence: Evidence) -> list[dict[str, Any]]:
+def score_curves(evidence: Evidence) -> list[Curve]:
     """Each ladder on each task that it was trained for (for pretraining: its text), with a fit where it has enough."""
     curves = []
     for key, rungs in ladders(evidence).items():
@@ -52,22 +103,22 @@ def score_curves(evidence: Evidence) -> list[dict[str, Any]]:
     return curves
 
 
-def _score_curve(evidence: Evidence, key: tuple[str, ...], rungs: Sequence[Experiment], task: str) -> dict[str, Any]:
+def _score_curve(evidence: Evidence, key: tuple[str, ...], rungs: Sequence[Experiment], task: str) -> Curve:
     values = [evidence.value(rung.id, task) for rung in rungs]
     known = [value for value in values if value is not None]
     steps = np.array([rung.steps for rung in rungs], dtype=np.float64)
     tried = try_power(steps, np.array([v.point for v in known]), np.stack([v.draws for v in known], axis=1)[:_DRAWS])
-    points = []
-    for rung, value in zip(rungs, known, strict=True):
-        interval = value.interval()
-        points.append({"experiment": rung.id, "steps": rung.steps, "value": value.point, "low": interval.low,
-                       "high": interval.high})  # fmt: skip
+    points = [_point(rung, value) for rung, value in zip(rungs, known, strict=True)]
     metric = evidence.study.tasks[task].headline
-    return {"curve": "score", "trained_on": list(key[1:]), "kind": key[0], "task": task, "metric": metric,
-            "points": points, **_fit(tried, len(rungs))}  # fmt: skip
+    return Curve("score", None, list(key[1:]), key[0], task, metric, points, *_fit(tried, len(rungs)))
 
 
-def loss_curves(evidence: Evidence) -> list[dict[str, Any]]:
+def _point(rung: Experiment, value: Resampled) -> CurvePoint:
+    interval = value.interval()
+    return CurvePoint(rung.id, rung.steps, value.point, interval.low, interval.high)
+
+
+def loss_curves(evidence: Evidence) -> list[Curve]:
     """The training loss of every first leg with a long enough constant part, binned evenly in log steps.
 
     Bands are over draws of the bins' means from their standard errors. The warm-up and the cooldown are left out:
@@ -86,12 +137,11 @@ def loss_curves(evidence: Evidence) -> list[dict[str, Any]]:
         steps, means, errors = binned
         noise = generator(evidence.rules.seed, "loss", name).standard_normal((_DRAWS, len(means)))
         tried = try_power(steps, means, means + noise * errors)
-        points = [{"steps": float(s), "value": float(m), "low": float(m - 1.96 * e), "high": float(m + 1.96 * e)}
+        points = [CurvePoint(None, float(s), float(m), float(m - 1.96 * e), float(m + 1.96 * e))
                   for s, m, e in zip(steps, means, errors, strict=True)]  # fmt: skip
         leg = evidence.study.experiment(name).legs[0]
-        curves.append({"curve": "training loss", "experiment": name, "trained_on": list(leg.mixture),
-                       "kind": leg.kind, "task": None, "metric": "nats a supervised token", "points": points,
-                       **_fit(tried, len(steps))})  # fmt: skip
+        curves.append(Curve("training loss", name, list(leg.mixture), leg.kind, None, "nats a supervised token", points,
+                            *_fit(tried, len(steps))))  # fmt: skip
     return curves
 
 
@@ -119,21 +169,14 @@ def _binned(steps: Array, losses: Array) -> tuple[Array, Array, Array] | None:
     return columns[0], columns[1], columns[2]
 
 
-def _fit(tried: Tried | None, points: int) -> dict[str, Any]:
+def _fit(tried: Tried | None, points: int) -> tuple[PowerLaw | None, HeldOut | None, list[BandPoint] | None, str]:
+    """(law, last point, band, note)."""
     if tried is None:
-        return {"fit": None, "note": f"{points} points; a power law with an offset needs {FEWEST}"}
-    law = tried.law
-    held = {
-        "observed": tried.held_out,
-        "predicted": tried.predicted,
-        "low": tried.predicted_low,
-        "high": tried.predicted_high,
-        "holds": tried.holds,
-    }
+        return None, None, None, f"{points} points; a power law with an offset needs {FEWEST}"
+    held = HeldOut(tried.held_out, tried.predicted, tried.predicted_low, tried.predicted_high, tried.holds)
     band = [
-        {"steps": float(x), "value": float(y), "low": float(low), "high": float(high)}
-        for x, y, low, high in zip(tried.places, law.at(tried.places), *tried.band, strict=True)
+        BandPoint(float(x), float(y), float(low), float(high))
+        for x, y, low, high in zip(tried.places, tried.law.at(tried.places), *tried.band, strict=True)
     ]
-    fit = {"offset": law.offset, "scale": law.scale, "exponent": law.exponent, "unit": law.unit}
     note = "" if tried.holds else "the law does not foretell the last point; do not extrapolate"
-    return {"fit": fit, "held_out": held, "band": band, "note": note}
+    return tried.law, held, band, note

@@ -1,16 +1,16 @@
-"""The declared contrasts of a study, each tested, missing, or not to be had; corrected together.
+"""The declared contrasts of a study, each tested, missing, or not identifiable; corrected together.
 
-Owns the entries of findings.json that a verdict rests on, and the joining of seeds to items where a recipe was
-trained more than once. Does not know what the contrasts mean for a question.
+Owns the contrasts that verdicts rest on, and the joining of seeds to items where a recipe was trained more than once.
+Does not know what the contrasts mean for a question.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
-from regimen.analysis.contrasts import Comparison, compare
+from regimen.analysis.contrasts import Comparison, Direction, compare
 from regimen.analysis.evidence import Evidence
 from regimen.analysis.replicates import with_seeds
 from regimen.analysis.statistics.seed_variance import Combined
@@ -21,19 +21,41 @@ Status = Literal["tested", "not yet", "not identifiable"]
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A declared contrast with what is known of it; `seeds` where replicates give a second variance component."""
+class JudgedContrast:
+    """A declared contrast and its result; `seeds` where replicates give a second variance component.
+
+    `note` says why it was not tested, or which of its tasks were left out. `comparison` and `direction` are None where
+    it was not tested.
+    """
 
     contrast: Contrast
     status: Status
     note: str
-    comparison: Comparison | None = None
-    seeds: Combined | None = None
+    comparison: Comparison | None
+    seeds: Combined | None
+    direction: Direction | None
+    statement: str
+
+    @classmethod
+    def of(
+        cls,
+        contrast: Contrast,
+        status: Status,
+        note: str = "",
+        comparison: Comparison | None = None,
+        seeds: Combined | None = None,
+    ) -> JudgedContrast:
+        """The contrast with its direction and its sentence: result, interval, n and test, or why there is none."""
+        if comparison is None:
+            words = f"{contrast.title}: {status} ({note or 'its scores are not there'})."
+            return cls(contrast, status, note, None, None, None, words)
+        words = f"{contrast.title}: {comparison.statement()}; {comparison.evidence()}."
+        return cls(contrast, status, note, comparison, seeds, comparison.direction, words)
 
     @property
-    def direction(self) -> str:
-        """ "better", "worse", "no difference seen", or the status where it was not tested."""
-        return self.comparison.direction() if self.comparison else self.status
+    def remarks(self) -> str:
+        """The notes on the contrast and on its comparison."""
+        return "; ".join(note for note in (self.note, self.comparison.note if self.comparison else "") if note)
 
     @property
     def rules_out_better(self) -> bool:
@@ -43,14 +65,33 @@ class Judged:
             return False
         return self.direction == "worse" or (found.mde is not None and not found.degenerate and found.high < found.mde)
 
+    def record(self) -> dict[str, object]:
+        """As findings.json holds it; numbers are None where it was not tested."""
+        names = ("estimate", "low", "high", "n", "p", "p_adjusted", "test", "mde")
+        numbers = self.comparison.record() if self.comparison else dict.fromkeys(names)
+        return {
+            "id": self.contrast.id,
+            "title": self.contrast.title,
+            "group": self.contrast.group,
+            "pairs": self.contrast.pairs,
+            "status": self.status,
+            "direction": self.direction,
+            **{name: numbers[name] for name in names[:3]},
+            "se": self.comparison.se if self.comparison else None,
+            **{name: numbers[name] for name in names[3:]},
+            "seeds": self.seeds,
+            "note": self.remarks,
+            "statement": self.statement,
+        }
 
-def judge_declared(evidence: Evidence) -> dict[str, Judged]:
+
+def judge_declared(evidence: Evidence) -> dict[str, JudgedContrast]:
     """Every declared contrast of the study by id, Holm over all of them; untested ones count with p = 1."""
     contrasts = [c for question in evidence.study.questions.values() for c in question.contrasts]
     return judge_contrasts(evidence, contrasts)
 
 
-def judge_contrasts(evidence: Evidence, contrasts: Sequence[Contrast]) -> dict[str, Judged]:
+def judge_contrasts(evidence: Evidence, contrasts: Sequence[Contrast]) -> dict[str, JudgedContrast]:
     """The contrasts of one family, by id."""
     rules = replace(evidence.rules, declared=len(contrasts))
     judged = {contrast.id: _judge(evidence, contrast) for contrast in contrasts}
@@ -61,10 +102,9 @@ def judge_contrasts(evidence: Evidence, contrasts: Sequence[Contrast]) -> dict[s
     seeds = {name: found for name in compared if (found := with_seeds(evidence, ready[name], compared[name]))}
     compared = _with_seeds(compared, seeds, len(contrasts))
     return {
-        contrast.id: Judged(contrast, judged[contrast.id][0], judged[contrast.id][1], compared.get(contrast.id),
-                            seeds.get(contrast.id))
-        for contrast in contrasts
-    }  # fmt: skip
+        one.id: JudgedContrast.of(one, *judged[one.id][:2], compared.get(one.id), seeds.get(one.id))
+        for one in contrasts
+    }
 
 
 def _with_seeds(
@@ -82,7 +122,7 @@ def _with_seeds(
 
 
 def _judge(evidence: Evidence, contrast: Contrast) -> tuple[Status, str, list[Pair]]:
-    """What can be done with a contrast; pairs on a skipped task are left out, with a note."""
+    """The status of a contrast, why, and its pairs; pairs on a skipped task are left out, with a note."""
     if not contrast.pairs:
         return "not identifiable", contrast.note or "the plan holds nothing to compare with", []
     states = {pair: evidence.pair_state(pair) for pair in contrast.pairs}
@@ -95,51 +135,3 @@ def _judge(evidence: Evidence, contrast: Contrast) -> tuple[Status, str, list[Pa
         more = f" and {len(missing) - 2} more" if len(missing) > 2 else ""
         return "not yet", "; ".join([*([note] if note else []), f"missing: {', '.join(missing[:2])}{more}"]), []
     return "tested", note, [evidence.settled(pair) for pair in left]
-
-
-def entry(tested: Judged) -> dict[str, Any]:
-    """A contrast as findings.json holds it; numbers are None where it was not tested."""
-    contrast, found = tested.contrast, tested.comparison
-    notes = [note for note in (tested.note, found.note if found else "") if note]
-    return {
-        "id": contrast.id,
-        "title": contrast.title,
-        "group": contrast.group,
-        "pairs": [pair.model_dump() for pair in contrast.pairs],
-        "status": tested.status,
-        "direction": found.direction() if found else None,
-        "estimate": found.estimate if found else None,
-        "low": found.low if found else None,
-        "high": found.high if found else None,
-        "se": found.se if found else None,
-        "n": {"items": found.items, "clusters": found.clusters} if found else None,
-        "p": found.p if found else None,
-        "p_adjusted": found.p_adjusted if found else None,
-        "test": found.test if found else None,
-        "mde": found.mde if found else None,
-        "seeds": _seeds_entry(tested.seeds),
-        "note": "; ".join(notes),
-        "statement": statement(tested),
-    }
-
-
-def _seeds_entry(found: Combined | None) -> dict[str, Any] | None:
-    if found is None:
-        return None
-    return {"se": found.se, "degrees": found.free, "low": found.low, "high": found.high, "p": found.p}
-
-
-def statement(tested: Judged) -> str:
-    """One sentence: what was seen, with interval, n and test; or why nothing was."""
-    found = tested.comparison
-    if found is None:
-        reason = tested.note or "its scores are not there"
-        return f"{tested.contrast.title}: {tested.status} ({reason})."
-    return f"{tested.contrast.title}: {found.statement()}; {evidence_words(found)}."
-
-
-def evidence_words(found: Comparison) -> str:
-    """n, test and p of a comparison."""
-    clusters = f" in {found.clusters:,} clusters" if found.clusters != found.items else ""
-    tested = f"{found.test}, p = {found.p:.2g}, adjusted {found.p_adjusted:.2g}"
-    return f"n = {found.items:,} items{clusters}; {tested}"

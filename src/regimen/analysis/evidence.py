@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from regimen.analysis.rules import Rules
 from regimen.analysis.statistics.aligned_scores import TaskScores, read_rows
@@ -19,9 +19,6 @@ from regimen.plan import Plan, PlannedExperiment, compile_plan
 from regimen.results.metrics import Columns
 from regimen.results.tables import Cell, RunTables
 from regimen.study import ZERO_SHOT, Pair
-
-if TYPE_CHECKING:
-    from regimen.analysis.exploratory_grid import GridCell
 
 State = Literal["there", "missing", "skipped"]
 ITEM_ROWS = "items.parquet"
@@ -54,18 +51,6 @@ class Evidence:
         self._draws: dict[str, Bootstrap | None] = {}
         self._values: dict[tuple[str, str], dict[str, Resampled]] = {}
         self._planned = {planned.experiment.id: planned for planned in self.whole.experiments}
-
-    @classmethod
-    def of(cls, source: RunTables | Evidence, rules: Rules | None = None) -> Evidence:
-        """The evidence of tables, or the evidence that is given."""
-        return source if isinstance(source, Evidence) else cls(source, rules)
-
-    @cached_property
-    def grid(self) -> dict[tuple[str, str], GridCell]:
-        """Every end point against zero-shot, corrected together."""
-        from regimen.analysis.exploratory_grid import exploratory_grid
-
-        return exploratory_grid(self)
 
     def planned(self, experiment: str) -> PlannedExperiment | None:
         """The experiment as planned, whatever the track; None for what is no experiment."""
@@ -107,7 +92,7 @@ class Evidence:
         return "there" if states == {"there"} else "skipped" if "skipped" in states else "missing"
 
     def lacking(self, pairs: Iterable[Pair]) -> list[str]:
-        """What is missing of pairs, as "end on task", with the reason where rows are there and cannot be used."""
+        """The missing scores of pairs, as "end on task", with the reason where rows are there and cannot be used."""
         ends = dict.fromkeys((end, pair.task) for pair in pairs for end in (pair.of, pair.against))
         gone = [(end, task) for end, task in ends if self.state(end, task) == "missing"]
         return [f"{end} on {task}{self._because(end, task)}" for end, task in gone]

@@ -1,4 +1,4 @@
-"""Two experiments of a run side by side: what differs in their recipes, and how they differ on each task.
+"""Two experiments of a run side by side: the differences of their recipes, and of their scores on each task.
 
 Owns the recipe as plain values and the paired differences, Holm over the tasks that are shown. Does not know terminals
 or pages.
@@ -7,19 +7,63 @@ or pages.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
 
-from regimen.analysis.contrasts import compare
-from regimen.analysis.declared_contrasts import evidence_words
+from regimen.analysis.contrasts import Comparison, compare
 from regimen.analysis.evidence import Evidence
+from regimen.analysis.records import cut
 from regimen.analysis.strategies import recipe_hours, recipe_legs, strategy_of
 from regimen.results.outcomes import differences
 from regimen.study import ZERO_SHOT, Leg, Pair, unknown_name
 
 
-def compare_experiments(evidence: Evidence, one: str, other: str, tasks: Sequence[str] = ()) -> dict[str, Any]:
-    """{"a", "b", "recipe": [{"field", "a", "b"}], "tasks": [...]}; every difference is of `a` over `b`, up is better.
+@dataclass(frozen=True)
+class RecipeDifference:
+    """A field in which two recipes differ."""
+
+    field: str
+    a: object
+    b: object
+
+
+@dataclass(frozen=True)
+class TaskDifference:
+    """The two scores on a task, and the test of their difference where both are there."""
+
+    task: str
+    metric: str
+    a: float | None
+    b: float | None
+    comparison: Comparison | None
+    statement: str
+
+    @property
+    def status(self) -> str:
+        """ "tested", "missing" or "skipped"."""
+        return "tested" if self.comparison else "skipped" if self.statement == "skipped" else "missing"
+
+    def record(self) -> dict[str, object]:
+        """As JSON holds it; the numbers are left out where it was not tested."""
+        found = self.comparison
+        return {
+            **{name: getattr(self, name) for name in ("task", "metric", "a", "b", "status")},
+            **({"direction": found.direction, **found.record()} if found else {}),
+            "statement": self.statement,
+        }
+
+
+@dataclass(frozen=True)
+class ExperimentComparison:
+    """Two experiments side by side; every difference is of `a` over `b`, turned so that up is better."""
+
+    a: str
+    b: str
+    recipe: Sequence[RecipeDifference]
+    tasks: Sequence[TaskDifference]
+
+
+def compare_experiments(evidence: Evidence, one: str, other: str, tasks: Sequence[str] = ()) -> ExperimentComparison:
+    """The recipes' differences and the scores'.
 
     `tasks` limits them (default: every task on which both have a score, and the main ones besides). Raises UsageError
     for an experiment or a task that the study does not have.
@@ -29,12 +73,12 @@ def compare_experiments(evidence: Evidence, one: str, other: str, tasks: Sequenc
         if task not in study.tasks:
             raise unknown_name("task", task, study.tasks)
     recipes = [recipe_of(evidence, name) for name in (one, other)]
-    fields = [{"field": field, "a": a, "b": b} for field, a, b in differences(recipes[0], recipes[1])]
+    fields = [RecipeDifference(field, a, b) for field, a, b in differences(recipes[0], recipes[1])]
     shown = [task for task in tasks or study.tasks if tasks or _relevant(evidence, one, other, task)]
-    return {"a": one, "b": other, "recipe": fields, "tasks": _rows(evidence, one, other, shown)}
+    return cut(ExperimentComparison(one, other, fields, _rows(evidence, one, other, shown)))
 
 
-def recipe_of(evidence: Evidence, name: str) -> dict[str, Any]:
+def recipe_of(evidence: Evidence, name: str) -> dict[str, object]:
     """An experiment as plain values, with all that it starts from; "zero-shot" has no legs."""
     if name == ZERO_SHOT:
         return {"strategy": ZERO_SHOT, "legs": {}, "gpu_hours": evidence.study.cost.baseline_gpu_hours}
@@ -62,25 +106,18 @@ def _relevant(evidence: Evidence, one: str, other: str, task: str) -> bool:
     return there or evidence.study.tasks[task].panel == "main"
 
 
-def _rows(evidence: Evidence, one: str, other: str, tasks: Sequence[str]) -> list[dict[str, Any]]:
+def _rows(evidence: Evidence, one: str, other: str, tasks: Sequence[str]) -> list[TaskDifference]:
     pairs = {task: Pair(of=one, against=other, task=task) for task in tasks}
     ready = {task: [evidence.settled(pair)] for task, pair in pairs.items() if evidence.pair_state(pair) == "there"}
     scores = {task: found for task in ready if (found := evidence.scores(task)) is not None}
     compared = compare(ready, scores, replace(evidence.rules, declared=None), draws=evidence.draws)
     rows = []
     for task in tasks:
-        values = [evidence.value(end, task) for end in (one, other)]
-        row = {"task": task, "metric": evidence.study.tasks[task].headline,
-               "a": values[0].point if values[0] else None, "b": values[1].point if values[1] else None}  # fmt: skip
+        a, b = (value.point if (value := evidence.value(end, task)) else None for end in (one, other))
         found = compared.get(task)
         if found is None:
-            state = evidence.pair_state(pairs[task])
-            rows.append(row | {"status": state, "statement": "skipped" if state == "skipped" else "not yet"})
-            continue
-        rows.append(row | {
-            "status": "tested", "direction": found.direction(), "estimate": found.estimate, "low": found.low,
-            "high": found.high, "n": {"items": found.items, "clusters": found.clusters}, "p": found.p,
-            "p_adjusted": found.p_adjusted, "test": found.test, "mde": found.mde,
-            "statement": f"{found.statement()}; {evidence_words(found)}",
-        })  # fmt: skip
+            words = "skipped" if evidence.pair_state(pairs[task]) == "skipped" else "not yet"
+        else:
+            words = f"{found.statement()}; {found.evidence()}"
+        rows.append(TaskDifference(task, evidence.study.tasks[task].headline, a, b, found, words))
     return rows

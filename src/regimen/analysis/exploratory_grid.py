@@ -5,6 +5,7 @@ Owns which cells are tests and their Benjamini-Hochberg correction. Does not kno
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from regimen.analysis.evidence import Evidence
@@ -15,7 +16,10 @@ from regimen.study import ZERO_SHOT, Pair
 
 @dataclass(frozen=True)
 class GridCell:
-    """The difference of an end point to zero-shot on a task, up is better; `p_adjusted` over the whole grid."""
+    """The difference of an end point to zero-shot on a task, up is better; `p_adjusted` over the whole grid.
+
+    `clear`: `p_adjusted` is at most alpha, the false discovery rate of calling it a difference.
+    """
 
     gain: Resampled
     p: float
@@ -23,14 +27,13 @@ class GridCell:
     test: str
     items: int
     clusters: int
-
-    @property
-    def clear(self) -> bool:
-        """Whether the false discovery rate of calling it a difference is at most 5%."""
-        return self.p_adjusted <= 0.05
+    clear: bool
 
 
-def exploratory_grid(evidence: Evidence) -> dict[tuple[str, str], GridCell]:
+Grid = Mapping[tuple[str, str], GridCell]  # by end point and task
+
+
+def exploratory_grid(evidence: Evidence) -> Grid:
     """(end point, task) -> cell, for every end point that can be compared with zero-shot; zero-shot itself left out."""
     tests: dict[tuple[str, str], PValue] = {}
     for task in evidence.study.tasks:
@@ -42,10 +45,12 @@ def exploratory_grid(evidence: Evidence) -> dict[tuple[str, str], GridCell]:
         found = p_values(pairs, {task: scores}, evidence.rules.seed, evidence.rules.swaps)
         tests |= {(end, task): p for end, p in found.items()}
     corrected = adjusted([test.p for test in tests.values()], "benjamini-hochberg")
-    cells = {}
+    cells: dict[tuple[str, str], GridCell] = {}
     for ((end, task), test), p in zip(tests.items(), corrected, strict=True):
         gain, scores = evidence.gain(end, ZERO_SHOT, task), evidence.scores(task)
         assert gain is not None
         assert scores is not None
-        cells[end, task] = GridCell(gain, test.p, p, test.test, scores.items, scores.clusters)
+        cells[end, task] = GridCell(
+            gain, test.p, p, test.test, scores.items, scores.clusters, p <= evidence.rules.alpha
+        )
     return cells

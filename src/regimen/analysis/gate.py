@@ -1,93 +1,138 @@
 """The decision after the fast track: is the whole plan promising?
 
-Owns the rule of `study.gate` - its contrasts, the way from zero-shot to the trained TF-IDF line - and what the
-evidence says should be adjusted where it is not. Reads tables only; does not know what is done with the decision.
+Owns the rule of `study.gate` - its contrasts, the way from zero-shot to the trained TF-IDF line - and the changes to
+try where the plan is not promising. Reads tables only; does not know what is done with the decision.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
-from regimen.analysis.advice import adjustments
-from regimen.analysis.declared_contrasts import Judged, evidence_words, judge_contrasts
+from regimen.analysis.advice import Adjustment, adjustments
+from regimen.analysis.declared_contrasts import JudgedContrast, judge_contrasts
 from regimen.analysis.evidence import Evidence
 from regimen.analysis.rules import Rules
 from regimen.results.floors import floors_of
 from regimen.results.tables import RunTables
 from regimen.study import ZERO_SHOT, Contrast, Experiment, Gate, Pair
 
+Decision = Literal["promising", "not promising", "not yet"]
+
 
 @dataclass(frozen=True)
 class Way:
-    """How far on one task an experiment came from zero-shot to the target, and what the target is."""
+    """How far on one task an experiment came from zero-shot to the target; `to` names the target."""
 
     task: str
     gain: float
     target: float
-    what: str
+    to: str
 
 
-def gate_decision(tables: RunTables, rules: Rules | None = None) -> dict[str, Any]:
-    """{"decision": "promising|not promising|not yet", "rule", "evidence", "next", "adjust"}; JSON-ready.
+@dataclass(frozen=True)
+class Win:
+    """Whether a fine-tuned experiment beats zero-shot on its own tasks."""
 
-    A pure function of the tables. "not yet" while any experiment, task or TF-IDF line that the rule rests on is
-    missing. `next` is one sentence; `adjust` lists what to change, each with its evidence.
+    experiment: str
+    contrast: JudgedContrast
+
+    @property
+    def holds(self) -> bool:
+        """Whether it is clearly better."""
+        return self.contrast.direction == "better"
+
+    @property
+    def statement(self) -> str:
+        """One sentence with its numbers."""
+        return self.contrast.statement
+
+    def record(self) -> dict[str, object]:
+        """As findings.json holds it; the numbers are left out where it was not tested."""
+        found = self.contrast.comparison
+        return {
+            "kind": "beats zero-shot",
+            "experiment": self.experiment,
+            "tasks": [pair.task for pair in self.contrast.contrast.pairs],
+            "holds": self.holds,
+            "status": self.contrast.status,
+            **(found.record() if found else {}),
+            "statement": self.statement,
+        }
+
+
+@dataclass(frozen=True)
+class BestGain:
+    """The mean relative gain of the best fine-tuned experiment, and the least that the rule asks for."""
+
+    kind: Literal["relative gain"]
+    experiment: str
+    value: float
+    at_least: float
+    holds: bool
+    tasks: Sequence[Way]
+    statement: str
+
+
+@dataclass(frozen=True)
+class GateDecision:
+    """The decision, its rule and numbers, the next thing to do in one sentence, and changes to try."""
+
+    decision: Decision
+    rule: str
+    evidence: Sequence[Win | BestGain]
+    next: str
+    adjust: Sequence[Adjustment] = ()
+
+
+def gate_decision(tables: RunTables, rules: Rules | None = None) -> GateDecision:
+    """The decision by the study's rule, a pure function of the tables.
+
+    "not yet" while any experiment, task or TF-IDF line that the rule rests on is missing.
     """
     return gate_of(Evidence(tables, rules))
 
 
-def gate_of(evidence: Evidence) -> dict[str, Any]:
+def gate_of(evidence: Evidence) -> GateDecision:
     """The decision from evidence that is loaded already."""
     gate = evidence.study.gate
     if gate is None:
-        return _decided("not yet", "the study has no gate", [], "Add a gate to the study.")
-    rule = rule_words(gate)
+        return GateDecision("not yet", "the study has no gate", [], "Add a gate to the study.")
+    rule = rule_words(gate, evidence.rules.alpha)
     candidates = [e for e in evidence.study.track(gate.track) if e.kind == "finetune"]
-    tested = list(judge_contrasts(evidence, [_own_tasks(evidence, e) for e in candidates]).values())
-    shown = [_evidence(one) for one in tested]
-    missing = [one for one in tested if one.status == "not yet"]
-    winners = [one for one in tested if one.direction == "better"]
+    judged = judge_contrasts(evidence, [_own_tasks(evidence, e) for e in candidates])
+    wins = [Win(e.id, one) for e, one in zip(candidates, judged.values(), strict=True)]
     ways = {e.id: _ways(evidence, e, gate.group) for e in candidates}
-    gains = {name: _mean([way.gain for way in found]) for name, found in ways.items() if isinstance(found, list)}
-    lacking = next((found for found in ways.values() if isinstance(found, str)), None)
-    won = {one.contrast.id.removeprefix("gate:") for one in winners}
+    gains = {name: _mean([way.gain for way in found]) for name, found in ways.items() if not isinstance(found, str)}
+    won = {win.experiment for win in wins if win.holds}
     best = max(sorted(won & gains.keys()) or sorted(gains), key=lambda name: gains[name], default=None)
+    shown: list[Win | BestGain] = [*wins]
     if best is not None:
-        found = ways[best]
-        assert isinstance(found, list)
-        shown.append(_best_evidence(best, gains[best], found, gate))
-    if missing or lacking is not None:
-        why = missing[0].note if missing else lacking
-        return _decided("not yet", rule, shown, f"Run what is missing ({why}), then ask again.")
-    if len(winners) >= gate.winners and best is not None and gains[best] >= gate.gain:
-        return _decided("promising", rule, shown, "Run the full track; what is done is reused.")
+        shown.append(_best_gain(best, gains[best], [way for way in ways[best] if isinstance(way, Way)], gate))
+    if lacking := _lacking(wins, ways.values()):
+        return GateDecision("not yet", rule, shown, f"Run what is missing ({lacking}), then ask again.")
+    if len(won) >= gate.winners and best is not None and gains[best] >= gate.gain:
+        return GateDecision("promising", rule, shown, "Run the full track; what is done is reused.")
     advice = adjustments(evidence, [e.id for e in candidates])
-    steps = "; ".join(item["what"] for item in advice) or "nothing in the evidence says what to change"
-    return _decided("not promising", rule, shown, f"Adjust before the full track: {steps}.", advice)
+    steps = "; ".join(item.what for item in advice) or "nothing in the evidence says what to change"
+    return GateDecision("not promising", rule, shown, f"Adjust before the full track: {steps}.", advice)
 
 
-def rule_words(gate: Gate) -> str:
+def _lacking(wins: Sequence[Win], ways: Iterable[list[Way] | str]) -> str | None:
+    """The first thing that the decision waits for."""
+    notes = [win.contrast.note for win in wins if win.contrast.status == "not yet"]
+    return next(iter([*notes, *(found for found in ways if isinstance(found, str))]), None)
+
+
+def rule_words(gate: Gate, alpha: float) -> str:
     """The rule as a sentence."""
     return (
         f"Promising if at least {gate.winners} of the fine-tuned experiments of the {gate.track} track beat zero-shot "
-        f"on their own tasks (Holm over all of them, 5%), and the mean relative gain of the best of these over the "
-        f"{gate.group} tasks is at least {gate.gain:g} of the way from zero-shot to the trained TF-IDF line (to 1 "
-        "where that line is lower than zero-shot or does not apply)."
+        f"on their own tasks (Holm over all of them, {100 * alpha:g}%), and the mean relative gain of the best of "
+        f"these over the {gate.group} tasks is at least {gate.gain:g} of the way from zero-shot to the trained TF-IDF "
+        "line (to 1 where that line is lower than zero-shot or does not apply)."
     )
-
-
-def _decided(
-    decision: str, rule: str, shown: Sequence[Any], following: str, advice: Sequence[Any] = ()
-) -> dict[str, Any]:
-    return {
-        "decision": decision,
-        "rule": rule,
-        "evidence": list(shown),
-        "next": following,
-        "adjust": list(advice),
-    }
 
 
 def own_tasks(evidence: Evidence, experiment: Experiment) -> list[str]:
@@ -104,42 +149,10 @@ def _own_tasks(evidence: Evidence, experiment: Experiment) -> Contrast:
     return Contrast(id=f"gate:{experiment.id}", title=title, group="gate", pairs=tuple(pairs), note=note)
 
 
-def _evidence(tested: Judged) -> dict[str, Any]:
-    found = tested.comparison
-    kept: dict[str, Any] = {
-        "kind": "beats zero-shot",
-        "experiment": tested.contrast.id.removeprefix("gate:"),
-        "tasks": [pair.task for pair in tested.contrast.pairs],
-        "holds": tested.direction == "better",
-        "status": tested.status,
-    }
-    if found is None:
-        return kept | {"statement": f"{tested.contrast.title}: {tested.status} ({tested.note})."}
-    words = f"{tested.contrast.title}: {found.statement()}; {evidence_words(found)}."
-    return kept | {
-        "estimate": found.estimate,
-        "low": found.low,
-        "high": found.high,
-        "n": {"items": found.items, "clusters": found.clusters},
-        "p": found.p,
-        "p_adjusted": found.p_adjusted,
-        "test": found.test,
-        "mde": found.mde,
-        "statement": words,
-    }
-
-
-def _best_evidence(name: str, gain: float, ways: Sequence[Way], gate: Gate) -> dict[str, Any]:
-    parts = ", ".join(f"{way.task} {way.gain:+.2f} of the way to {way.what} ({way.target:.3f})" for way in ways)
-    return {
-        "kind": "relative gain",
-        "experiment": name,
-        "value": gain,
-        "at_least": gate.gain,
-        "holds": gain >= gate.gain,
-        "tasks": [{"task": w.task, "gain": w.gain, "target": w.target, "to": w.what} for w in ways],
-        "statement": f"Best mean relative gain over the {gate.group} tasks: {gain:.3f} by {name} ({parts}).",
-    }
+def _best_gain(name: str, gain: float, ways: Sequence[Way], gate: Gate) -> BestGain:
+    parts = ", ".join(f"{way.task} {way.gain:+.2f} of the way to {way.to} ({way.target:.3f})" for way in ways)
+    words = f"Best mean relative gain over the {gate.group} tasks: {gain:.3f} by {name} ({parts})."
+    return BestGain("relative gain", name, gain, gate.gain, gain >= gate.gain, ways, words)
 
 
 def _ways(evidence: Evidence, experiment: Experiment, group: str) -> list[Way] | str:

@@ -1,4 +1,4 @@
-"""How a task's score responds to the mixture that was trained on: a regression on the simplex.
+"""The response of a task's score to the training mixture: a regression on the simplex.
 
 Owns Scheffé's linear form (Scheffé, JRSS B 20, 1958) with a ridge, judged by leaving out one mixture at a time. It
 predicts nothing unless it beats the mean of the others. Exploratory: no verdict rests on it.
@@ -7,7 +7,7 @@ predicts nothing unless it beats the mean of the others. Exploratory: no verdict
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,7 +19,36 @@ FEWEST = 5  # mixtures of one kind and length
 _RIDGES = np.geomspace(1e-3, 10.0, 9)
 
 
-def mixture_responses(evidence: Evidence) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class MixturePoint:
+    """One mixture: its shares, its gain, and the gain predicted from the others, if the regression beats their mean."""
+
+    experiment: str
+    weights: dict[str, float]
+    gain: float
+    predicted: float | None
+
+
+@dataclass(frozen=True)
+class MixtureResponse:
+    """The regression of a task's gain on the mixtures of one kind and length.
+
+    `loo_rmse` and `mean_rmse` are the leave-one-out errors of the regression and of the mean of the others; `effects`
+    is each source's response, given only where the regression beats the mean.
+    """
+
+    kind: str
+    steps: int
+    task: str
+    mixtures: int
+    loo_rmse: float
+    mean_rmse: float
+    beats_mean: bool
+    effects: dict[str, float] | None
+    points: Sequence[MixturePoint]
+
+
+def mixture_responses(evidence: Evidence) -> list[MixtureResponse]:
     """One entry for each group of mixtures of one kind and length, and task."""
     entries = []
     for (kind, steps), members in _groups(evidence).items():
@@ -28,12 +57,12 @@ def mixture_responses(evidence: Evidence) -> list[dict[str, Any]]:
                 continue
             there = [m for m in members if evidence.gain(m.id, ZERO_SHOT, task) is not None]
             if len(there) >= FEWEST:
-                entries.append({"kind": kind, "steps": steps, "task": task, **_response(evidence, there, task)})
+                entries.append(_response(evidence, kind, steps, there, task))
     return entries
 
 
 def _groups(evidence: Evidence) -> dict[tuple[str, int], list[Experiment]]:
-    """Single legs from the base by (kind, steps), each mixture once: a copy would foretell its twin."""
+    """Single legs from the base by (kind, steps), each mixture once: a copy would predict its twin."""
     groups: dict[tuple[str, int], dict[tuple[tuple[str, float], ...], Experiment]] = {}
     for name in evidence.trained:
         experiment = evidence.study.experiment(name)
@@ -46,7 +75,7 @@ def _groups(evidence: Evidence) -> dict[tuple[str, int], list[Experiment]]:
     }
 
 
-def _response(evidence: Evidence, members: Sequence[Experiment], task: str) -> dict[str, Any]:
+def _response(evidence: Evidence, kind: str, steps: int, members: Sequence[Experiment], task: str) -> MixtureResponse:
     sources = sorted({source for member in members for source in member.legs[0].mixture})
     weights = np.array([[member.legs[0].mixture.get(s, 0.0) for s in sources] for member in members])
     weights /= weights.sum(axis=1, keepdims=True)
@@ -56,18 +85,12 @@ def _response(evidence: Evidence, members: Sequence[Experiment], task: str) -> d
     misfit, by_mean = _rms(values - predicted), _rms(values - plain)
     beats = misfit < by_mean
     coefficients = ridge(weights, values, best_ridge(weights, values)) if beats else None
-    return {
-        "mixtures": len(members),
-        "loo_rmse": misfit,
-        "mean_rmse": by_mean,
-        "beats_mean": beats,
-        "effects": dict(zip(sources, coefficients.tolist(), strict=True)) if coefficients is not None else None,
-        "points": [
-            {"experiment": m.id, "weights": dict(zip(sources, row.tolist(), strict=True)), "gain": float(value),
-             "predicted": float(guess) if beats else None}
-            for m, row, value, guess in zip(members, weights, values, predicted, strict=True)
-        ],
-    }  # fmt: skip
+    effects = dict(zip(sources, coefficients.tolist(), strict=True)) if coefficients is not None else None
+    points = [
+        MixturePoint(m.id, dict(zip(sources, row.tolist(), strict=True)), float(value), float(guess) if beats else None)
+        for m, row, value, guess in zip(members, weights, values, predicted, strict=True)
+    ]
+    return MixtureResponse(kind, steps, task, len(members), misfit, by_mean, beats, effects, points)
 
 
 def ridge(weights: Array, values: Array, strength: float) -> Array:
@@ -85,7 +108,7 @@ def best_ridge(weights: Array, values: Array) -> float:
 
 
 def leave_one_out(weights: Array, values: Array) -> tuple[Array, Array]:
-    """Each mixture's value foretold from the others alone, by ridge (its strength chosen among them) and by mean."""
+    """Each mixture's value predicted from the others alone, by ridge (its strength chosen among them) and by mean."""
     predicted, plain = np.empty(len(values)), np.empty(len(values))
     for place in range(len(values)):
         others = np.arange(len(values)) != place
@@ -96,7 +119,7 @@ def leave_one_out(weights: Array, values: Array) -> tuple[Array, Array]:
 
 
 def _left_out(weights: Array, values: Array, strength: float) -> Array:
-    """What `ridge` on the others says of each mixture, all at once."""
+    """Each mixture's value, (mixtures,), by `ridge` on the others, all at once."""
     count, sources = weights.shape
     others = np.array([[other for other in range(count) if other != place] for place in range(count)])
     seen, known = weights[others], values[others]

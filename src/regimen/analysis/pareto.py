@@ -1,48 +1,71 @@
-"""Cost against quality: which recipes no cheaper one equals.
+"""Cost against quality: the recipes that no cheaper one equals.
 
 Owns the front over GPU-hours and mean relative gain, for all clear tasks and for each group of them.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from regimen.analysis.relative_gains import Relative
+from regimen.analysis.relative_gains import RelativeGains
 from regimen.analysis.statistics.resampling import mean
 from regimen.analysis.strategies import recipe_hours, recipe_steps, strategy_of
 
 
-def pareto(relative: Relative) -> list[dict[str, Any]]:
-    """One entry for each scope ("all" and each task group) with its points, cheapest first."""
+@dataclass(frozen=True)
+class FrontPoint:
+    """An experiment's cost and mean relative gain; `on_front`: no cheaper one gains as much."""
+
+    experiment: str
+    strategy: str
+    gpu_hours: float
+    steps: int
+    gain: float
+    low: float
+    high: float
+    on_front: bool
+
+
+@dataclass(frozen=True)
+class Front:
+    """All points over the clear tasks of a scope ("all" or a task group), cheapest first."""
+
+    scope: str
+    tasks: Sequence[str]
+    points: Sequence[FrontPoint]
+
+    @property
+    def ahead(self) -> list[FrontPoint]:
+        """The points on the front."""
+        return [point for point in self.points if point.on_front]
+
+
+def pareto(relative: RelativeGains) -> list[Front]:
+    """The fronts over all clear tasks and over those of each task group."""
     tasks = relative.evidence.study.panel("main")
     scopes = {"all": relative.tasks}
     for group in dict.fromkeys(task.group for task in tasks.values()):
         scopes[group] = [task for task in relative.tasks if tasks[task].group == group]
-    return [{"scope": scope, "tasks": names, "points": _points(relative, names)} for scope, names in scopes.items()]
+    return [Front(scope, names, _points(relative, names)) for scope, names in scopes.items()]
 
 
-def _points(relative: Relative, tasks: list[str]) -> list[dict[str, Any]]:
-    plan, study = relative.evidence.plan, relative.evidence.study
-    points = []
-    for name in relative.experiments:
-        if not tasks or any((name, task) not in relative.gains for task in tasks):
-            continue
-        experiment, gain = study.experiment(name), mean([relative.gains[name, task] for task in tasks])
-        interval = gain.interval()
-        points.append(
-            {
-                "experiment": name,
-                "strategy": strategy_of(study, experiment),
-                "gpu_hours": recipe_hours(plan, experiment),
-                "steps": recipe_steps(study, experiment),
-                "gain": gain.point,
-                "low": interval.low,
-                "high": interval.high,
-            }
-        )
-    points.sort(key=lambda point: (point["gpu_hours"], -point["gain"], point["experiment"]))
+def _points(relative: RelativeGains, tasks: Sequence[str]) -> list[FrontPoint]:
+    there = [name for name in relative.experiments if tasks and all((name, task) in relative.gains for task in tasks)]
+    points = sorted(
+        (_point(relative, name, tasks) for name in there),
+        key=lambda point: (point.gpu_hours, -point.gain, point.experiment),
+    )
     best = float("-inf")
-    for point in points:
-        point["on_front"] = point["gain"] > best
-        best = max(best, point["gain"])
+    for place, point in enumerate(points):
+        points[place] = replace(point, on_front=point.gain > best)
+        best = max(best, point.gain)
     return points
+
+
+def _point(relative: RelativeGains, name: str, tasks: Sequence[str]) -> FrontPoint:
+    plan, study = relative.evidence.plan, relative.evidence.study
+    experiment, gain = study.experiment(name), mean([relative.gains[name, task] for task in tasks])
+    interval = gain.interval()
+    cost = recipe_hours(plan, experiment), recipe_steps(study, experiment)
+    return FrontPoint(name, strategy_of(study, experiment), *cost, gain.point, interval.low, interval.high, False)

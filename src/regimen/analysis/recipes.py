@@ -1,4 +1,4 @@
-"""What to do: for each task and budget the recipe that the evidence supports, and a tree to follow.
+"""Recommendations: for each task and budget the recipe that the evidence supports, and a tree to follow.
 
 Owns the budgets, the choice, and the tree as data. A recipe is recommended where the exploratory grid calls it ahead
 of zero-shot; the gain of the best of many is flattering, so each entry says of how many, and how sure the choice is.
@@ -7,12 +7,13 @@ of zero-shot; the gain of the best of many is flattering, so each entry says of 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 
-from regimen.analysis.relative_gains import Relative
+from regimen.analysis.records import OMITTED, Size
+from regimen.analysis.relative_gains import RelativeGains
 from regimen.analysis.statistics.resampling import Resampled, mean
 from regimen.analysis.strategies import recipe_hours, strategy_of
 from regimen.study import ZERO_SHOT
@@ -20,7 +21,75 @@ from regimen.study import ZERO_SHOT
 KINDS = {"choice": "classification", "generation": "written answers", "execution": "code"}
 
 
-def budgets(relative: Relative) -> list[float]:
+@dataclass(frozen=True)
+class Recipe:
+    """The recommendation for a task and budget.
+
+    `recipe` is None while no score is there, and zero-shot where nothing within the budget is clearly better; the
+    numbers are those of `best`. `certainty`: in which share of the resamples `best` is best. `cheapest_alike`: the
+    cheapest recipe that is not clearly worse.
+    """
+
+    task: str
+    budget_gpu_hours: float
+    candidates: int
+    recipe: str | None
+    best: str | None = field(default=None, metadata=OMITTED)
+    strategy: str | None = field(default=None, metadata=OMITTED)
+    gpu_hours: float | None = field(default=None, metadata=OMITTED)
+    gain: float | None = field(default=None, metadata=OMITTED)
+    low: float | None = field(default=None, metadata=OMITTED)
+    high: float | None = field(default=None, metadata=OMITTED)
+    p_adjusted: float | None = field(default=None, metadata=OMITTED)
+    n: Size | None = field(default=None, metadata=OMITTED)
+    certainty: float | None = field(default=None, metadata=OMITTED)
+    cheapest_alike: str | None = field(default=None, metadata=OMITTED)
+    cheapest_alike_gpu_hours: float | None = field(default=None, metadata=OMITTED)
+    statement: str = ""
+
+
+@dataclass(frozen=True)
+class Branch:
+    """The strategy to take for a kind of answer within a budget; None while too few scores are there.
+
+    `leader` gains most, `recipes` are its best experiments by task; zero-shot is taken where its gain is not clear.
+    """
+
+    budget_gpu_hours: float
+    strategy: str | None
+    leader: str | None = None
+    recipes: Mapping[str, str] | None = None
+    gain: float | None = None
+    low: float | None = None
+    high: float | None = None
+    runner_up: str | None = None
+    clearly_ahead: bool | None = None
+    statement: str = ""
+
+    @property
+    def experiments(self) -> list[str]:
+        """The leader's best experiments, each once."""
+        return list(dict.fromkeys((self.recipes or {}).values()))
+
+    def record(self) -> dict[str, object]:
+        """As findings.json holds it; without a leader there are no numbers and no runner-up."""
+        names = [one.name for one in fields(self)]
+        shown = names if self.leader else ("budget_gpu_hours", "strategy", "statement")
+        return {name: getattr(self, name) for name in shown}
+
+
+@dataclass(frozen=True)
+class Node:
+    """A kind of answer in the tree, with a branch for each budget."""
+
+    kind: str
+    tasks: Sequence[str]
+    clear_tasks: Sequence[str]
+    branches: Sequence[Branch]
+    note: str
+
+
+def budgets(relative: RelativeGains) -> list[float]:
     """At most four round numbers of GPU-hours that divide the recipes' costs; the last holds all."""
     study, plan = relative.evidence.study, relative.evidence.plan
     full = study.track("full") if "full" in study.tracks else study.experiments
@@ -37,22 +106,21 @@ def _round_up(hours: float) -> float:
     return round((math.floor(hours * 10**digits + 1e-9) + 1) / 10**digits, digits)
 
 
-def recipes(relative: Relative) -> list[dict[str, Any]]:
+def recipes(relative: RelativeGains) -> list[Recipe]:
     """For each main task and budget: the best experiment within it, and the cheapest not clearly worse."""
     return [_recipe(relative, task, budget) for task in relative.units for budget in budgets(relative)]
 
 
-def _within(relative: Relative, budget: float) -> list[str]:
+def _within(relative: RelativeGains, budget: float) -> list[str]:
     study, plan = relative.evidence.study, relative.evidence.plan
     return [name for name in relative.experiments if recipe_hours(plan, study.experiment(name)) <= budget]
 
 
-def _recipe(relative: Relative, task: str, budget: float) -> dict[str, Any]:
-    evidence = relative.evidence
-    cells = {n: cell for n in _within(relative, budget) if (cell := evidence.grid.get((n, task)))}
-    entry: dict[str, Any] = {"task": task, "budget_gpu_hours": budget, "candidates": len(cells)}
+def _recipe(relative: RelativeGains, task: str, budget: float) -> Recipe:
+    study, where = relative.evidence.study, f"{task}, under {budget:g} GPU-hours"
+    cells = {n: cell for n in _within(relative, budget) if (cell := relative.grid.get((n, task)))}
     if not cells:
-        return entry | {"recipe": None, "statement": f"{task}, under {budget:g} GPU-hours: not yet."}
+        return Recipe(task, budget, 0, None, statement=f"{where}: not yet.")
     best = max(cells, key=lambda name: (cells[name].gain.point, -_hours(relative, name)))
     interval, cell = cells[best].gain.interval(), cells[best]
     clear = cell.gain.point > 0 and cell.clear
@@ -63,31 +131,32 @@ def _recipe(relative: Relative, task: str, budget: float) -> dict[str, Any]:
         f"{cell.gain.point:+.3f} ({interval.low:+.3f} to {interval.high:+.3f}) against zero-shot, n = {cell.items}, "
         f"{cell.test}, p = {cell.p:.2g}, adjusted over the grid {cell.p_adjusted:.2g}; best of {len(cells)}"
     )
-    said = (
-        f"{best}: {numbers}" if clear else f"zero-shot: nothing within it is clearly better; nearest {best}, {numbers}"
+    nearest = f"{ZERO_SHOT}: nothing within it is clearly better; nearest {best}, {numbers}"
+    return Recipe(
+        task=task,
+        budget_gpu_hours=budget,
+        candidates=len(cells),
+        recipe=best if clear else ZERO_SHOT,
+        best=best,
+        strategy=strategy_of(study, study.experiment(best)) if clear else ZERO_SHOT,
+        gpu_hours=_hours(relative, best),
+        gain=cell.gain.point,
+        low=interval.low,
+        high=interval.high,
+        p_adjusted=cell.p_adjusted,
+        n=Size(cell.items, cell.clusters),
+        certainty=float((draws.argmax(axis=1) == list(cells).index(best)).mean()),
+        cheapest_alike=cheapest,
+        cheapest_alike_gpu_hours=_hours(relative, cheapest),
+        statement=f"{where}: {f'{best}: {numbers}' if clear else nearest}.",
     )
-    return entry | {
-        "recipe": best if clear else ZERO_SHOT,
-        "best": best,
-        "strategy": strategy_of(evidence.study, evidence.study.experiment(best)) if clear else ZERO_SHOT,
-        "gpu_hours": _hours(relative, best),
-        "gain": cell.gain.point,
-        "low": interval.low,
-        "high": interval.high,
-        "p_adjusted": cell.p_adjusted,
-        "n": {"items": cell.items, "clusters": cell.clusters},
-        "certainty": float((draws.argmax(axis=1) == list(cells).index(best)).mean()),
-        "cheapest_alike": cheapest,
-        "cheapest_alike_gpu_hours": _hours(relative, cheapest),
-        "statement": f"{task}, under {budget:g} GPU-hours: {said}.",
-    }
 
 
-def _hours(relative: Relative, name: str) -> float:
+def _hours(relative: RelativeGains, name: str) -> float:
     return recipe_hours(relative.evidence.plan, relative.evidence.study.experiment(name))
 
 
-def tree(relative: Relative) -> list[dict[str, Any]]:
+def tree(relative: RelativeGains) -> list[Node]:
     """First the kind of answer, then the budget: the strategy whose best recipes gain most there.
 
     Per task each strategy is represented by its best experiment within the budget; `gain` is the mean of their
@@ -101,11 +170,11 @@ def tree(relative: Relative) -> list[dict[str, Any]]:
         branches = [_branch(relative, name, clear, budget) for budget in budgets(relative)] if clear else []
         note = "" if clear else "no gain on these tasks is clear of zero"
         if tasks:
-            nodes.append({"kind": name, "tasks": tasks, "clear_tasks": clear, "branches": branches, "note": note})
+            nodes.append(Node(name, tasks, clear, branches, note))
     return nodes
 
 
-def _branch(relative: Relative, kind: str, tasks: Sequence[str], budget: float) -> dict[str, Any]:
+def _branch(relative: RelativeGains, kind: str, tasks: Sequence[str], budget: float) -> Branch:
     study = relative.evidence.study
     members: dict[str, list[str]] = {}
     for name in _within(relative, budget):
@@ -115,17 +184,16 @@ def _branch(relative: Relative, kind: str, tasks: Sequence[str], budget: float) 
         there = {task: [n for n in names if (n, task) in relative.gains] for task in tasks}
         if all(there.values()):
             best[strategy] = {t: max(ns, key=lambda n, t=t: relative.gains[n, t].point) for t, ns in there.items()}
-    entry: dict[str, Any] = {"budget_gpu_hours": budget}
     if not best:
-        return entry | {"strategy": None, "statement": f"{kind}, under {budget:g} GPU-hours: not yet."}
+        return Branch(budget, None, statement=f"{kind}, under {budget:g} GPU-hours: not yet.")
     gains = {s: mean([relative.gains[n, t] for t, n in chosen.items()]) for s, chosen in best.items()}
     order = sorted(gains, key=lambda strategy: -gains[strategy].point)
-    return entry | _leaf(kind, budget, order, gains, best)
+    return _leaf(kind, budget, order, gains, best)
 
 
 def _leaf(
     kind: str, budget: float, order: Sequence[str], gains: dict[str, Resampled], best: dict[str, dict[str, str]]
-) -> dict[str, Any]:
+) -> Branch:
     first, second = order[0], order[1] if len(order) > 1 else None
     interval = gains[first].interval()
     lead = (gains[first] - gains[second]).interval() if second else None
@@ -135,14 +203,15 @@ def _leaf(
     chosen = first if clear else ZERO_SHOT
     span = f"{gains[first].point:.2f} of the best gain ({interval.low:.2f} to {interval.high:.2f})"
     reason = span if clear else f"nothing is clearly better; {first} {span}"
-    return {
-        "strategy": chosen,
-        "leader": first,
-        "recipes": best[first],
-        "gain": gains[first].point,
-        "low": interval.low,
-        "high": interval.high,
-        "runner_up": second,
-        "clearly_ahead": ahead,
-        "statement": f"{kind}, under {budget:g} GPU-hours: {chosen} ({reason}{against}).",
-    }
+    return Branch(
+        budget_gpu_hours=budget,
+        strategy=chosen,
+        leader=first,
+        recipes=best[first],
+        gain=gains[first].point,
+        low=interval.low,
+        high=interval.high,
+        runner_up=second,
+        clearly_ahead=ahead,
+        statement=f"{kind}, under {budget:g} GPU-hours: {chosen} ({reason}{against}).",
+    )

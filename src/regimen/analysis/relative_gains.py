@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from regimen.analysis.evidence import Evidence
+from regimen.analysis.exploratory_grid import Grid
 from regimen.analysis.statistics.ranking import relative_gain
 from regimen.analysis.statistics.resampling import Resampled
 from regimen.study import ZERO_SHOT
@@ -18,24 +19,33 @@ from regimen.study import ZERO_SHOT
 class Unit:
     """A task's unit: the best experiment, how far it is ahead of zero-shot, and whether that is clear of zero.
 
-    `p_adjusted` is the exploratory grid's. `clear`: at most 5%, and ahead.
+    `p_adjusted` is the exploratory grid's. `clear`: ahead, and clear in the grid.
     """
 
     task: str
     best: str
     gain: float
     p_adjusted: float
-
-    @property
-    def clear(self) -> bool:
-        return self.gain > 0 and self.p_adjusted <= 0.05
+    clear: bool
 
 
-class Relative:
+@dataclass(frozen=True)
+class MissingScore:
+    """A score of the full plan that is not there."""
+
+    experiment: str
+    task: str
+
+    def __str__(self) -> str:
+        return f"{self.experiment} on {self.task}"
+
+
+class RelativeGains:
     """Relative gains of the study's trained experiments on the main tasks."""
 
-    def __init__(self, evidence: Evidence):
+    def __init__(self, evidence: Evidence, grid: Grid):
         self.evidence = evidence
+        self.grid = grid
         self.experiments = evidence.trained
 
     @cached_property
@@ -43,11 +53,12 @@ class Relative:
         """Task -> unit, for every main task with a score of zero-shot and of some experiment."""
         units = {}
         for task in self.evidence.study.panel("main"):
-            cells = {name: cell for name in self.experiments if (cell := self.evidence.grid.get((name, task)))}
+            cells = {name: cell for name in self.experiments if (cell := self.grid.get((name, task)))}
             if not cells:
                 continue
             best = max(cells, key=lambda name: cells[name].gain.point)
-            units[task] = Unit(task, best, cells[best].gain.point, cells[best].p_adjusted)
+            gain = cells[best].gain.point
+            units[task] = Unit(task, best, gain, cells[best].p_adjusted, gain > 0 and cells[best].clear)
         return units
 
     @cached_property
@@ -63,17 +74,17 @@ class Relative:
         for task in self.tasks:
             zero = evidence.name_of(ZERO_SHOT, task)
             for name in self.experiments:
-                if (name, task) in evidence.grid:
+                if (name, task) in self.grid:
                     found[name, task] = relative_gain(evidence.draws(task), name, zero, self.units[task].best)
         return found
 
-    def lacking(self) -> list[str]:
-        """What a statement over the whole study still lacks, as "experiment on task"; skipped tasks lack nothing."""
+    def lacking(self) -> list[MissingScore]:
+        """The scores that a statement over the whole study still lacks; a skipped task lacks none."""
         study, evidence = self.evidence.study, self.evidence
         full = study.track("full") if "full" in study.tracks else study.experiments
         ends = [e.id for e in full if e.legs]
         return [
-            f"{end} on {task}"
+            MissingScore(end, task)
             for task in study.panel("main")
             for end in (ZERO_SHOT, *ends)
             if evidence.state(end, task) == "missing"

@@ -1,4 +1,4 @@
-"""Recipes that were trained with several seeds: what that says of a contrast beyond its items.
+"""Recipes that were trained with several seeds, and what their spread adds to a contrast's uncertainty.
 
 Owns the finding of replicates - experiments that differ in nothing but the seed - and their scores. Does not know
 tests of items.

@@ -6,10 +6,11 @@ headline metric alone, one test a cell, so that the correction is over one grid.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING
 
 from regimen.analysis.evidence import Evidence
-from regimen.analysis.rules import Rules
+from regimen.analysis.exploratory_grid import Grid, exploratory_grid
 from regimen.analysis.statistics.resampling import Resampled
 from regimen.plan import Plan
 from regimen.results import RunFolder
@@ -20,34 +21,59 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+@dataclass(frozen=True)
+class ResultRow:
+    """A row of results.csv: an experiment's value of a task's metric; None where there is nothing to say.
+
+    `delta` and its interval are in the metric's units, not turned: below zero is better for bits per byte. `p_value`
+    and `p_adjusted` are the exploratory grid's.
+    """
+
+    experiment: str
+    phase: str
+    task: str
+    group: str
+    metric: str
+    value: float
+    ci_low: float | None
+    ci_high: float | None
+    n: int
+    baseline: float | None
+    delta: float | None
+    delta_ci_low: float | None
+    delta_ci_high: float | None
+    p_value: float | None
+    p_adjusted: float | None
+    primary: bool
+    adapter: str
+
+
 def results_table(folder: RunFolder, plan: Plan) -> pd.DataFrame:
     """The columns of results.csv."""
     import pandas as pd
 
-    return pd.DataFrame(result_rows(RunTables(folder, plan)), columns=list(COLUMNS))
+    evidence = Evidence(RunTables(folder, plan))
+    return pd.DataFrame(map(asdict, result_rows(evidence, exploratory_grid(evidence))), columns=list(COLUMNS))
 
 
-def result_rows(source: RunTables | Evidence, rules: Rules | None = None) -> list[dict[str, Any]]:
-    """The rows of results.csv with statistics; None where there is nothing to say.
+def result_rows(evidence: Evidence, grid: Grid) -> list[ResultRow]:
+    """The rows of results.csv with statistics; `grid` is the exploratory grid of the same evidence."""
+    return [_with_statistics(evidence, grid, ResultRow(**row)) for row in evidence.tables.rows()]
 
-    `delta` and its interval are in the metric's units, not turned: below zero is better for bits per byte.
-    """
-    evidence = Evidence.of(source, rules)
-    rows = evidence.tables.rows()
-    grid = evidence.grid
-    for row in rows:
-        end, task, metric = row["experiment"], row["task"], row["metric"]
-        values = evidence.metric_values(task, metric)
-        value, zero = values.get(end), values.get(evidence.name_of(ZERO_SHOT, task))
-        if value is None:
-            continue
-        row["ci_low"], row["ci_high"] = _ends(value)
-        if zero is None or value is zero:
-            continue
-        row["delta_ci_low"], row["delta_ci_high"] = _ends(value - zero)
-        if row["primary"] and (end, task) in grid:
-            row["p_value"], row["p_adjusted"] = grid[end, task].p, grid[end, task].p_adjusted
-    return rows
+
+def _with_statistics(evidence: Evidence, grid: Grid, row: ResultRow) -> ResultRow:
+    values = evidence.metric_values(row.task, row.metric)
+    value, zero = values.get(row.experiment), values.get(evidence.name_of(ZERO_SHOT, row.task))
+    if value is None:
+        return row
+    low, high = _ends(value)
+    row = replace(row, ci_low=low, ci_high=high)
+    if zero is None or value is zero:
+        return row
+    low, high = _ends(value - zero)
+    cell = grid.get((row.experiment, row.task)) if row.primary else None
+    tested = (cell.p, cell.p_adjusted) if cell else (None, None)
+    return replace(row, delta_ci_low=low, delta_ci_high=high, p_value=tested[0], p_adjusted=tested[1])
 
 
 def _ends(number: Resampled) -> tuple[float, float]:

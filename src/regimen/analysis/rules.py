@@ -13,13 +13,13 @@ from regimen.analysis.statistics.significance import SWAPS
 class Rules:
     """How contrasts are judged.
 
-    `declared`: how many tests share `alpha` (default: those compared); `level` is that of each interval alone.
+    `alpha` is the family-wise error of the declared contrasts and the false discovery rate of the exploratory grid;
+    `declared` is how many tests share it (default: those compared). `power` is that of the detectable effects.
     """
 
     seed: int
     declared: int | None = None
     alpha: float = 0.05
-    level: float = 0.95
     power: float = POWER
     resamples: int = RESAMPLES
     swaps: int = SWAPS

@@ -1,17 +1,17 @@
 """The taxonomy: strategies against groups of tasks, with gain, worst case, cost and certainty; and question RQ4.
 
 Owns the rows of `taxonomy` and the reading of `RankRule`. A strategy's gain on a task is the mean over its
-experiments: what is to be expected of it, not what its luckiest member did; that member is named beside it.
+experiments, so it says how much to expect of the strategy; the luckiest member is named beside it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from regimen.analysis.relative_gains import Relative
+from regimen.analysis.relative_gains import RelativeGains
 from regimen.analysis.statistics.power import detectable
 from regimen.analysis.statistics.ranking import Ranked, rank
 from regimen.analysis.statistics.resampling import Resampled, mean
@@ -21,10 +21,58 @@ from regimen.study import ZERO_SHOT
 from regimen.study.questions import RankRule
 
 
+@dataclass(frozen=True)
+class BestMember:
+    """The experiment of a strategy with the best mean relative gain."""
+
+    experiment: str
+    gain: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class GroupGain:
+    """A strategy's mean relative gain over the clear tasks of a group."""
+
+    gain: float
+    low: float
+    high: float
+    tasks: int
+    worst_task: str
+    worst_gain: float
+    best_experiment: BestMember | None
+
+
+@dataclass(frozen=True)
+class StrategyRow:
+    """A strategy: its gain, worst case, rank and cost; numbers are None where nothing was measured.
+
+    `experiments` are those with results, of `planned`; `groups` holds a gain for each group with a clear task, else
+    None.
+    """
+
+    strategy: str
+    experiments: Sequence[str]
+    planned: int
+    tasks: Sequence[str]
+    mean_normalised_gain: float | None
+    gain_ci: tuple[float, float] | None
+    worst_task: str | None
+    worst_task_gain: float | None
+    rank: float | None
+    rank_ci: tuple[float, float] | None
+    first_share: float | None
+    gpu_hours: float
+    best_experiment: BestMember | None
+    harmed_tasks: Sequence[str]
+    groups: Mapping[str, GroupGain | None]
+
+
 class Taxonomy:
     """The strategies of a run, from relative gains."""
 
-    def __init__(self, relative: Relative):
+    def __init__(self, relative: RelativeGains):
         self.relative = relative
         self.evidence = relative.evidence
         self.planned = strategies(self.evidence.study)
@@ -55,12 +103,12 @@ class Taxonomy:
             return []
         return rank({task: {name: whole[name][task] for name in whole} for task in tasks}, self.evidence.rules.seed)
 
-    def rows(self) -> list[dict[str, Any]]:
-        """One row a strategy, best first; numbers are None where nothing was measured."""
+    def rows(self) -> list[StrategyRow]:
+        """One row a strategy, best first."""
         rows = [self._row(strategy, names) for strategy, names in self.planned.items()]
-        return sorted(rows, key=lambda row: (row["mean_normalised_gain"] is None, -(row["mean_normalised_gain"] or 0)))
+        return sorted(rows, key=lambda row: (row.mean_normalised_gain is None, -(row.mean_normalised_gain or 0)))
 
-    def _row(self, strategy: str, names: Sequence[str]) -> dict[str, Any]:
+    def _row(self, strategy: str, names: Sequence[str]) -> StrategyRow:
         gains, ranked = self.gains.get(strategy, {}), self.ranked.get(strategy)
         evidence = self.evidence
         done = [name for name in names if evidence.has(name)]
@@ -68,25 +116,25 @@ class Taxonomy:
         over = mean(list(gains.values())) if gains else None
         interval = over.interval() if over else None
         worst = min(gains, key=lambda task: gains[task].point) if gains else None
-        return {
-            "strategy": strategy,
-            "experiments": done,
-            "planned": len(names),
-            "tasks": list(gains),
-            "mean_normalised_gain": over.point if over else None,
-            "gain_ci": [interval.low, interval.high] if interval else None,
-            "worst_task": worst,
-            "worst_task_gain": gains[worst].point if worst else None,
-            "rank": ranked.rank if ranked else None,
-            "rank_ci": [ranked.rank_low, ranked.rank_high] if ranked else None,
-            "first_share": ranked.first if ranked else None,
-            "gpu_hours": sum(hours) / len(hours),
-            "best_experiment": self._best(names),
-            "harmed_tasks": self.harmed(strategy),
-            "groups": self._groups(strategy, names),
-        }
+        return StrategyRow(
+            strategy=strategy,
+            experiments=done,
+            planned=len(names),
+            tasks=list(gains),
+            mean_normalised_gain=over.point if over else None,
+            gain_ci=(interval.low, interval.high) if interval else None,
+            worst_task=worst,
+            worst_task_gain=gains[worst].point if worst else None,
+            rank=ranked.rank if ranked else None,
+            rank_ci=(ranked.rank_low, ranked.rank_high) if ranked else None,
+            first_share=ranked.first if ranked else None,
+            gpu_hours=sum(hours) / len(hours),
+            best_experiment=self._best(names),
+            harmed_tasks=self.harmed(strategy),
+            groups=self._groups(strategy, names),
+        )
 
-    def _best(self, names: Sequence[str], group: str | None = None) -> dict[str, Any] | None:
+    def _best(self, names: Sequence[str], group: str | None = None) -> BestMember | None:
         """The member with the best mean relative gain, and that gain; of those with a score on every clear task."""
         tasks = [task for task in self.relative.tasks if group in (None, self.evidence.study.tasks[task].group)]
         gains = self.relative.gains
@@ -99,12 +147,12 @@ class Taxonomy:
             return None
         best = max(means, key=lambda name: means[name].point)
         interval = means[best].interval()
-        return {"experiment": best, "gain": means[best].point, "low": interval.low, "high": interval.high}
+        return BestMember(best, means[best].point, interval.low, interval.high)
 
-    def _groups(self, strategy: str, names: Sequence[str]) -> dict[str, Any]:
-        """Task group -> gain with interval, worst task, best member; groups without a clear task are None."""
+    def _groups(self, strategy: str, names: Sequence[str]) -> dict[str, GroupGain | None]:
+        """Task group -> gain; groups without a clear task are None."""
         gains, tasks = self.gains.get(strategy, {}), self.evidence.study.panel("main")
-        found: dict[str, Any] = {}
+        found: dict[str, GroupGain | None] = {}
         for group in dict.fromkeys(task.group for task in tasks.values()):
             inside = {task: gain for task, gain in gains.items() if tasks[task].group == group}
             if not inside:
@@ -112,30 +160,23 @@ class Taxonomy:
                 continue
             over = mean(list(inside.values()))
             interval, worst = over.interval(), min(inside, key=lambda task: inside[task].point)
-            found[group] = {
-                "gain": over.point,
-                "low": interval.low,
-                "high": interval.high,
-                "tasks": len(inside),
-                "worst_task": worst,
-                "worst_gain": inside[worst].point,
-                "best_experiment": self._best(names, group),
-            }
+            best, worst_gain = self._best(names, group), inside[worst].point
+            found[group] = GroupGain(over.point, interval.low, interval.high, len(inside), worst, worst_gain, best)
         return found
 
     def harmed(self, strategy: str) -> list[str]:
-        """The main tasks on which the strategy's mean is below zero-shot by more than could have been seen (5%, 80%).
+        """The main tasks on which the strategy's mean is below zero-shot by more than the detectable effect.
 
         In the tasks' own units, so tasks without a clear gain count too.
         """
-        evidence, harmed = self.evidence, []
+        evidence, grid, harmed = self.evidence, self.relative.grid, []
         for task in evidence.study.panel("main"):
-            gains = [evidence.grid[name, task].gain for name in self.planned[strategy] if (name, task) in evidence.grid]
+            gains = [grid[name, task].gain for name in self.planned[strategy] if (name, task) in grid]
             scores = evidence.scores(task)
             if not gains or scores is None or strategy == ZERO_SHOT:
                 continue
             over = mean(gains)
-            mde = detectable(over.se, scores.clusters, evidence.rules.alpha)
+            mde = detectable(over.se, scores.clusters, evidence.rules.alpha, evidence.rules.power)
             if mde is not None and over.point < -mde:
                 harmed.append(task)
         return harmed
@@ -152,28 +193,28 @@ def universal(taxonomy: Taxonomy, rule: RankRule) -> tuple[Verdict, str]:
     harmed = taxonomy.harmed(leader.name)
     left = [task for task in relative.units if task not in relative.tasks]
     items = sum(scores.items for task in relative.tasks if (scores := taxonomy.evidence.scores(task)))
-    said = (
+    words = (
         f"{leader.name} has the best mean relative gain, {leader.mean_gain:.3f} ({leader.gain_low:.3f} to "
         f"{leader.gain_high:.3f}), and is first in {leader.first:.0%} of {taxonomy.evidence.rules.resamples:,} "
         f"resamples of items and tasks (rank {leader.rank_low:g} to {leader.rank_high:g}; n = {items:,} items, "
         f"{len(relative.tasks)} tasks); its worst task is {leader.worst_task} ({leader.worst_gain:+.3f})."
     )
     if left:
-        said += f" Without {', '.join(left)}, where no gain is clear of zero."
+        words += f" Without {', '.join(left)}, where no gain is clear of zero."
     if leader.name == ZERO_SHOT:
-        return "no", f"No: no strategy gains over all tasks; {said} {_per_group(taxonomy)}"
+        return "no", f"No: no strategy gains over all tasks; {words} {_per_group(taxonomy)}"
     if leader.first >= rule.first and leader.mean_gain > 0 and not harmed:
-        return "yes", f"Yes: {said} It harms no task beyond the detectable effect."
+        return "yes", f"Yes: {words} It harms no task beyond the detectable effect."
     why = f"It harms {', '.join(harmed)} beyond the detectable effect." if harmed else ""
-    return "no", " ".join(part for part in (f"No: {said}", why, _per_group(taxonomy)) if part)
+    return "no", " ".join(part for part in (f"No: {words}", why, _per_group(taxonomy)) if part)
 
 
 def _per_group(taxonomy: Taxonomy) -> str:
     rows = taxonomy.rows()
     parts = []
     for group in dict.fromkeys(task.group for task in taxonomy.evidence.study.panel("main").values()):
-        known = [(row["groups"][group], row["strategy"]) for row in rows if row["groups"].get(group)]
+        known = [(gain, row.strategy) for row in rows if (gain := row.groups.get(group))]
         if known:
-            best, name = max(known, key=lambda pair: pair[0]["gain"])
-            parts.append(f"{group}: {name} ({best['gain']:+.3f}, {best['low']:+.3f} to {best['high']:+.3f})")
+            best, name = max(known, key=lambda pair: pair[0].gain)
+            parts.append(f"{group}: {name} ({best.gain:+.3f}, {best.low:+.3f} to {best.high:+.3f})")
     return f"Best by group: {'; '.join(parts)}." if parts else ""

@@ -1,4 +1,4 @@
-"""What training on one thing does to another: the transfer matrix, and chains stage by stage.
+"""Transfer from the training on one source to other tasks: the transfer matrix, and chains stage by stage.
 
 Owns GEM's measures of a chain (Lopez-Paz and Ranzato, NeurIPS 2017; the base's zero-shot score takes the place of a
 random start) and the rule that a rate is given only where its denominator is clear of zero. All scores are turned so
@@ -8,16 +8,84 @@ that up is better.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from regimen.analysis.evidence import Evidence
+from regimen.analysis.exploratory_grid import Grid, GridCell
+from regimen.analysis.records import Size
 from regimen.analysis.statistics.metric_sums import Array
 from regimen.analysis.statistics.resampling import Resampled
 from regimen.study import ZERO_SHOT, Experiment
 from regimen.study.questions import measures
+
+
+@dataclass(frozen=True)
+class TransferCell:
+    """The change against zero-shot of an experiment that trained on one source, on one task.
+
+    `own`: the task is of that source. `rate` is the change over what direct fine-tuning on the task itself gains,
+    given only where the interval of the latter excludes zero.
+    """
+
+    experiment: str
+    trained_on: str
+    kind: str
+    steps: int
+    tested_on: str
+    own: bool
+    delta: float
+    low: float
+    high: float
+    p_adjusted: float
+    clear: bool
+    n: Size
+    rate: float | None
+    rate_low: float | None
+    rate_high: float | None
+
+
+@dataclass(frozen=True)
+class ChainStage:
+    """A stage of a chain: the end point after it, its training, and the tasks that show whether it is kept."""
+
+    end: str
+    kind: str
+    sources: Sequence[str]
+    steps: int
+    measured_by: Sequence[str]
+
+
+@dataclass(frozen=True)
+class StageEffect:
+    """A task's change against zero-shot after a stage."""
+
+    delta: float
+    low: float
+    high: float
+    p_adjusted: float | None
+
+
+@dataclass(frozen=True)
+class ChainEffect:
+    """A task's change after each stage, None where it was not scored."""
+
+    task: str
+    after: Sequence[StageEffect | None]
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A sequence of trainings that ends in the experiment `chain`, with GEM's measures where its scores allow them."""
+
+    chain: str
+    stages: Sequence[ChainStage]
+    effects: Sequence[ChainEffect]
+    backward_transfer: float | None = None
+    forward_transfer: float | None = None
+    forgetting: Mapping[str, float | None] | None = None
 
 
 def backward_transfer(scores: Array) -> float:
@@ -38,12 +106,8 @@ def forgetting(scores: Array) -> list[float]:
     return [float(scores[:last, i].max() - scores[last, i]) for i in range(last)]
 
 
-def transfer_matrix(evidence: Evidence) -> list[dict[str, Any]]:
-    """One entry for each single-source experiment of the full track and main task: the change against zero-shot.
-
-    `rate` is that change over what direct fine-tuning on the task itself gains, given only where the interval of
-    the latter excludes zero.
-    """
+def transfer_matrix(evidence: Evidence, grid: Grid) -> list[TransferCell]:
+    """A cell for each single-source experiment of the full track and main task."""
     direct = _direct(evidence)
     entries = []
     for name in evidence.trained:
@@ -51,8 +115,8 @@ def transfer_matrix(evidence: Evidence) -> list[dict[str, Any]]:
         if len(experiment.legs) != 1 or len(experiment.legs[0].mixture) != 1 or experiment.start_from:
             continue
         for task in evidence.study.panel("main"):
-            if (name, task) in evidence.grid:
-                entries.append(_transfer(evidence, experiment, task, direct.get(task)))
+            if cell := grid.get((name, task)):
+                entries.append(_transfer(evidence, experiment, task, cell, direct.get(task)))
     return entries
 
 
@@ -70,28 +134,30 @@ def _direct(evidence: Evidence) -> dict[str, str]:
     return {task: experiment.id for task, experiment in found.items()}
 
 
-def _transfer(evidence: Evidence, experiment: Experiment, task: str, direct: str | None) -> dict[str, Any]:
-    cell = evidence.grid[experiment.id, task]
+def _transfer(
+    evidence: Evidence, experiment: Experiment, task: str, cell: GridCell, direct: str | None
+) -> TransferCell:
     interval, leg = cell.gain.interval(), experiment.legs[0]
     source = next(iter(leg.mixture))
     rate = _rate(evidence, cell.gain, direct, task) if direct != experiment.id else None
-    return {
-        "experiment": experiment.id,
-        "trained_on": source,
-        "kind": leg.kind,
-        "steps": leg.steps,
-        "tested_on": task,
-        "own": source in evidence.study.tasks[task].source,
-        "delta": cell.gain.point,
-        "low": interval.low,
-        "high": interval.high,
-        "p_adjusted": cell.p_adjusted,
-        "clear": cell.clear,
-        "n": {"items": cell.items, "clusters": cell.clusters},
-        "rate": rate[0] if rate else None,
-        "rate_low": rate[1] if rate else None,
-        "rate_high": rate[2] if rate else None,
-    }
+    rate_, low, high = rate or (None, None, None)
+    return TransferCell(
+        experiment=experiment.id,
+        trained_on=source,
+        kind=leg.kind,
+        steps=leg.steps,
+        tested_on=task,
+        own=source in evidence.study.tasks[task].source,
+        delta=cell.gain.point,
+        low=interval.low,
+        high=interval.high,
+        p_adjusted=cell.p_adjusted,
+        clear=cell.clear,
+        n=Size(cell.items, cell.clusters),
+        rate=rate_,
+        rate_low=low,
+        rate_high=high,
+    )
 
 
 def _rate(evidence: Evidence, gain: Resampled, direct: str | None, task: str) -> tuple[float, float, float] | None:
@@ -106,74 +172,66 @@ def _rate(evidence: Evidence, gain: Resampled, direct: str | None, task: str) ->
     return gain.point / whole.point, float(low), float(high)
 
 
-def chains(evidence: Evidence) -> list[dict[str, Any]]:
+def chains(evidence: Evidence, grid: Grid) -> list[Chain]:
     """Each chain of the full track: its stages, every task's change against zero-shot after each, GEM's measures."""
     starts = {evidence.study.experiment(name).start_from for name in evidence.trained}
     found = []
     for name in evidence.trained:
         experiment = evidence.study.experiment(name)
         if name not in starts and (experiment.start_from or len(experiment.legs) > 1):
-            found.append(_chain(evidence, experiment))
-    return [chain for chain in found if chain["effects"]]
+            found.append(_chain(evidence, grid, experiment))
+    return [chain for chain in found if chain.effects]
 
 
-def _stages(evidence: Evidence, last: Experiment) -> list[dict[str, Any]]:
+def _stages(evidence: Evidence, last: Experiment) -> list[ChainStage]:
     study, tasks = evidence.study, evidence.study.tasks
-    before = _stages(evidence, study.experiment(last.start_from)) if last.start_from else []
-    stages = []
+    stages = _stages(evidence, study.experiment(last.start_from)) if last.start_from else []
     for number, leg in enumerate(last.legs, start=1):
         end = last.id if number == len(last.legs) else f"{last.id}@{number}"
         sources = list(leg.mixture)
-        stages.append(
-            {"end": end, "kind": leg.kind, "sources": sources, "steps": leg.steps,
-             "measured_by": measures(leg.kind, sources, tasks)}
-        )  # fmt: skip
-    return [*before, *stages]
+        stages.append(ChainStage(end, leg.kind, sources, leg.steps, measures(leg.kind, sources, tasks)))
+    return stages
 
 
-def _chain(evidence: Evidence, last: Experiment) -> dict[str, Any]:
+def _chain(evidence: Evidence, grid: Grid, last: Experiment) -> Chain:
     stages = _stages(evidence, last)
     effects = []
     for task in evidence.study.tasks:
-        steps = [_effect(evidence, stage["end"], task) for stage in stages]
+        steps = [_effect(evidence, grid, stage.end, task) for stage in stages]
         if any(step is not None for step in steps):
-            effects.append({"task": task, "after": steps})
-    return {"chain": last.id, "stages": stages, "effects": effects, **_gem(evidence, stages)}
+            effects.append(ChainEffect(task, steps))
+    return Chain(last.id, stages, effects, *_gem(evidence, stages))
 
 
-def _effect(evidence: Evidence, end: str, task: str) -> dict[str, Any] | None:
+def _effect(evidence: Evidence, grid: Grid, end: str, task: str) -> StageEffect | None:
     gain = evidence.gain(end, ZERO_SHOT, task)
     if gain is None:
         return None
-    interval, cell = gain.interval(), evidence.grid.get((end, task))
-    return {
-        "delta": gain.point,
-        "low": interval.low,
-        "high": interval.high,
-        "p_adjusted": cell.p_adjusted if cell else None,
-    }
+    interval, cell = gain.interval(), grid.get((end, task))
+    return StageEffect(gain.point, interval.low, interval.high, cell.p_adjusted if cell else None)
 
 
-def _gem(evidence: Evidence, stages: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """GEM's measures where each stage has one task and the scores they need are there; else None."""
-    tasks = [stage["measured_by"][0] for stage in stages if len(stage["measured_by"]) == 1]
-    empty = {"backward_transfer": None, "forward_transfer": None, "forgetting": None}
+def _gem(
+    evidence: Evidence, stages: Sequence[ChainStage]
+) -> tuple[float | None, float | None, dict[str, float | None] | None]:
+    """(BWT, FWT, forgetting) where each stage has one task and the scores they need are there; else None."""
+    tasks = [stage.measured_by[0] for stage in stages if len(stage.measured_by) == 1]
     if len(tasks) != len(stages) or len(stages) < 2:
-        return empty
+        return None, None, None
     signs = [sign_of(evidence, task) for task in tasks]
     table = np.full((len(stages), len(stages)), np.nan)
     for row, stage in enumerate(stages):
         for column, task in enumerate(tasks):
-            value = evidence.value(stage["end"], task)
+            value = evidence.value(stage.end, task)
             table[row, column] = math.nan if value is None else signs[column] * value.point
     base = [math.nan if (b := evidence.value(ZERO_SHOT, task)) is None else sign * b.point
             for task, sign in zip(tasks, signs, strict=True)]  # fmt: skip
-    back, ahead, lost = backward_transfer(table), forward_transfer(table, base), forgetting(table)
-    return {
-        "backward_transfer": None if math.isnan(back) else back,
-        "forward_transfer": None if math.isnan(ahead) else ahead,
-        "forgetting": {task: None if math.isnan(value) else value for task, value in zip(tasks, lost, strict=False)},
-    }
+    lost = {task: _known(value) for task, value in zip(tasks, forgetting(table), strict=False)}
+    return _known(backward_transfer(table)), _known(forward_transfer(table, base)), lost
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value
 
 
 def sign_of(evidence: Evidence, task: str) -> int:

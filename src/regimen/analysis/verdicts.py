@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from regimen.analysis.declared_contrasts import Judged
+from regimen.analysis.declared_contrasts import JudgedContrast
 from regimen.study.questions import ContrastRule
 
 Verdict = Literal["yes", "no", "mixed", "not yet", "not identifiable"]
 
 
-def by_contrasts(rule: ContrastRule, contrasts: Sequence[Judged]) -> tuple[Verdict, str]:
+def by_contrasts(rule: ContrastRule, contrasts: Sequence[JudgedContrast]) -> tuple[Verdict, str]:
     """(verdict, summary). Yes: all of `all_positive` better and at least half of `half_positive`.
 
     No: every contrast is worse, or rules out an improvement that could have been seen. Else mixed; but where not
@@ -33,26 +33,26 @@ def by_contrasts(rule: ContrastRule, contrasts: Sequence[Judged]) -> tuple[Verdi
     half = [tested for tested in known if tested.contrast.group in rule.half_positive]
     better, worse, unclear = (_which(known, way) for way in ("better", "worse", "no difference seen"))
     counted = f"{_count(better, known)} better, {len(worse)} worse, {len(unclear)} not clearly different"
-    told = " ".join(part for part in (_said(better, worse, unclear), _left_out(contrasts)) if part)
+    words = " ".join(part for part in (_ways(better, worse, unclear), _left_out(contrasts)) if part)
     positive = all(tested.direction == "better" for tested in all_of)
     if positive and (all_of or half) and 2 * len(_which(half, "better")) >= len(half):
-        return "yes", f"Yes: {counted}. {told}"
+        return "yes", f"Yes: {counted}. {words}"
     if all(tested.rules_out_better for tested in known):
-        return "no", f"No: {counted}. {told}"
+        return "no", f"No: {counted}. {words}"
     if not better and not worse and any(tested.comparison and tested.comparison.mde is None for tested in unclear):
-        return "not identifiable", f"Not identifiable: too few items to see any effect. {counted}. {told}"
-    return "mixed", f"Mixed: {counted}. {told}"
+        return "not identifiable", f"Not identifiable: too few items to see any effect. {counted}. {words}"
+    return "mixed", f"Mixed: {counted}. {words}"
 
 
-def _which(contrasts: Sequence[Judged], direction: str) -> list[Judged]:
+def _which(contrasts: Sequence[JudgedContrast], direction: str) -> list[JudgedContrast]:
     return [tested for tested in contrasts if tested.direction == direction]
 
 
-def _count(some: Sequence[Judged], known: Sequence[Judged]) -> str:
+def _count(some: Sequence[JudgedContrast], known: Sequence[JudgedContrast]) -> str:
     return f"of {len(known)} declared contrasts {len(some)}"
 
 
-def _not_yet(missing: Sequence[Judged], declared: int) -> str:
+def _not_yet(missing: Sequence[JudgedContrast], declared: int) -> str:
     if not declared:
         return "Not yet: the study declares no contrast for this question."
     first = missing[0]
@@ -62,7 +62,7 @@ def _not_yet(missing: Sequence[Judged], declared: int) -> str:
     )
 
 
-def _said(better: Sequence[Judged], worse: Sequence[Judged], unclear: Sequence[Judged]) -> str:
+def _ways(better: Sequence[JudgedContrast], worse: Sequence[JudgedContrast], unclear: Sequence[JudgedContrast]) -> str:
     """Which contrasts went which way, each with its numbers; the unclear ones with the least that could be seen."""
     parts = []
     for way, group in (("Better", better), ("Worse", worse)):
@@ -75,7 +75,7 @@ def _said(better: Sequence[Judged], worse: Sequence[Judged], unclear: Sequence[J
     return " ".join(parts)
 
 
-def _numbers(tested: Judged) -> str:
+def _numbers(tested: JudgedContrast) -> str:
     found = tested.comparison
     assert found is not None
     return (
@@ -84,6 +84,6 @@ def _numbers(tested: Judged) -> str:
     )
 
 
-def _left_out(contrasts: Sequence[Judged]) -> str:
+def _left_out(contrasts: Sequence[JudgedContrast]) -> str:
     out = [tested.contrast.id for tested in contrasts if tested.status == "not identifiable"]
     return f"Cannot be had, and left out: {', '.join(out)}." if out else ""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from regimen.cli.options import JsonOption
+
+if TYPE_CHECKING:
+    from regimen.analysis.experiment_comparison import ExperimentComparison, TaskDifference
 
 
 def compare(
@@ -22,49 +25,50 @@ def compare(
     """Compare two experiments of a run."""
     from regimen.analysis.evidence import Evidence
     from regimen.analysis.experiment_comparison import compare_experiments
-    from regimen.analysis.findings import plain
+    from regimen.analysis.records import to_json
     from regimen.api import open_run
     from regimen.results.tables import RunTables
 
     opened = open_run(run)
-    found = plain(compare_experiments(Evidence(RunTables(opened.folder, opened.plan)), a, b, task or ()))
+    found = compare_experiments(Evidence(RunTables(opened.folder, opened.plan)), a, b, task or ())
     if html:
         from regimen.files import write_text
         from regimen.report.comparison_page import comparison_page
 
         write_text(html, comparison_page(found))
     if as_json:
-        typer.echo(json.dumps(found, indent=1))
+        typer.echo(json.dumps(to_json(found), indent=1))
     else:
         _show(found)
 
 
-def _show(found: dict[str, Any]) -> None:
+def _show(found: ExperimentComparison) -> None:
     from rich.table import Table
 
     from regimen.cli.terminal import console
 
     screen = console()
-    recipe = Table("recipe", found["a"], found["b"], title="What differs", title_justify="left")
-    for row in found["recipe"]:
-        recipe.add_row(row["field"], _cell(row["a"]), _cell(row["b"]))
-    screen.print(recipe if found["recipe"] else "The recipes are the same.")
-    scores = Table(title=f"{found['a']} less {found['b']}, up is better", title_justify="left")
+    recipe = Table("recipe", found.a, found.b, title="What differs", title_justify="left")
+    for field in found.recipe:
+        recipe.add_row(field.field, _cell(field.a), _cell(field.b))
+    screen.print(recipe if found.recipe else "The recipes are the same.")
+    scores = Table(title=f"{found.a} less {found.b}, up is better", title_justify="left")
     for name in ("task", "metric", "a", "b", "difference (95%)", "p (Holm)"):
         scores.add_column(name, justify="left" if name in ("task", "metric") else "right")
-    for row in found["tasks"]:
-        scores.add_row(row["task"], row["metric"], _cell(row["a"]), _cell(row["b"]), *_difference(row))
+    for row in found.tasks:
+        scores.add_row(row.task, row.metric, _cell(row.a), _cell(row.b), *_difference(row))
     screen.print(scores)
-    for row in found["tasks"]:
-        if row["status"] == "tested":
-            screen.print(f"{row['task']}: {row['statement']}")
+    for row in found.tasks:
+        if row.comparison:
+            screen.print(f"{row.task}: {row.statement}")
 
 
-def _difference(row: dict[str, Any]) -> tuple[str, str]:
-    if row["status"] != "tested":
-        return row["statement"], ""
-    return f"{row['estimate']:+.3f} ({row['low']:+.3f}, {row['high']:+.3f})", f"{row['p_adjusted']:.2g}"
+def _difference(row: TaskDifference) -> tuple[str, str]:
+    tested = row.comparison
+    if tested is None:
+        return row.statement, ""
+    return f"{tested.estimate:+.3f} ({tested.low:+.3f}, {tested.high:+.3f})", f"{tested.p_adjusted:.2g}"
 
 
-def _cell(value: Any) -> str:
+def _cell(value: object) -> str:
     return "-" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)

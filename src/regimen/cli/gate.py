@@ -24,12 +24,13 @@ def gate(
 ) -> None:
     """Decide from the fast track whether to run it all; exit code 3 if it is not promising."""
     from regimen.analysis.gate import gate_decision
+    from regimen.analysis.records import to_json
     from regimen.api import open_run
     from regimen.results.decision import record_decision
     from regimen.results.tables import RunTables
 
     run = open_run(out)
-    decided = record_decision(run.folder, gate_decision(RunTables(run.folder, run.plan)), override, reason)
+    decided = record_decision(run.folder, to_json(gate_decision(RunTables(run.folder, run.plan))), override, reason)
     adjusted = _write_adjusted(run, decided)
     if json_output:
         typer.echo(json.dumps(decided, indent=2, ensure_ascii=False))

@@ -6,163 +6,113 @@ are reached.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
+from regimen.analysis.declared_contrasts import JudgedContrast
+from regimen.analysis.findings import Answer
+from regimen.analysis.taxonomy import StrategyRow
+from regimen.analysis.thresholds import Threshold
 from regimen.report.charts import Axis, Mark, Rows
 from regimen.report.run_reading import Reading
-from regimen.report.words import (
-    NOT_YET,
-    anchor,
-    count,
-    evidence_size,
-    hours,
-    interval,
-    known,
-    number,
-    probability,
-    signed,
-    span,
-    stem,
-)
+from regimen.report.words import NOT_YET, anchor, interval, number, probability, signed, stem
 
 WITHOUT_EVIDENCE = (NOT_YET, "not identifiable")
-ALPHA = 0.05
 
 
-def answers(reading: Reading) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class ContrastRow:
+    """A contrast, the end points that it compares, and the anchor of the first one's section ("" for none)."""
+
+    judged: JudgedContrast
+    names: Sequence[str]
+    link: str
+
+    @property
+    def title(self) -> str:
+        """The contrast's title."""
+        return self.judged.contrast.title
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether it is clearly better or worse."""
+        return self.judged.direction in ("better", "worse")
+
+
+@dataclass(frozen=True)
+class AnswerCard:
+    """A question as the page shows it; `thresholds` holds (title of the task, its entry)."""
+
+    id: str
+    question: str
+    verdict: str
+    summary: str
+    contrasts: Sequence[ContrastRow]
+    thresholds: Sequence[tuple[str, Threshold]]
+    chart: Rows | None
+
+    @property
+    def tested(self) -> int:
+        """How many of its contrasts were tested."""
+        return sum(row.judged.comparison is not None for row in self.contrasts)
+
+
+def answers(reading: Reading) -> list[AnswerCard]:
     """The questions as the page shows them."""
-    return [_answer(reading, question) for question in reading.found_list("questions")]
+    return [_answer(reading, answer) for answer in reading.found.questions]
 
 
-def _answer(reading: Reading, question: dict[str, Any]) -> dict[str, Any]:
-    contrasts = [_contrast(reading, entry) for entry in question.get("contrasts") or []]
-    verdict, summary = supported(question, reading.found_list("taxonomy"))
-    return {
-        "id": str(question.get("id", "")),
-        "question": str(question.get("question", "")),
-        "verdict": verdict,
-        "summary": summary,
-        "contrasts": contrasts,
-        "tested": sum(entry["tested"] for entry in contrasts),
-        "thresholds": [_threshold(reading, entry) for entry in question.get("tasks") or [] if isinstance(entry, dict)],
-        "chart": _chart(question, contrasts),
-    }
+def _answer(reading: Reading, answer: Answer) -> AnswerCard:
+    rows = [_row(reading, judged) for judged in answer.contrasts]
+    titles = reading.plan.study.tasks
+    thresholds = [(titles[entry.task].title, entry) for entry in answer.tasks or ()]
+    verdict, summary = supported(answer, reading.found.taxonomy)
+    return AnswerCard(answer.id, answer.question, verdict, summary, rows, thresholds, _chart(answer, rows))
 
 
-def supported(question: dict[str, Any], strategies: list[dict[str, Any]]) -> tuple[str, str]:
+def supported(answer: Answer, strategies: Sequence[StrategyRow]) -> tuple[str, str]:
     """(verdict, summary); "not yet" where nothing with an interval and n carries a verdict.
 
-    A question answered by contrasts needs one with interval, n and test; one answered task by task needs a share with
-    its interval; one answered by ranks needs strategies with intervals of gain and rank.
+    A question answered by contrasts needs a tested one; one answered task by task needs a share with its interval; one
+    answered by ranks needs strategies with intervals of gain and rank.
     """
-    verdict = str(question.get("verdict") or NOT_YET)
-    summary = str(question.get("summary") or "Not yet.")
-    if verdict in WITHOUT_EVIDENCE:
-        return verdict, summary
-    contrasts, tasks = question.get("contrasts") or [], question.get("tasks") or []
-    if contrasts:
-        carried = any(is_evidence(entry) for entry in contrasts)
-    elif tasks:
-        rungs = [entry.get("reached_by") or entry.get("nearest") or {} for entry in tasks]
-        carried = any(known(rung.get("low")) and known(rung.get("high")) for rung in rungs)
+    if answer.contrasts:
+        carried = any(judged.comparison for judged in answer.contrasts)
+    elif answer.tasks:
+        carried = any(entry.reached_by or entry.nearest for entry in answer.tasks)
     else:
-        carried = any(entry.get("gain_ci") and entry.get("rank_ci") for entry in strategies)
-    if carried:
-        return verdict, summary
+        carried = any(row.gain_ci and row.rank_ci for row in strategies)
+    if carried or answer.verdict in WITHOUT_EVIDENCE:
+        return answer.verdict, answer.summary
     return NOT_YET, "Not yet: nothing that this question rests on has an interval and a number of items."
 
 
-def is_evidence(entry: dict[str, Any]) -> bool:
-    """Whether an entry holds an estimate with interval, n and test."""
-    numbers = all(known(entry.get(key)) for key in ("estimate", "low", "high"))
-    items, _ = evidence_size(entry)
-    return numbers and bool(items) and bool(entry.get("test"))
+def _row(reading: Reading, judged: JudgedContrast) -> ContrastRow:
+    names = list(dict.fromkeys(end for pair in judged.contrast.pairs for end in (pair.of, pair.against)))
+    return ContrastRow(judged, names, anchor(names[0]) if names and stem(names[0]) in reading.anchors else "")
 
 
-def _ends(entry: dict[str, Any]) -> list[tuple[str, str]]:
-    """(of, against) of a contrast, each pair once."""
-    pairs = [pair for pair in entry.get("pairs") or [] if isinstance(pair, dict)]
-    ends = [(str(pair.get("of", "")), str(pair.get("against", ""))) for pair in pairs]
-    if not ends and entry.get("of"):
-        ends = [(str(entry["of"]), str(entry.get("against", "")))]
-    return list(dict.fromkeys(ends))
-
-
-def _contrast(reading: Reading, entry: dict[str, Any]) -> dict[str, Any]:
-    ends = _ends(entry)
-    items, clusters = evidence_size(entry)
-    names = list(dict.fromkeys(name for pair in ends for name in pair if name))
-    p = entry.get("p_adjusted")
-    tested = is_evidence(entry)
-    return {
-        "id": str(entry.get("id", "")),
-        "title": str(entry.get("title") or entry.get("id", "")),
-        "names": names,
-        "tested": tested,
-        "status": str(entry.get("status") or ("tested" if tested else NOT_YET)),
-        "estimate": entry.get("estimate"),
-        "low": entry.get("low"),
-        "high": entry.get("high"),
-        "items": items,
-        "clusters": clusters,
-        "test": str(entry.get("test") or ""),
-        "p": entry.get("p"),
-        "p_adjusted": p,
-        "mde": entry.get("mde"),
-        "is_clear": p is not None and known(p) and p <= ALPHA,
-        "statement": str(entry.get("statement") or NOT_YET),
-        "note": str(entry.get("note") or ""),
-        "link": anchor(names[0]) if names and stem(names[0]) in reading.anchors else "",
-    }
-
-
-def _chart(question: dict[str, Any], contrasts: list[dict[str, Any]]) -> Rows | None:
+def _chart(answer: Answer, rows: Sequence[ContrastRow]) -> Rows | None:
     marks = tuple(
         Mark(
-            label=entry["title"],
-            value=entry["estimate"],
-            low=entry["low"],
-            high=entry["high"],
-            strong=entry["is_clear"],
-            hover=f"{entry['title']}: {signed(entry['estimate'])} ({interval(entry['low'], entry['high'])}), "
-            f"n = {entry['items']}, adjusted p {probability(entry['p_adjusted'])}, MDE {number(entry['mde'])}",
-            link=entry["link"],
+            label=row.title,
+            value=found.estimate,
+            low=found.low,
+            high=found.high,
+            strong=row.is_clear,
+            hover=f"{row.title}: {signed(found.estimate)} ({interval(found.low, found.high)}), "
+            f"n = {found.items}, adjusted p {probability(found.p_adjusted)}, MDE {number(found.mde)}",
+            link=row.link,
         )
-        for entry in contrasts
-        if entry["tested"]
+        for row in rows
+        if (found := row.judged.comparison)
     )
     if not marks:
         return None
-    name = str(question.get("id", "question")).lower()
     return Rows(
-        name=f"contrasts-{name}",
-        title=f"{question.get('id', '')}: {question.get('question', '')}",
-        alt=f"Estimates and intervals of {len(marks)} contrasts of {question.get('id', '')}; the table lists them",
+        name=f"contrasts-{answer.id.lower()}",
+        title=f"{answer.id}: {answer.question}",
+        alt=f"Estimates and intervals of {len(marks)} contrasts of {answer.id}; the table lists them",
         x=Axis("difference (right is better)"),
         marks=marks,
     )
-
-
-def _threshold(reading: Reading, entry: dict[str, Any]) -> dict[str, Any]:
-    """One task of a question about the least that reaches another model's figure."""
-    anchor_, rung = entry.get("anchor"), entry.get("reached_by") or entry.get("nearest")
-    figure = anchor_ if isinstance(anchor_, dict) else {}
-    reached = rung if isinstance(rung, dict) else {}
-    task = reading.plan.study.tasks.get(str(entry.get("task")))
-    between = entry.get("steps_between")
-    return {
-        "task": task.title if task else str(entry.get("task", "")),
-        "metric": str(entry.get("metric", "")),
-        "status": str(entry.get("status") or NOT_YET),
-        "figure": number(figure.get("value")) if known(figure.get("value")) else "",
-        "source": str(figure.get("source") or ""),
-        "line": number(entry["threshold"]) if known(entry.get("threshold")) else "",
-        "floor": number(entry["floor"]) if known(entry.get("floor")) else "",
-        "name": str(reached.get("experiment") or ""),
-        "share": number(reached.get("share"), 2) if reached else "",
-        "interval": span(reached.get("low"), reached.get("high"), 2) if reached else "",
-        "steps": f"{between[0]:,} to {between[1]:,}" if isinstance(between, list) and len(between) == 2 else "",
-        "hours": hours(reached.get("gpu_hours")) if reached else "",
-        "rows": count(reached.get("rows_seen")) if known(reached.get("rows_seen")) else "",
-        "note": str(entry.get("note") or ""),
-    }

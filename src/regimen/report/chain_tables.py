@@ -1,21 +1,43 @@
-"""Chains: what each stage of a sequence did to every task.
+"""Chains: the effect of each stage of a sequence on every task.
 
 Owns which experiments follow each other and the table of stage effects. Does not know statistics beyond the rows'.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from regimen.report.charts.shapes import DIVERGING, colour_at, ink_on
+from regimen.analysis.transfer import Chain
 from regimen.report.run_reading import Reading
-from regimen.report.words import NOT_YET, anchor, known, number, points, signed, stem
+from regimen.report.tinted_cells import TintedCell, largest_of, tinted
+from regimen.report.words import anchor, number, points, signed, stem
 from regimen.results import better_sign
 from regimen.study import ZERO_SHOT
 
 
-def chains(reading: Reading) -> list[dict[str, Any]]:
-    """A table a chain: a row a stage, from zero-shot on; a cell the score and its change against the row above."""
+@dataclass(frozen=True)
+class ChainRow:
+    """A stage: the end point after it, its training in words, and a cell for each task."""
+
+    end: str
+    trained: str
+    cells: Sequence[TintedCell]
+
+
+@dataclass(frozen=True)
+class ChainTable:
+    """A chain that ends in the experiment `id`, from zero-shot on; `measures` holds GEM's as (words, value)."""
+
+    id: str
+    title: str
+    phase: str
+    measures: Sequence[tuple[str, str]]
+    rows: Sequence[ChainRow]
+
+
+def chains(reading: Reading) -> list[ChainTable]:
+    """A table a chain; a cell holds the score and its change against the row above."""
     return [_chain(reading, path) for path in paths(reading)]
 
 
@@ -37,40 +59,33 @@ def paths(reading: Reading) -> list[list[str]]:
     return found
 
 
-def _chain(reading: Reading, path: list[str]) -> dict[str, Any]:
+def _chain(reading: Reading, path: list[str]) -> ChainTable:
     values = {(end, task): _value(reading, end, task) for end in path for task in reading.tasks}
     steps = {
         (end, task): _step(reading, values, path[: index + 1], task)
         for index, end in enumerate(path)
         for task in reading.tasks
     }
-    largest = max((abs(step) for step in steps.values() if step is not None), default=1.0) or 1.0
-    last = reading.planned[path[-1]].experiment
+    largest = largest_of(steps.values())
     rows = []
     for end in path:
-        cells = []
-        for task in reading.tasks:
-            step = steps[end, task]
-            colour = colour_at(DIVERGING, 0.5 + step / largest / 2) if step is not None else ""
-            cells.append(
-                {
-                    "group": reading.tasks[task].group,
-                    "value": number(values[end, task]) if values[end, task] is not None else NOT_YET,
-                    "step": points(step) if step is not None else "",
-                    "colour": colour,
-                    "ink": ink_on(colour) if colour else "",
-                    "link": anchor(end, task if reading.row(stem(end), task) is not None else ""),
-                }
-            )
-        rows.append({"end": end, "trained": _trained(reading, end), "cells": cells})
-    measures = next((entry for entry in reading.found_list("chains") if entry.get("chain") == last.id), {})
-    return {
-        "measures": _measures(measures),
-        "id": last.id,
-        "title": last.title.split(":")[0],
-        "phase": last.phase,
-        "rows": rows,
-    }
+        cells = [_cell(reading, end, task, values[end, task], steps[end, task], largest) for task in reading.tasks]
+        rows.append(ChainRow(end, _trained(reading, end), cells))
+    last = reading.planned[path[-1]].experiment
+    found = next((chain for chain in reading.found.chains if chain.chain == last.id), None)
+    return ChainTable(last.id, last.title.split(":")[0], last.phase, _measures(found), rows)
+
+
+def _cell(reading: Reading, end: str, task: str, value: float | None, step: float | None, largest: float) -> TintedCell:
+    """Its text is the score, its mark the change."""
+    return tinted(
+        step,
+        largest,
+        number(value),
+        mark=points(step) if step is not None else "",
+        link=anchor(end, task if value is not None and reading.row(stem(end), task) is not None else ""),
+        group=reading.tasks[task].group,
+    )
 
 
 def _value(reading: Reading, end: str, task: str) -> float | None:
@@ -78,11 +93,9 @@ def _value(reading: Reading, end: str, task: str) -> float | None:
     if "@" in end:  # inner legs are evaluated on what they trained, and stand in no row of results.csv
         name, _, leg = end.partition("@")
         cell = reading.tables.cells.get((name, f"{task}@{leg}"))
-        value = cell.metrics.get(headline) if cell else None
-    else:
-        row = reading.row(end, task)
-        value = row["value"] if row else None
-    return value if known(value) else None
+        return cell.metrics.get(headline) if cell else None
+    row = reading.row(end, task)
+    return row.value if row else None
 
 
 def _step(reading: Reading, values: dict[tuple[str, str], float | None], path: list[str], task: str) -> float | None:
@@ -93,7 +106,7 @@ def _step(reading: Reading, values: dict[tuple[str, str], float | None], path: l
 
 
 def _trained(reading: Reading, end: str) -> str:
-    """What the stage that ends here trained on."""
+    """The training of the stage that ends here."""
     if end == ZERO_SHOT:
         return "the base as it is"
     name, _, leg = end.partition("@")
@@ -102,11 +115,10 @@ def _trained(reading: Reading, end: str) -> str:
     return f"{chosen.kind} on {', '.join(chosen.mixture)}, {chosen.steps:,} steps"
 
 
-def _measures(found: dict[str, Any]) -> list[tuple[str, str]]:
+def _measures(found: Chain | None) -> list[tuple[str, str]]:
     """GEM's measures of the chain, where its stages have a task each and the scores are there."""
-    names = (("backward transfer", "backward_transfer"), ("forward transfer", "forward_transfer"))
-    told = [(words, signed(found[key])) for words, key in names if known(found.get(key))]
-    lost = found.get("forgetting")
-    if isinstance(lost, dict):
-        told += [(f"forgetting of {task}", signed(value)) for task, value in lost.items() if known(value)]
-    return told
+    if found is None:
+        return []
+    values = {"backward transfer": found.backward_transfer, "forward transfer": found.forward_transfer}
+    values |= {f"forgetting of {task}": value for task, value in (found.forgetting or {}).items()}
+    return [(words, signed(value)) for words, value in values.items() if value is not None]

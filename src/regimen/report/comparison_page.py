@@ -1,60 +1,46 @@
-"""Two experiments side by side as a page of their own: what differs in the recipes, the paired differences by task.
+"""Two experiments side by side as a page of their own: differences of the recipes, paired differences by task.
 
 Owns that page and its drawing. Does not know how differences are tested.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from regimen.analysis.experiment_comparison import ExperimentComparison, TaskDifference
 from regimen.report.charts import Axis, Mark, Rows, svg_of
 from regimen.report.html_page import asset, render
-from regimen.report.words import evidence_size, interval, known, probability, signed
-
-ALPHA = 0.05
+from regimen.report.words import interval, probability, signed
 
 
-def comparison_page(found: dict[str, Any]) -> str:
-    """The page of what `regimen compare` found; one file without script that needs nothing else."""
-    rows = [_row(row) for row in found.get("tasks") or []]
-    chart = _chart(found, [row for row in rows if row["tested"]])
+def comparison_page(found: ExperimentComparison) -> str:
+    """The page of `regimen compare`; one file without script that needs nothing else."""
+    chart = _chart(f"{found.a} less {found.b}", found.tasks)
     context = {
-        "a": str(found.get("a", "")),
-        "b": str(found.get("b", "")),
-        "recipe": found.get("recipe") or [],
-        "rows": rows,
+        "found": found,
         "chart": Markup(svg_of(chart)) if chart else "",
         "style": Markup(asset("page.css")),
     }
     return render("compare.html.jinja", context)
 
 
-def _row(row: dict[str, Any]) -> dict[str, Any]:
-    p, size = row.get("p_adjusted"), evidence_size(row)
-    tested = all(known(row.get(key)) for key in ("estimate", "low", "high")) and bool(size[0])
-    return {**row, "tested": tested, "size": size, "is_clear": p is not None and known(p) and p <= ALPHA} | {
-        key: row.get(key) for key in ("estimate", "low", "high", "p", "p_adjusted", "test", "mde")
-    }
-
-
-def _chart(found: dict[str, Any], rows: list[dict[str, Any]]) -> Rows | None:
-    if not rows:
-        return None
+def _chart(title: str, rows: Sequence[TaskDifference]) -> Rows | None:
     marks = tuple(
         Mark(
-            label=f"{row['task']} ({row['metric']})",
-            value=row["estimate"],
-            low=row["low"],
-            high=row["high"],
-            strong=row["is_clear"],
-            hover=f"{row['task']}: {signed(row['estimate'])} ({interval(row['low'], row['high'])}), "
-            f"adjusted p {probability(row['p_adjusted'])}",
+            label=f"{row.task} ({row.metric})",
+            value=tested.estimate,
+            low=tested.low,
+            high=tested.high,
+            strong=tested.direction != "no difference seen",
+            hover=f"{row.task}: {signed(tested.estimate)} ({interval(tested.low, tested.high)}), "
+            f"adjusted p {probability(tested.p_adjusted)}",
         )
         for row in rows
+        if (tested := row.comparison)
     )
-    title = f"{found['a']} less {found['b']}"
-    return Rows(
-        "comparison", title, f"{title} on {len(marks)} tasks, with intervals", Axis(f"{title}, right is better"), marks
-    )
+    if not marks:
+        return None
+    axis = Axis(f"{title}, right is better")
+    return Rows("comparison", title, f"{title} on {len(marks)} tasks, with intervals", axis, marks)

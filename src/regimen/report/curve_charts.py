@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from regimen.analysis.curves import Curve, HeldOut
+from regimen.analysis.statistics.fits import PowerLaw
 from regimen.report.charts import Axis, Lines, Series
 from regimen.report.run_reading import Reading
 from regimen.report.words import anchor, known, number, span
@@ -83,22 +86,22 @@ def own_curve(reading: Reading, name: str) -> Lines | None:
 
 def scaling_curves(reading: Reading) -> list[Lines]:
     """For each task the score by steps of the recipes that were trained for several lengths, with fits that hold."""
-    entries = [entry for entry in reading.found_list("curves") if entry.get("curve") == "score" and entry.get("task")]
+    by_task: dict[str, list[Curve]] = {}
+    for curve in reading.found.curves:
+        if curve.task is not None:
+            by_task.setdefault(curve.task, []).append(curve)
     charts = []
-    for task in dict.fromkeys(str(entry["task"]) for entry in entries):
-        mine = [entry for entry in entries if str(entry["task"]) == task]
-        series = [one for index, entry in enumerate(mine) for one in _ladder(reading, entry, index)]
-        shape = reading.plan.study.tasks.get(task)
-        title = shape.title if shape else task
+    for task, curves in by_task.items():
+        series = [one for index, curve in enumerate(curves) for one in _ladder(reading, curve, task, index)]
+        title = reading.plan.study.tasks[task].title
         if series:
             charts.append(
                 Lines(
                     name=f"scaling-{task}",
                     title=f"{title} by steps",
-                    alt=f"{mine[0].get('metric', 'score')} on {title} by the number of steps trained, "
-                    f"{len(mine)} recipes",
+                    alt=f"{curves[0].metric} on {title} by the number of steps trained, {len(curves)} recipes",
                     x=Axis("optimiser steps", log=True),
-                    y=Axis(str(mine[0].get("metric", "score"))),
+                    y=Axis(curves[0].metric),
                     series=tuple(series),
                     height=380,
                 )
@@ -106,69 +109,57 @@ def scaling_curves(reading: Reading) -> list[Lines]:
     return charts
 
 
-def _ladder(reading: Reading, entry: dict[str, Any], index: int) -> list[Series]:
-    points = [p for p in entry.get("points") or [] if known(p.get("value")) and known(p.get("steps"))]
-    if len(points) < 2:
+def _ladder(reading: Reading, curve: Curve, task: str, index: int) -> list[Series]:
+    if len(curve.points) < 2:
         return []
-    name = f"{entry.get('kind', '')}: {', '.join(str(part) for part in entry.get('trained_on') or [])}"
-    group = reading.phase_of(str(points[-1].get("experiment", "")))
-    whole = all(known(p.get("low")) and known(p.get("high")) for p in points)
+    name = f"{curve.kind}: {', '.join(curve.trained_on)}"
+    group = reading.phase_of(curve.points[-1].experiment or "")
     drawn = Series(
         name=name,
-        x=tuple(float(p["steps"]) for p in points),
-        y=tuple(float(p["value"]) for p in points),
+        x=tuple(float(point.steps) for point in curve.points),
+        y=tuple(float(point.value) for point in curve.points),
         style="both",
         colour=index,
         variant=index,
-        low=tuple(p["low"] for p in points) if whole else (),
-        high=tuple(p["high"] for p in points) if whole else (),
+        low=tuple(point.low for point in curve.points),
+        high=tuple(point.high for point in curve.points),
         hover=tuple(
-            f"{p.get('experiment', name)}: {number(p['value'])} {span(p.get('low'), p.get('high'))} "
-            f"after {p['steps']:,.0f} steps"
-            for p in points
+            f"{point.experiment}: {number(point.value)} {span(point.low, point.high)} after {point.steps:,.0f} steps"
+            for point in curve.points
         ),
-        links=tuple(anchor(str(p.get("experiment", "")), str(entry["task"])) for p in points),
+        links=tuple(anchor(point.experiment or "", task) for point in curve.points),
         group=group,
     )
-    band = [p for p in entry.get("band") or [] if known(p.get("value")) and known(p.get("low"))]
-    held = entry.get("held_out")
-    if len(band) < 2 or not isinstance(held, dict) or not held.get("holds"):
+    if curve.band is None or curve.held_out is None or not curve.held_out.holds:
         return [drawn]
     fitted = Series(
         name=f"{name}, fitted",
-        x=tuple(float(p["steps"]) for p in band),
-        y=tuple(float(p["value"]) for p in band),
+        x=tuple(float(point.steps) for point in curve.band),
+        y=tuple(float(point.value) for point in curve.band),
         colour=index,
         variant=2,
-        low=tuple(p["low"] for p in band),
-        high=tuple(p["high"] for p in band),
+        low=tuple(point.low for point in curve.band),
+        high=tuple(point.high for point in curve.band),
         band=True,
         group=group,
     )
     return [fitted, drawn]
 
 
-def fits(reading: Reading) -> list[dict[str, Any]]:
-    """Every curve that a power law was tried on: what it says, and whether it foretells the point held out."""
-    rows = []
-    for entry in reading.found_list("curves"):
-        law, held = entry.get("fit"), entry.get("held_out")
-        if not isinstance(law, dict) or not isinstance(held, dict):
-            continue
-        points = entry.get("points") or []
-        name = entry.get("experiment") or (points[-1].get("experiment") if points else "")
-        rows.append(
-            {
-                "what": f"{entry.get('kind', '')} on {', '.join(str(part) for part in entry.get('trained_on') or [])}",
-                "of": str(entry.get("task") or entry.get("curve") or ""),
-                "name": str(name or ""),
-                "points": len(points),
-                "offset": number(law.get("offset")),
-                "exponent": number(law.get("exponent")),
-                "observed": number(held.get("observed")),
-                "predicted": number(held.get("predicted")),
-                "interval": span(held.get("low"), held.get("high")),
-                "holds": bool(held.get("holds")),
-            }
-        )
-    return rows
+@dataclass(frozen=True)
+class FitRow:
+    """A curve with its fitted law; `name` is an experiment whose section shows it."""
+
+    curve: Curve
+    law: PowerLaw
+    held: HeldOut
+    name: str
+
+
+def fits(reading: Reading) -> list[FitRow]:
+    """Every curve that a power law was tried on."""
+    return [
+        FitRow(curve, curve.fit, curve.held_out, curve.experiment or curve.points[-1].experiment or "")
+        for curve in reading.found.curves
+        if curve.fit is not None and curve.held_out is not None
+    ]

@@ -1,84 +1,117 @@
 """Each experiment's own section: recipe, data seen, curve, scores of every metric, sample outputs.
 
-Owns what such a section holds. Every number of the report links into one. Does not know the page around it.
+Owns the content of such a section. Every number of the report links into one. Does not know the page around it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from regimen.analysis.results_table import ResultRow
 from regimen.plan import TrainSpec
 from regimen.report.charts import svg_of
 from regimen.report.curve_charts import own_curve
 from regimen.report.facts import seconds_of
 from regimen.report.run_reading import Reading
-from regimen.report.sample_cards import samples
-from regimen.report.score_tables import is_clear
-from regimen.report.words import anchor, interval, number, probability, signed, span
+from regimen.report.sample_cards import Sample, samples
+from regimen.report.words import anchor, number
 from regimen.results import better_sign
 from regimen.results.rows import token_shares
 from regimen.study import ZERO_SHOT
 
 
-def sections(reading: Reading) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class LegRow:
+    """A leg's source: its shares, how often its rows were seen, and the leg's last loss; None where not known."""
+
+    leg: int
+    kind: str
+    steps: int
+    source: str
+    share: float
+    tokens: float | None
+    loss_tokens: float | None
+    epochs: float | None
+    loss: float | None
+
+
+@dataclass(frozen=True)
+class MetricRow:
+    """A row of results.csv in words; `alone` is the value without near twins, `anchor` "" except for headlines."""
+
+    row: ResultRow
+    anchor: str
+    task: str
+    lower: bool
+    alone: float | None
+    is_clear: bool
+
+
+@dataclass(frozen=True)
+class StageRow:
+    """A training stage: its folder, its steps, and the seconds that it took."""
+
+    folder: str
+    steps: str
+    state: str
+
+
+@dataclass(frozen=True)
+class ExperimentCard:
+    """One experiment's section; `facts` and `links` are (words, value), `skipped` is (task, reason)."""
+
+    id: str
+    title: str
+    phase: str
+    facts: Sequence[tuple[str, str]]
+    scores: Sequence[MetricRow]
+    state: str = ""
+    legs: Sequence[LegRow] = ()
+    curve: str = ""
+    missing: Sequence[str] = ()
+    skipped: Sequence[tuple[str, str]] = ()
+    samples: Sequence[Sample] = ()
+    stages: Sequence[StageRow] = ()
+    links: Sequence[tuple[str, str]] = ()
+
+
+def experiment_cards(reading: Reading) -> list[ExperimentCard]:
     """The base first, then every experiment in the plan's order."""
-    return [_base(reading), *(_section(reading, name) for name in reading.planned)]
+    return [_base(reading), *(_card(reading, name) for name in reading.planned)]
 
 
-def _base(reading: Reading) -> dict[str, Any]:
-    rows = [row for row in reading.rows if row["experiment"] == ZERO_SHOT]
-    shown = {(row["task"]) for row in rows}
-    for task in reading.tasks:
-        row = reading.row(ZERO_SHOT, task)
-        if row is not None and task not in shown:
-            rows.append(row)
-    return {
-        "id": ZERO_SHOT,
-        "anchor": anchor(ZERO_SHOT),
-        "title": "The base as it is",
-        "phase": "1",
-        "kind": "baseline",
-        "state": "",
-        "facts": [("what it is", "what every change in this report is measured against")],
-        "legs": [],
-        "curve": "",
-        "scores": [_score(reading, row, ZERO_SHOT) for row in rows],
-        "missing": [],
-        "skipped": [],
-        "samples": [],
-        "stages": [],
-        "links": [],
-    }
+def _base(reading: Reading) -> ExperimentCard:
+    rows = [row for row in reading.rows if row.experiment == ZERO_SHOT]
+    shown = {row.task for row in rows}
+    rows += [row for task in reading.tasks if task not in shown and (row := reading.row(ZERO_SHOT, task))]
+    facts = [("what it is", "what every change in this report is measured against")]
+    scores = [_score(reading, row, ZERO_SHOT) for row in rows]
+    return ExperimentCard(ZERO_SHOT, "The base as it is", reading.base_phase, facts, scores)
 
 
-def _section(reading: Reading, name: str) -> dict[str, Any]:
+def _card(reading: Reading, name: str) -> ExperimentCard:
     planned = reading.planned[name]
-    experiment = planned.experiment
-    rows = [row for row in reading.rows if row["experiment"].partition(":")[0] == name]
+    rows = [row for row in reading.rows if row.experiment.partition(":")[0] == name]
     curve = own_curve(reading, name)
     done = sum(stage in reading.tables.outcomes for stage in planned.stages)
     keys = {one.key: one.stage for one in planned.all_evaluations}
-    return {
-        "id": name,
-        "anchor": anchor(name),
-        "title": experiment.title,
-        "phase": experiment.phase,
-        "kind": experiment.kind,
-        "state": "done" if done == len(planned.stages) else f"{done} of {len(planned.stages)} stages done",
-        "facts": _facts(reading, name),
-        "legs": _legs(reading, name),
-        "curve": svg_of(curve, width=520) if curve else "",
-        "scores": [_score(reading, row, name) for row in rows],
-        "missing": [key for key, stage in keys.items() if stage not in reading.tables.outcomes],
-        "skipped": [(key, reading.skipped(name, key)) for key in keys if reading.skipped(name, key)],
-        "samples": [
-            {"task": reading.plan.study.tasks[task].title, **sample}
-            for task in planned.evaluations
-            for sample in samples(reading, name, task)
-        ],
-        "stages": _stages(reading, planned.stages),
-        "links": _relatives(reading, name),
-    }
+    return ExperimentCard(
+        id=name,
+        title=planned.experiment.title,
+        phase=planned.experiment.phase,
+        facts=_facts(reading, name),
+        scores=[_score(reading, row, name) for row in rows],
+        state="done" if done == len(planned.stages) else f"{done} of {len(planned.stages)} stages done",
+        legs=_legs(reading, name),
+        curve=svg_of(curve, width=520) if curve else "",
+        missing=[key for key, stage in keys.items() if stage not in reading.tables.outcomes],
+        skipped=[(key, reason) for key in keys if (reason := reading.skipped(name, key))],
+        samples=[sample for task in planned.evaluations for sample in samples(reading, name, task)],
+        stages=_stages(reading, planned.stages),
+        links=_relatives(reading, name),
+    )
 
 
 def _facts(reading: Reading, name: str) -> list[tuple[str, str]]:
@@ -100,8 +133,8 @@ def _facts(reading: Reading, name: str) -> list[tuple[str, str]]:
     ]
 
 
-def _legs(reading: Reading, name: str) -> list[dict[str, Any]]:
-    """A row a leg and source: shares of sequences, tokens and loss tokens, how often its data were gone through."""
+def _legs(reading: Reading, name: str) -> list[LegRow]:
+    """A row a leg and source."""
     planned = reading.planned[name]
     rows = []
     for number_, leg in enumerate(planned.experiment.legs):
@@ -110,18 +143,19 @@ def _legs(reading: Reading, name: str) -> list[dict[str, Any]]:
         total = sum(leg.mixture.values())
         shares = token_shares(leg.mixture, _blocks(reading, planned.ends[number_]))
         for source, weight in leg.mixture.items():
+            found = shares.get(source, {})
             rows.append(
-                {
-                    "leg": number_ + 1,
-                    "kind": leg.kind,
-                    "steps": leg.steps,
-                    "source": source,
-                    "share": weight / total,
-                    "tokens": shares.get(source, {}).get("tokens"),
-                    "loss_tokens": shares.get(source, {}).get("loss_tokens"),
-                    "epochs": epochs.get(source),
-                    "loss": outcome.facts.get("last_loss") if outcome else None,
-                }
+                LegRow(
+                    leg=number_ + 1,
+                    kind=leg.kind,
+                    steps=leg.steps,
+                    source=source,
+                    share=weight / total,
+                    tokens=found.get("tokens"),
+                    loss_tokens=found.get("loss_tokens"),
+                    epochs=epochs.get(source),
+                    loss=outcome.facts.get("last_loss") if outcome else None,
+                )
             )
     return rows
 
@@ -145,37 +179,28 @@ def _evaluated(reading: Reading, name: str, key: str) -> dict[str, Any]:
     return outcome.facts if outcome else {}
 
 
-def _score(reading: Reading, row: dict[str, Any], name: str) -> dict[str, Any]:
-    task = reading.plan.study.tasks[row["task"]]
-    shots = row["experiment"].partition(":")[2]
-    alone = _evaluated(reading, name, row["task"] + (f":{shots}" if shots else "")).get("metrics_without_twins") or {}
-    return {
-        "anchor": anchor(name, row["task"]) if row["primary"] and not shots else "",
-        "task": task.title + (f" ({shots})" if shots else ""),
-        "group": task.group,
-        "metric": row["metric"],
-        "primary": bool(row["primary"]),
-        "lower": better_sign(row["metric"]) < 0,
-        "value": number(row["value"]),
-        "without_twins": number(alone[row["metric"]]) if alone.get(row["metric"]) is not None else "",
-        "interval": span(row["ci_low"], row["ci_high"]),
-        "n": row["n"],
-        "baseline": number(row["baseline"]) if row["baseline"] is not None else "",
-        "delta": signed(row["delta"]) if row["delta"] is not None else "",
-        "delta_interval": interval(row["delta_ci_low"], row["delta_ci_high"]),
-        "p": probability(row["p_adjusted"]) if row["p_adjusted"] is not None else "",
-        "is_clear": is_clear(row),
-    }
+def _score(reading: Reading, row: ResultRow, name: str) -> MetricRow:
+    task = reading.plan.study.tasks[row.task]
+    shots = row.experiment.partition(":")[2]
+    alone = _evaluated(reading, name, row.task + (f":{shots}" if shots else "")).get("metrics_without_twins") or {}
+    return MetricRow(
+        row=row,
+        anchor=anchor(name, row.task) if row.primary and not shots else "",
+        task=task.title + (f" ({shots})" if shots else ""),
+        lower=better_sign(row.metric) < 0,
+        alone=alone.get(row.metric),
+        is_clear=reading.is_clear(row),
+    )
 
 
-def _stages(reading: Reading, stages: tuple[str, ...]) -> list[dict[str, str]]:
+def _stages(reading: Reading, stages: tuple[str, ...]) -> list[StageRow]:
     rows = []
     for name in stages:
         stage, outcome = reading.plan.stages[name], reading.tables.outcomes.get(name)
         if isinstance(stage, TrainSpec):
             state = f"{seconds_of(outcome):.1f} s" if outcome else "not yet"
-            steps = f"steps {stage.first_step:,} to {stage.last_step:,}"
-            rows.append({"folder": stage.folder, "what": f"{stage.part}, {steps}", "state": state})
+            steps = f"{stage.part}, steps {stage.first_step:,} to {stage.last_step:,}"
+            rows.append(StageRow(stage.folder, steps, state))
     return rows
 
 

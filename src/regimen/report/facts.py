@@ -25,7 +25,7 @@ def phase_of_stages(reading: Reading) -> dict[str, tuple[str, str]]:
         for stage in planned.stages:
             owner.setdefault(stage, (planned.experiment.phase, planned.experiment.id))
     for stage in reading.plan.reference.values():
-        owner.setdefault(stage, ("1", ""))
+        owner.setdefault(stage, (reading.base_phase, ""))
     return owner
 
 

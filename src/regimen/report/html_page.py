@@ -65,6 +65,7 @@ def environment(escaping: bool) -> Environment:
     for name in ("number", "signed", "points", "interval", "span", "probability", "count", "hours", "share", "anchor"):
         made.filters[name] = getattr(words, name)
     made.filters["stem"] = words.stem
+    made.filters["percent"] = words.percent
     made.filters["figure"] = figure
     made.filters["md"] = words.markdown
     made.globals["NOT_YET"] = words.NOT_YET

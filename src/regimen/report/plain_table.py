@@ -1,60 +1,71 @@
-"""Parts of the findings as tables, whatever their columns: mixtures, advice, anything new.
+"""Tables of plain cells: the responses to mixtures, and the changes that the gate suggests.
 
-Owns the turning of lists of plain values into columns and cells. What is absent gives nothing, and the page then says
-"not yet". Does not know what the numbers mean.
+Owns their columns. Does not know what the numbers mean.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from regimen.report.run_reading import Reading
-from regimen.report.words import NOT_YET, known
+from regimen.analysis.advice import Adjustment
+from regimen.analysis.mixture_responses import MixtureResponse
+from regimen.report.words import NOT_YET
 
-SIGNED = frozenset({"estimate", "gain", "low", "high", "mean_normalised_gain", "worst_task_gain", "change", "slope"})
-NAMES = frozenset({"experiment", "trained", "of", "against", "best", "id", "recipe", "experiments", "names"})
+MOST_EFFECTS = 4  # more sources than these do not fit a cell
 
 
-def table(reading: Reading, entries: Sequence[Mapping[str, Any]], skip: Sequence[str] = ()) -> dict[str, Any] | None:
-    """{"columns": [...], "rows": [[cell, ...]]}; a cell is text with the experiments that it names."""
-    if not entries:
+@dataclass(frozen=True)
+class PlainCell:
+    """A cell's words; `number`: they stand to the right."""
+
+    words: str
+    number: bool = False
+
+
+@dataclass(frozen=True)
+class PlainTable:
+    """Titles of the columns, and rows of as many cells."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[PlainCell]]
+
+
+def mixture_table(responses: Sequence[MixtureResponse]) -> PlainTable | None:
+    """A row a regression; None while there is none. Effects are shown where some are few enough for a cell."""
+    if not responses:
         return None
-    columns = [key for key in dict.fromkeys(key for entry in entries for key in entry) if key not in skip]
-    columns = [key for key in columns if any(_is_shown(entry.get(key)) for entry in entries)]
-    rows = [[_cell(reading, key, entry.get(key)) for key in columns] for entry in entries]
-    return {"columns": [key.replace("_", " ") for key in columns], "rows": rows}
+    columns = ["kind", "steps", "task", "mixtures", "loo rmse", "mean rmse", "beats mean"]
+    rows = [
+        [
+            PlainCell(one.kind),
+            PlainCell(f"{one.steps:,}", number=True),
+            PlainCell(one.task),
+            PlainCell(f"{one.mixtures:,}", number=True),
+            PlainCell(f"{one.loo_rmse:.4g}", number=True),
+            PlainCell(f"{one.mean_rmse:.4g}", number=True),
+            PlainCell("yes" if one.beats_mean else "no"),
+        ]
+        for one in responses
+    ]
+    if any(one.effects and len(one.effects) <= MOST_EFFECTS for one in responses):
+        columns.append("effects")
+        for row, one in zip(rows, responses, strict=True):
+            words = ", ".join(f"{source} {effect:.4g}" for source, effect in (one.effects or {}).items())
+            row.append(PlainCell(words or NOT_YET))
+    return PlainTable(columns, rows)
 
 
-def _is_shown(value: Any) -> bool:
-    """Whether a value fits a cell: long series and nested objects are drawn or told elsewhere."""
-    if isinstance(value, Mapping):
-        return 0 < len(value) <= 4 and all(not isinstance(v, Mapping | list) for v in value.values())
-    if isinstance(value, list):
-        return 0 < len(value) <= 40 and all(not isinstance(v, Mapping | list) for v in value)
-    return value is not None
+def advice_table(adjustments: Sequence[Adjustment]) -> PlainTable | None:
+    """A row a change to the study; None where none is suggested."""
+    if not adjustments:
+        return None
+    return PlainTable(("field", "what", "change", "evidence"), [_advice(one) for one in adjustments])
 
 
-def _cell(reading: Reading, key: str, value: Any) -> dict[str, Any]:
-    parts = value if isinstance(value, list) else [value]
-    if key in NAMES and all(isinstance(part, str) for part in parts):
-        return {"words": "", "names": parts, "number": False}
-    return {"words": _words(key, value), "names": [], "number": known(value) or key.endswith("_ci")}
-
-
-def _words(key: str, value: Any) -> str:
-    if value is None or (isinstance(value, float) and not math.isfinite(value)):
-        return NOT_YET
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return f"{value:+.3f}" if key in SIGNED else f"{value:.4g}"
-    if isinstance(value, list):
-        joint = " to " if len(value) == 2 and all(known(part) for part in value) else ", "
-        return joint.join(_words(key, part) for part in value)
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_words(key, part)}" for name, part in value.items())
-    return str(value)
+def _advice(one: Adjustment) -> list[PlainCell]:
+    if isinstance(one.change, float | int):
+        change = PlainCell(f"{one.change:+.3f}", number=True)
+    else:
+        change = PlainCell(", ".join(one.change))
+    return [PlainCell(one.field), PlainCell(one.what), change, PlainCell(one.evidence)]

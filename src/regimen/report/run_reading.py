@@ -1,4 +1,4 @@
-"""What a report reads, once: the tables of a run, its findings, the rows of results.csv, its status.
+"""The inputs of a report, read once: the tables of a run, its findings, the rows of results.csv, its status.
 
 Owns the lookups that the sections share. Does not know formats or pages.
 """
@@ -10,13 +10,15 @@ from functools import cached_property
 from typing import Any
 
 from regimen.analysis.evidence import Evidence
-from regimen.analysis.findings import findings
-from regimen.analysis.results_table import result_rows
+from regimen.analysis.exploratory_grid import exploratory_grid
+from regimen.analysis.findings import Findings, findings
+from regimen.analysis.results_table import ResultRow, result_rows
+from regimen.analysis.rules import Rules
 from regimen.plan import Plan, PlannedExperiment
 from regimen.report.words import anchor
 from regimen.results import RunFolder, better_sign
 from regimen.results.status import run_status
-from regimen.results.tables import RunTables
+from regimen.results.tables import RunTables, baseline_phase
 from regimen.study import ZERO_SHOT
 from regimen.study.schema import Task
 
@@ -26,8 +28,8 @@ class Reading:
     """A run as the report sees it."""
 
     tables: RunTables
-    found: dict[str, Any]
-    rows: list[dict[str, Any]]
+    found: Findings
+    rows: list[ResultRow]
     status: dict[str, Any]
 
     @property
@@ -60,17 +62,22 @@ class Reading:
         planned = self.planned.get(name)
         return planned.experiment.phase if planned else ""
 
+    @property
+    def base_phase(self) -> str:
+        """The phase of the baselines, "" where the study has none."""
+        return baseline_phase(self.plan.study)
+
     @cached_property
     def groups(self) -> list[str]:
         """The groups of the main tasks, in order."""
         return list(dict.fromkeys(task.group for task in self.tasks.values()))
 
     @cached_property
-    def by_cell(self) -> dict[tuple[str, str, str], dict[str, Any]]:
+    def by_cell(self) -> dict[tuple[str, str, str], ResultRow]:
         """(experiment, task, metric) -> row of results.csv."""
-        return {(row["experiment"], row["task"], row["metric"]): row for row in self.rows}
+        return {(row.experiment, row.task, row.metric): row for row in self.rows}
 
-    def row(self, experiment: str, task: str) -> dict[str, Any] | None:
+    def row(self, experiment: str, task: str) -> ResultRow | None:
         """The headline row of an experiment on a task; "zero-shot" finds the base's own."""
         headline = self.plan.study.tasks[task].headline
         row = self.by_cell.get((experiment, task, headline))
@@ -87,9 +94,11 @@ class Reading:
     def change(self, experiment: str, task: str) -> float | None:
         """The change against zero-shot, turned so that up is better."""
         row = self.row(experiment, task)
-        if row is None or row["delta"] is None:
-            return None
-        return row["delta"] * better_sign(row["metric"])
+        return None if row is None or row.delta is None else row.delta * better_sign(row.metric)
+
+    def is_clear(self, row: ResultRow) -> bool:
+        """Whether the change of a row is clear of zero after the correction over the grid."""
+        return row.p_adjusted is not None and row.p_adjusted <= self.found.method.alpha
 
     @cached_property
     def anchors(self) -> dict[str, str]:
@@ -101,14 +110,10 @@ class Reading:
         """Experiment -> its training trace."""
         return self.tables.curves()
 
-    def found_list(self, key: str) -> list[dict[str, Any]]:
-        """A list of the findings, empty where it is absent or not a list of objects."""
-        value = self.found.get(key)
-        return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
-
-def read(folder: RunFolder, plan: Plan) -> Reading:
+def read(folder: RunFolder, plan: Plan, rules: Rules | None = None) -> Reading:
     """Reads a run folder, whole or half-finished."""
     tables = RunTables(folder, plan)
-    evidence = Evidence.of(tables)
-    return Reading(tables, findings(evidence), result_rows(evidence), run_status(folder, plan))
+    evidence = Evidence(tables, rules)
+    grid = exploratory_grid(evidence)
+    return Reading(tables, findings(evidence, grid), result_rows(evidence, grid), run_status(folder, plan))

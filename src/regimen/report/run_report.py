@@ -9,26 +9,21 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from regimen import __version__
+from regimen.analysis.recipes import Recipe
+from regimen.analysis.results_table import ResultRow
 from regimen.files import write_json, write_text
 from regimen.plan import Plan
-from regimen.report import (
-    chain_tables,
-    cost_chart,
-    curve_charts,
-    facts,
-    paper,
-    plain_table,
-    score_tables,
-    strategy_tables,
-)
+from regimen.report import chain_tables, cost_chart, curve_charts, facts, paper, score_tables
 from regimen.report.answer_cards import answers
 from regimen.report.charts import Chart
-from regimen.report.experiment_cards import sections
+from regimen.report.experiment_cards import experiment_cards
 from regimen.report.html_page import render, render_page
+from regimen.report.plain_table import advice_table, mixture_table
 from regimen.report.run_reading import Reading, read
 from regimen.report.simplex_charts import simplexes
 from regimen.report.transfer_table import transfer, transfer_matrix
@@ -47,7 +42,7 @@ def write_report(folder: RunFolder, plan: Plan, *, png: bool = False) -> Path:
     folder.report.mkdir(parents=True, exist_ok=True)
     paper.write_paper(folder.report, context, charts_of(context), png=png)
     write_text(folder.report / "results.csv", results_csv(reading.rows))
-    write_json(folder.report / "findings.json", reading.found)
+    write_json(folder.report / "findings.json", reading.found.to_json())
     write_text(folder.report / "report.md", short)
     write_text(folder.report / "index.html", page)
     write_text(folder.report / INPUTS, _inputs(folder, plan))
@@ -71,13 +66,13 @@ def _inputs(folder: RunFolder, plan: Plan) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest() + "\n"
 
 
-def results_csv(rows: list[dict[str, Any]]) -> str:
+def results_csv(rows: Sequence[ResultRow]) -> str:
     """The rows of results.csv; floats with ten significant digits, missing values empty."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
     for row in rows:
-        values = [row[column] for column in COLUMNS]
+        values = [getattr(row, column) for column in COLUMNS]
         writer.writerow([f"{value:.10g}" if isinstance(value, float) else value for value in values])
     return out.getvalue()
 
@@ -92,36 +87,38 @@ def page_context(reading: Reading) -> dict[str, Any]:
         "phases": [(name, _phase_title(reading, name)) for name in reading.phases],
         "groups": reading.groups,
         "anchors": reading.anchors,
-        "columns": score_tables.task_columns(reading),
+        "alpha": reading.found.method.alpha,
+        "columns": list(reading.tasks.values()),
         **_found(reading),
         **_scored(reading),
         **_ran(reading),
-        "sections": sections(reading),
+        "sections": experiment_cards(reading),
         "missing": len(reading.tables.missing_cells()),
         "skipped": sorted({cell.skipped for cell in reading.tables.cells.values() if cell.skipped}),
     }
 
 
 def _found(reading: Reading) -> dict[str, Any]:
-    """What the findings say: answers, gate, taxonomy, transfer, mixtures, fronts."""
-    gate = reading.found.get("gate") or {}
-    moved = transfer(reading)
+    """The parts of the page that show findings."""
+    found, moved = reading.found, transfer(reading)
+    by_task: dict[str, list[Recipe]] = {}
+    for recipe in found.recipes:
+        by_task.setdefault(reading.plan.study.tasks[recipe.task].title, []).append(recipe)
     return {
         "answers": answers(reading),
-        "gate": gate,
-        "gate_says": [str(entry.get("statement", "")) for entry in gate.get("evidence") or []],
-        "gate_adjust": plain_table.table(reading, gate.get("adjust") or []),
-        "taxonomy": strategy_tables.taxonomy(reading),
-        "recipes": strategy_tables.recipes(reading),
-        "budgets": strategy_tables.budgets(reading),
-        "tree": strategy_tables.tree(reading),
+        "gate": found.gate,
+        "gate_adjust": advice_table(found.gate.adjust),
+        "taxonomy": found.taxonomy,
+        "recipes": by_task,
+        "budgets": sorted({recipe.budget_gpu_hours for recipe in found.recipes}),
+        "tree": found.tree,
         "transfer": moved,
         "transfer_chart": transfer_matrix(moved),
         "chains": chain_tables.chains(reading),
         "simplexes": simplexes(reading),
-        "mixtures": plain_table.table(reading, reading.found_list("mixtures"), skip=("points",)),
+        "mixtures": mixture_table(found.mixtures),
         "front": cost_chart.front_chart(reading),
-        "fronts": cost_chart.fronts(reading),
+        "fronts": found.pareto,
     }
 
 
@@ -162,5 +159,5 @@ def charts_of(context: dict[str, Any]) -> list[Chart]:
     """The charts that are also written as files."""
     one = [context["heat_chart"], context["transfer_chart"], context["learning"], context["front"], context["planned"]]
     one.append(context["actual"])
-    several = [answer["chart"] for answer in context["answers"]]
+    several = [answer.chart for answer in context["answers"]]
     return [chart for chart in (*several, *one, *context["scaling"], *context["simplexes"]) if chart is not None]

@@ -7,6 +7,7 @@ said and not shown. Does not know metrics.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,21 @@ LONGEST = 240
 _COLUMNS = ["item_id", "target", "prediction", "text", "score", "detail"]
 
 
-def samples(reading: Reading, experiment: str, task: str) -> list[dict[str, str]]:
-    """At most two items, best first: verdict ("right", "wrong", or the score where it is graded) and texts."""
+@dataclass(frozen=True)
+class Sample:
+    """An item of a task and the model's answer; `verdict` is "right", "wrong", or the score where it is graded."""
+
+    task: str
+    verdict: str
+    kind: str
+    prompt: str
+    target: str
+    output: str
+    detail: str
+
+
+def samples(reading: Reading, experiment: str, task: str) -> list[Sample]:
+    """At most two items, best first."""
     cell = reading.tables.cells.get((experiment, task))
     stage = _stage(reading, experiment, task)
     if cell is None or cell.skipped or stage is None:
@@ -33,7 +47,8 @@ def samples(reading: Reading, experiment: str, task: str) -> list[dict[str, str]
     best, worst = max(rows, key=lambda row: row["score"]), min(rows, key=lambda row: row["score"])
     graded = {row["score"] for row in rows} - {0.0, 1.0}
     chosen = [best] if best["score"] == worst["score"] else [best, worst]
-    return [_sample(row, prompts.get(str(row["item_id"]), ""), bool(graded)) for row in chosen]
+    title = reading.plan.study.tasks[task].title
+    return [_sample(title, row, prompts.get(str(row["item_id"]), ""), bool(graded)) for row in chosen]
 
 
 def _stage(reading: Reading, experiment: str, task: str) -> EvaluateSpec | None:
@@ -65,17 +80,18 @@ def _prompts(path: Path) -> dict[str, str]:
         return {}
 
 
-def _sample(row: dict[str, Any], prompt: str, graded: bool) -> dict[str, str]:
+def _sample(task: str, row: dict[str, Any], prompt: str, graded: bool) -> Sample:
     output = row["text"] if row["text"] is not None else row["prediction"]
     right = "right" if row["score"] == 1.0 else "wrong"
-    return {
-        "verdict": f"score {row['score']:.2f}" if graded else right,
-        "kind": "right" if row["score"] > 0.5 else "wrong",
-        "prompt": cut(prompt, end=True),
-        "target": cut(row["target"]),
-        "output": cut(output) if output is not None else "(nothing that could be read as an answer)",
-        "detail": cut(row["detail"] or ""),
-    }
+    return Sample(
+        task=task,
+        verdict=f"score {row['score']:.2f}" if graded else right,
+        kind="right" if row["score"] > 0.5 else "wrong",
+        prompt=cut(prompt, end=True),
+        target=cut(row["target"]),
+        output=cut(output) if output is not None else "(nothing that could be read as an answer)",
+        detail=cut(row["detail"] or ""),
+    )
 
 
 def cut(text: Any, end: bool = False) -> str:

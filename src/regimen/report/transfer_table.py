@@ -1,97 +1,82 @@
-"""The transfer matrix: what each single-source training did to every task.
+"""The transfer matrix: the gain of every single-source training on every task.
 
 Owns its layout and which cells are marked. Does not know how gains are measured.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
+from regimen.analysis.transfer import TransferCell
 from regimen.report.charts import Matrix
-from regimen.report.charts.shapes import DIVERGING, colour_at, ink_on
 from regimen.report.run_reading import Reading
-from regimen.report.words import NOT_YET, anchor, count, evidence_size, interval, known, number, points, signed, stem
+from regimen.report.tinted_cells import TintedCell, largest_of, tinted
+from regimen.report.words import NOT_YET, anchor, count, interval, number, points, signed
+from regimen.study import Task
 
 
-def transfer(reading: Reading) -> dict[str, Any] | None:
-    """{"tasks", "rows"}: a row what was trained, a cell the gain against zero-shot; None while there is none."""
-    entries = [_entry(entry) for entry in reading.found_list("transfer")]
-    entries = [entry for entry in entries if entry["name"] and entry["task"]]
-    if not entries:
+@dataclass(frozen=True)
+class TransferRow:
+    """One training: its experiment, its recipe in words, its phase, and a cell for each task."""
+
+    name: str
+    words: str
+    phase: str
+    cells: Sequence[TintedCell]
+
+
+@dataclass(frozen=True)
+class TransferTable:
+    """Rows are trainings, columns the tasks that they were tested on."""
+
+    tasks: Sequence[Task]
+    rows: Sequence[TransferRow]
+
+
+def transfer(reading: Reading) -> TransferTable | None:
+    """The gains against zero-shot; None while there is none."""
+    found = reading.found.transfer
+    if not found:
         return None
-    about = reading.plan.study.tasks
-    tasks = list(dict.fromkeys(entry["task"] for entry in entries))
-    largest = max((abs(entry["gain"]) for entry in entries if known(entry["gain"])), default=1.0) or 1.0
-    by_cell = {(entry["name"], entry["task"]): entry for entry in entries}
+    tasks = list(dict.fromkeys(cell.tested_on for cell in found))
+    largest = largest_of(cell.delta for cell in found)
+    by_place = {(cell.experiment, cell.tested_on): cell for cell in found}
     rows = []
-    for name in dict.fromkeys(entry["name"] for entry in entries):
-        first = next(entry for entry in entries if entry["name"] == name)
-        planned = reading.planned.get(stem(name))
-        cells = [_cell(reading, by_cell.get((name, task)), name, task, largest) for task in tasks]
-        phase = planned.experiment.phase if planned else ""
-        rows.append({"name": name, "words": first["words"], "phase": phase, "cells": cells})
-    titles = [
-        {"title": about[task].title if task in about else task, "group": about[task].group if task in about else ""}
-        for task in tasks
-    ]
-    return {"tasks": titles, "rows": rows}
+    firsts: dict[str, TransferCell] = {}
+    for cell in found:
+        firsts.setdefault(cell.experiment, cell)
+    for name, first in firsts.items():
+        words = f"{first.kind} on {first.trained_on}, {count(first.steps)} steps"
+        cells = [_cell(reading, by_place.get((name, task)), name, task, largest) for task in tasks]
+        rows.append(TransferRow(name, words, reading.phase_of(name), cells))
+    return TransferTable([reading.plan.study.tasks[task] for task in tasks], rows)
 
 
-def _entry(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """One entry under plain names."""
-    name = str(entry.get("experiment") or entry.get("trained") or "")
-    trained = entry.get("trained_on")
-    words = f"{entry.get('kind', '')} on {trained}, {count(entry.get('steps'))} steps" if trained else ""
-    return {
-        "name": name,
-        "words": words,
-        "task": str(entry.get("tested_on") or entry.get("task") or ""),
-        "gain": entry.get("delta", entry.get("gain")),
-        "low": entry.get("low"),
-        "high": entry.get("high"),
-        "clear": bool(entry.get("clear")),
-        "own": bool(entry.get("own")),
-        "rate": entry.get("rate"),
-        "rate_low": entry.get("rate_low"),
-        "rate_high": entry.get("rate_high"),
-        "items": evidence_size(dict(entry))[0],
-    }
+def _cell(reading: Reading, cell: TransferCell | None, name: str, task: str, largest: float) -> TintedCell:
+    group = reading.plan.study.tasks[task].group
+    link = anchor(name, task) if reading.row(name, task) is not None else anchor(name)
+    link = link if name in reading.anchors else ""
+    if cell is None:
+        return tinted(None, largest, NOT_YET, NOT_YET, link=link, group=group)
+    says = f"{signed(cell.delta)} ({interval(cell.low, cell.high)}), n = {count(cell.n.items)}"
+    if cell.rate is not None:
+        says += f"; {number(cell.rate, 2)} of what direct fine-tuning gains"
+        says += f" ({number(cell.rate_low, 2)} to {number(cell.rate_high, 2)})"
+    mark = "*" if cell.clear else ""
+    return tinted(cell.delta, largest, points(cell.delta), says, mark=mark, link=link, group=group, own=cell.own)
 
 
-def _cell(reading: Reading, entry: dict[str, Any] | None, name: str, task: str, largest: float) -> dict[str, Any]:
-    linked = (name, task) in {(row["experiment"], row["task"]) for row in reading.rows if row["task"] == task}
-    link = "" if stem(name) not in reading.anchors else anchor(name, task) if linked else anchor(name)
-    if entry is None or not known(entry["gain"]):
-        return {"text": NOT_YET, "says": NOT_YET, "colour": "", "ink": "", "mark": "", "link": link, "own": False}
-    colour = colour_at(DIVERGING, 0.5 + entry["gain"] / largest / 2)
-    says = f"{signed(entry['gain'])} ({interval(entry['low'], entry['high'])})"
-    says += f", n = {count(entry['items'])}" if entry["items"] else ""
-    if known(entry["rate"]):
-        says += f"; {number(entry['rate'], 2)} of what direct fine-tuning gains"
-        says += f" ({number(entry['rate_low'], 2)} to {number(entry['rate_high'], 2)})"
-    return {
-        "text": points(entry["gain"]),
-        "says": says,
-        "colour": colour,
-        "ink": ink_on(colour),
-        "mark": "*" if entry["clear"] else "",
-        "link": link,
-        "own": entry["own"],
-        "value": entry["gain"],
-    }
-
-
-def transfer_matrix(found: dict[str, Any] | None) -> Matrix | None:
+def transfer_matrix(found: TransferTable | None) -> Matrix | None:
     """The matrix for a paper."""
     if found is None:
         return None
     return Matrix(
         name="transfer",
         title="Transfer: gain against zero-shot by what was trained",
-        alt=f"Gain of {len(found['rows'])} single-source trainings on {len(found['tasks'])} tasks against zero-shot",
-        rows=tuple(row["name"] for row in found["rows"]),
-        columns=tuple(task["title"] for task in found["tasks"]),
-        values=tuple(tuple(cell.get("value") for cell in row["cells"]) for row in found["rows"]),
-        texts=tuple(tuple(cell["text"] + cell["mark"] for cell in row["cells"]) for row in found["rows"]),
+        alt=f"Gain of {len(found.rows)} single-source trainings on {len(found.tasks)} tasks against zero-shot",
+        rows=tuple(row.name for row in found.rows),
+        columns=tuple(task.title for task in found.tasks),
+        values=tuple(tuple(cell.change for cell in row.cells) for row in found.rows),
+        texts=tuple(tuple(cell.text + cell.mark for cell in row.cells) for row in found.rows),
     )

@@ -66,6 +66,11 @@ def share(value: Any) -> str:
     return f"{100 * value:.3g}%" if known(value) else NOT_YET
 
 
+def percent(value: float) -> str:
+    """5"""
+    return f"{100 * value:g}"
+
+
 def stem(end: str) -> str:
     """The experiment of an end point: "id@2" and "id:5-shot" are of "id"."""
     return end.split("@", 1)[0].split(":", 1)[0]
@@ -75,14 +80,6 @@ def anchor(experiment: str, task: str = "") -> str:
     """The anchor of an experiment's section, or of its score on a task."""
     name = "x-" + re.sub(r"[^A-Za-z0-9.-]", "_", stem(experiment))
     return f"{name}--{re.sub(r'[^A-Za-z0-9.-]', '_', task)}" if task else name
-
-
-def evidence_size(entry: dict[str, Any]) -> tuple[int | None, int | None]:
-    """(items, clusters) of a contrast's entry."""
-    size = entry.get("n")
-    if isinstance(size, dict):
-        return size.get("items"), size.get("clusters")
-    return entry.get("items", size), entry.get("clusters")
 
 
 def markdown(value: Any) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from regimen.plan import Plan, PlannedEvaluation, PlannedExperiment, TrainSpec
 from regimen.results.outcomes import MARKER, Outcome, read_outcome
 from regimen.results.run_folder import RunFolder
-from regimen.study import ZERO_SHOT, EndPoint
+from regimen.study import ZERO_SHOT, EndPoint, Study
 
 COLUMNS = (
     "experiment",
@@ -90,7 +90,7 @@ class RunTables:
                     yield self._cell(evaluation, planned.experiment.phase, adapter)
         for name, stage in self.plan.reference.items():
             if stage in self.outcomes:
-                yield self._cell(PlannedEvaluation(EndPoint.base(), name, stage), "1", "")
+                yield self._cell(PlannedEvaluation(EndPoint.base(), name, stage), baseline_phase(self.plan.study), "")
 
     def _cell(self, evaluation: PlannedEvaluation, phase: str, adapter: str) -> Cell:
         task = self.plan.study.tasks[evaluation.task]
@@ -175,6 +175,11 @@ class RunTables:
                 lines = path.read_text(encoding="utf-8").splitlines()
                 trace += [{"leg": leg, "part": stage.part, **json.loads(line)} for line in lines]
         return trace
+
+
+def baseline_phase(study: Study) -> str:
+    """The phase of the study's baselines, which are the experiments that train nothing; "" where there is none."""
+    return next((experiment.phase for experiment in study.experiments if not experiment.legs), "")
 
 
 def _places(stages: Path) -> dict[str, Path]:

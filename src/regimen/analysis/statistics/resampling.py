@@ -18,6 +18,7 @@ from regimen.analysis.statistics.metric_sums import Array
 from regimen.errors import DataError
 
 RESAMPLES = 10_000
+LEVEL = 0.95  # of every interval, each by itself
 _MEMORY = 192 * 2**20  # bytes that one chunk of resamples may take
 _EXACT = 2**24  # whole numbers up to here are exact in single precision
 SAME = 1e-12  # draws closer than this, in units of the larger of 1 and the value, count as equal
@@ -86,7 +87,7 @@ class Resampled:
             cubes, squares = cubes + float((pull**3).sum()), squares + float((pull**2).sum())
         return cubes / (6 * squares**1.5) if squares > 0 else 0.0
 
-    def interval(self, level: float = 0.95, expanded: bool = True) -> Interval:
+    def interval(self, level: float = LEVEL, expanded: bool = True) -> Interval:
         """The BCa interval (Efron, Journal of the American Statistical Association 82, 1987).
 
         `expanded`: its quantiles are taken as far out as Student's t and the bootstrap's missing n/(n-1) ask for

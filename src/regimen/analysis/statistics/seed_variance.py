@@ -34,6 +34,10 @@ class Combined:
     high: float
     p: float
 
+    def record(self) -> dict[str, float]:
+        """As findings.json holds it; the estimate stands beside it."""
+        return {"se": self.se, "degrees": self.free, "low": self.low, "high": self.high, "p": self.p}
+
 
 def item_component(se: float, clusters: int) -> Component:
     """The items' part, from a contrast's standard error over `clusters` clusters; raises DataError below two."""
