@@ -160,3 +160,12 @@ def test_no_files_import_each_other_in_a_circle() -> None:
         TopologicalSorter(needs).prepare()
     except CycleError as fault:
         pytest.fail(" -> ".join(fault.args[1]))
+
+
+def test_the_floors_on_the_page_are_those_of_the_law() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`[^|]+) \|[^|]*\| ([^|]+) \|$", text, re.MULTILINE)
+    told = {name: cells for first, cells in rows for name in re.findall(r"`(\w+)(?:/|\.py)`", first)}
+    assert set(told) | {"errors", "files"} == set(MAY_IMPORT)
+    for floor in ("execution", "report", "analysis", "stages", "evaluation", "data", "results", "plan"):
+        assert set(re.findall(r"\w+", told[floor])) == MAY_IMPORT[floor], floor
