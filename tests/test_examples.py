@@ -16,7 +16,7 @@ from regimen.data.sources import Where
 from regimen.engine.locate import locate_base
 from regimen.errors import StudyError
 from regimen.plan import EvaluateSpec, ItemsSpec, Plan, compile_plan
-from regimen.results import RunFolder
+from regimen.results import EvaluatedFacts, RunFolder
 from regimen.study import Study, load_study
 from regimen.study.sources import Source
 from tests.support.checkout import ROOT
@@ -38,7 +38,7 @@ def scores(plan: Plan, out: Path) -> dict[tuple[str, str], float]:
     found = {}
     for planned in plan.experiments:
         for task, name in planned.evaluations.items():
-            metrics = outcome_facts(plan, out, name)["metrics"]
+            metrics = outcome_facts(plan, out, name, EvaluatedFacts).defined
             found[planned.experiment.id, task] = metrics[plan.study.tasks[task].headline]
     return found
 

@@ -29,6 +29,7 @@ from tests.support.studies import with_fields
 from regimen.execution.scheduler import Scheduler
 from regimen.plan import Stage, compile_plan
 from regimen.results import Ledger, Outcome, RunFolder, StageFolder
+from regimen.results.facts import parse_facts
 from regimen.stages.messages import Ended, Job, JobEnd, Message
 from regimen.study import Leg, load_study
 from regimen.study.schema import Experiment
@@ -68,7 +69,15 @@ class Pool:
         return [*ended, Message(job.id, JobEnd("done"))]
 
     def _outcome(self, stage: Stage) -> Outcome:
-        return Outcome(stage.fingerprint, stage.kind, stage.label, "done", 0.0, 1.0)
+        return Outcome(
+            stage.fingerprint,
+            stage.kind,
+            stage.label,
+            "done",
+            0.0,
+            1.0,
+            parse_facts(stage.kind, {"task": "any", "folder": "none"}),
+        )
 
     def interrupt(self) -> None: ...
 
@@ -86,7 +95,8 @@ class WritingPool(Pool):
         folder = StageFolder(self._stages, stage)
         folder.open()
         now = time.time()
-        outcome = Outcome(stage.fingerprint, stage.kind, stage.label, "done", now, now, facts={"folder": "none"})
+        facts = parse_facts(stage.kind, {"task": "any", "folder": "none"})
+        outcome = Outcome(stage.fingerprint, stage.kind, stage.label, "done", now, now, facts)
         folder.commit(outcome)
         return outcome
 

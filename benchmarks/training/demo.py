@@ -29,7 +29,8 @@ from regimen.data.blocks import BlockStore
 from regimen.engine.locate import locate_base
 from regimen.files import cache_home
 from regimen.plan import Plan, TrainSpec, compile_plan
-from regimen.results import RunFolder
+from regimen.results import PreparedFacts, RunFolder
+from regimen.stages.blocks import blocks_folder
 from regimen.study import load_study
 
 
@@ -64,7 +65,8 @@ def rows_of(plan: Plan, out: Path, spec: TrainSpec, tokens: int) -> list[dict[st
     for name, weight in spec.leg.mixture.items():
         outcome = folder.outcome(plan.stages[spec.leg.sources[name]])
         assert outcome is not None
-        store = BlockStore(cache_home() / "blocks" / outcome.facts["folder"])
+        assert isinstance(outcome.facts, PreparedFacts)
+        store = BlockStore(blocks_folder(outcome.facts, cache_home()))
         need, index = tokens * weight / total, 0
         while need > 0:
             block = store.block(index % len(store))

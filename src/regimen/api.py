@@ -15,7 +15,7 @@ from regimen.execution.events import Observer
 from regimen.execution.runner import RunSummary, run_plan
 from regimen.plan import DEFAULT_WIDTH, Plan, compile_plan
 from regimen.plan.rates import remembered
-from regimen.results import RunFolder
+from regimen.results import RunFolder, layout
 from regimen.stages.options import RunOptions
 from regimen.study import Study, load_study
 
@@ -87,7 +87,7 @@ class _Tuning:
 def _tuning(study: Study, out: Path | None) -> _Tuning:
     """The tuning that the run folder was begun with, so that a resumed run rounds alike; for a new one the tuning that
     `regimen bench` measured on this machine, if it did."""
-    if out is not None and (out / "run.json").is_file():
+    if out is not None and (out / layout.SETTINGS).is_file():
         settings = RunFolder(out).settings()
         return _Tuning(settings.get("compile", {}).get("cohort_width"), **settings.get("engine", {}))
     rate = remembered(study)

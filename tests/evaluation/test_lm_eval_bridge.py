@@ -18,7 +18,7 @@ from regimen.evaluation import harness
 from regimen.evaluation.evaluator import Model, evaluate
 from regimen.evaluation.lm_eval_bridge import harness_items
 from regimen.plan import compile_plan
-from regimen.results import RunFolder, aggregate
+from regimen.results import EvaluatedFacts, RunFolder, aggregate
 from regimen.study import load_study
 from regimen.study.schema import Adapter, Task
 from tests.support.harness import harness_model
@@ -202,7 +202,8 @@ def test_a_study_runs_a_harness_task_beside_its_own(here: Path, tmp_path: Path) 
     plan = compile_plan(study, tasks=["own"])
     assert_done(run_inline(plan, tmp_path, here=here))
     folder = RunFolder(tmp_path)
-    evaluated = {s.shots: o.facts for s in plan.stages.values() if s.kind == "evaluate" and (o := folder.outcome(s))}
+    scored = [o.facts for s in plan.stages.values() if (o := folder.outcome(s)) is not None]
+    evaluated = {facts.shots: facts for facts in scored if isinstance(facts, EvaluatedFacts)}
     assert set(evaluated) == {0, 5}
-    assert set(evaluated[0]["metrics"]) == {"lm-eval:acc", "lm-eval:acc_norm"}
-    assert evaluated[0]["items"] == len(ROWS)
+    assert set(evaluated[0].metrics) == {"lm-eval:acc", "lm-eval:acc_norm"}
+    assert evaluated[0].items == len(ROWS)

@@ -173,12 +173,12 @@ def test_a_ledger_that_cannot_be_written_is_a_sentence(tmp_path: Path, monkeypat
     class Full:
         def __enter__(self) -> None: ...
         def __exit__(self, *exception: object) -> None: ...
-        def execute(self, *arguments: object) -> None:
+        def executemany(self, *arguments: object) -> None:
             raise sqlite3.OperationalError("database or disk is full")
 
     real, ledger._db = ledger._db, Full()  # type: ignore[assignment]
     with pytest.raises(MachineError, match=r"ledger.sqlite cannot be written: the disk is full; free some space"):
-        ledger.note("anything")
+        ledger.set_state(["anything"], "pending")
     real.close()
 
 

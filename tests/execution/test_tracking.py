@@ -19,6 +19,7 @@ from regimen.execution.tracker_messages import Begin, Scores, TrackerMessage
 from regimen.execution.tracker_sink import carry
 from regimen.plan import EvaluateSpec, Plan, TrainSpec, compile_plan
 from regimen.results import Outcome, RunFolder
+from regimen.results.facts import parse_facts
 from regimen.study import load_study
 from tests.support.patience import within
 
@@ -33,7 +34,13 @@ def plan() -> Plan:
 def ended(plan: Plan, name: str, **facts: Any) -> StageChanged:
     spec = plan.stages[name]
     outcome = Outcome(
-        fingerprint=name, kind=spec.kind, label=spec.label, status="done", started=0, ended=1, facts=facts
+        fingerprint=name,
+        kind=spec.kind,
+        label=spec.label,
+        status="done",
+        started=0,
+        ended=1,
+        facts=parse_facts(spec.kind, {"task": "any", **facts}),
     )
     return StageChanged(name, "done", outcome)
 

@@ -18,6 +18,7 @@ from regimen.results import RunFolder
 from regimen.results.tables import COLUMNS
 from regimen.study import load_study
 from tests.support import made_reports
+from tests.support.inline_runs import change_facts
 from tests.support.made_reports import HOSTILE, Page
 
 VERDICTS = {"yes", "no", "mixed"}
@@ -160,14 +161,7 @@ def test_what_was_dropped_stood_in_or_needs_no_model_is_told(finished: RunFolder
     shutil.copytree(finished.path, folder.path)
     stage = next(s for s in plan.stages.values() if isinstance(s, PrepareSpec) and s.source_name == "glue-sst2")
     place = folder.folder(stage)
-    outcome = json.loads((place.path / "outcome.json").read_text())
-    outcome["facts"] = {
-        "rows": 70,
-        "drops": {"holds a test item": 2},
-        "stand_in": "GLUE as of 2019",
-        "digest": "abc123",
-    }
-    (place.path / "outcome.json").write_text(json.dumps(outcome))
+    change_facts(place, rows=70, drops={"holds a test item": 2}, stand_in="GLUE as of 2019", digest="abc123")
     drop = {"file": "f", "row": 1, "reason": "holds a test item", "task": "sst2", "how": "13 words in a row"}
     (place.path / "drops.jsonl").write_text((json.dumps(drop) + "\n") * 2 + json.dumps({"reason": "empty"}) + "\n")
     read = Page(write_report(folder, plan).read_text(encoding="utf-8"))

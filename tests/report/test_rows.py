@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,18 +12,20 @@ from hypothesis import strategies as st
 
 from regimen.plan import EvaluateSpec, ItemsSpec, Plan, PrepareSpec, Stage, TrainSpec
 from regimen.report.run_report import write_report
-from regimen.results import RunFolder
+from regimen.results import PreparedFacts, RunFolder
 from regimen.results.rows import token_shares
+from tests.support.inline_runs import change_facts
 from tests.support.made_reports import Page
 
 
+def prepared(blocks: int, tokens: int, loss_tokens: int) -> PreparedFacts:
+    return PreparedFacts(folder="any", blocks=blocks, tokens=tokens, loss_tokens=loss_tokens)
+
+
 def test_shares_of_tokens_by_hand() -> None:
-    blocks = {
-        "long": {"blocks": 10, "tokens": 600, "loss_tokens": 600},
-        "short": {"blocks": 5, "tokens": 100, "loss_tokens": 20},
-    }
-    shares = token_shares({"long": 1.0, "short": 3.0}, blocks)
-    assert shares["long"] == {"sequences": 0.25, "tokens": 0.5, "loss_tokens": pytest.approx(60 / 72)}
+    blocks = {"long": prepared(10, 600, 600), "short": prepared(5, 100, 20)}
+    long = token_shares({"long": 1.0, "short": 3.0}, blocks)["long"]
+    assert (long.sequences, long.tokens, long.loss_tokens) == (0.25, 0.5, pytest.approx(60 / 72))
     assert token_shares({"long": 1.0, "other": 1.0}, blocks) == {}, "no share of a whole that is not known"
 
 
@@ -32,17 +33,14 @@ def test_shares_of_tokens_by_hand() -> None:
 @settings(max_examples=50, deadline=None)
 def test_shares_are_of_one_whole(drawn: list[tuple[float, int, int]]) -> None:
     mixture = {str(i): weight for i, (weight, _, _) in enumerate(drawn)}
-    blocks = {str(i): {"blocks": n, "tokens": n * t, "loss_tokens": n} for i, (_, n, t) in enumerate(drawn)}
+    blocks = {str(i): prepared(n, n * t, n) for i, (_, n, t) in enumerate(drawn)}
     shares = token_shares(mixture, blocks)
     for what in ("sequences", "tokens", "loss_tokens"):
-        assert sum(share[what] for share in shares.values()) == pytest.approx(1)
+        assert sum(getattr(share, what) for share in shares.values()) == pytest.approx(1)
 
 
 def change(folder: RunFolder, stage: Stage, **facts: Any) -> None:
-    path = folder.folder(stage).path / "outcome.json"
-    outcome = json.loads(path.read_text())
-    outcome["facts"] |= facts
-    path.write_text(json.dumps(outcome))
+    change_facts(folder.folder(stage), **facts)
 
 
 def test_the_page_tells_what_each_experiment_took_and_how_scores_stand_without_twins(

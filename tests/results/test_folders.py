@@ -11,7 +11,8 @@ import pytest
 from regimen.errors import RunFolderError
 from regimen.files import write_json, write_once, write_text
 from regimen.plan import Plan, compile_plan
-from regimen.results import Ledger, Outcome, RunFolder, StageFolder, read_ledger, read_outcome
+from regimen.results import Facts, Ledger, Outcome, RunFolder, StageFolder, TrainedFacts, read_ledger, read_outcome
+from regimen.results.facts import parse_facts
 from regimen.results.outcomes import differences
 from regimen.study import load_study
 from tests.support.studies import with_fields
@@ -22,9 +23,13 @@ def plan() -> Plan:
     return compile_plan(load_study("qwen2-finance", "demo"), only=["1-sst2", "3a-sst2"], tasks=["sst2"])
 
 
+def facts_with(kind: str, count: int) -> Facts:
+    return parse_facts(kind, {"task": "any", "folder": "none", "items": count, "rows": count})
+
+
 def outcome_of(plan: Plan) -> Outcome:
     stage = next(iter(plan.stages.values()))
-    return Outcome(stage.fingerprint, stage.kind, stage.label, "done", 1.0, 3.5, facts={"items": 3})
+    return Outcome(stage.fingerprint, stage.kind, stage.label, "done", 1.0, 3.5, facts=facts_with(stage.kind, 3))
 
 
 def test_a_stage_is_done_only_when_its_marker_stands(plan: Plan, tmp_path: Path) -> None:
@@ -56,7 +61,7 @@ def test_a_stage_is_committed_once(plan: Plan, tmp_path: Path) -> None:
     assert folder.commit(outcome_of(plan))
     assert not list(path.glob(".*.tmp")), "what a killed writer left is gone"
     before = (path / "DONE").stat().st_mtime_ns
-    again = replace(outcome_of(plan), facts={"items": 4})
+    again = replace(outcome_of(plan), facts=facts_with(outcome_of(plan).kind, 4))
     assert not folder.commit(again)
     assert folder.outcome() == outcome_of(plan)
     assert (path / "DONE").stat().st_mtime_ns == before
@@ -126,17 +131,16 @@ def test_only_one_driver_holds_a_folder(tmp_path: Path) -> None:
         assert folder.is_locked()
 
 
-def test_the_ledger_keeps_states_attempts_and_events(tmp_path: Path, plan: Plan) -> None:
+def test_the_ledger_keeps_states_workers_and_errors(tmp_path: Path, plan: Plan) -> None:
     ledger = Ledger(tmp_path)
     ledger.enter([("aa", "one", "train", "c1"), ("bb", "two", "evaluate", None)])
     ledger.started(["aa"], "worker-0")
     ledger.started(["aa"], "worker-1")
-    ledger.ended(Outcome("aa", "train", "one", "done", 1.0, 2.0))
+    ledger.ended(Outcome("aa", "train", "one", "done", 1.0, 2.0, TrainedFacts()))
     ledger.set_state(["bb"], "failed", "broken")
-    ledger.note("retry", "aa", "died")
     ledger.close()
     rows = read_ledger(tmp_path)
-    assert (rows["aa"]["state"], rows["aa"]["attempts"], rows["aa"]["worker"]) == ("done", 2, "worker-1")
+    assert (rows["aa"]["state"], rows["aa"]["worker"]) == ("done", "worker-1")
     assert (rows["bb"]["state"], rows["bb"]["error"]) == ("failed", "broken")
     reopened = Ledger(tmp_path)
     reopened.enter([("aa", "one", "train", "c1"), ("bb", "two", "evaluate", None)])

@@ -8,7 +8,7 @@ import pytest
 from jsonschema import validate
 
 from regimen.plan import Plan, TrainSpec, compile_plan
-from regimen.results import RunFolder
+from regimen.results import Machine, RunFolder
 from regimen.results.status import run_status
 from regimen.study import load_study
 from tests.support.fake_pool import run
@@ -53,12 +53,12 @@ def test_hours_add_up_and_the_run_s_own_rate_counts(plan: Plan, tmp_path: Path) 
     for number, stage in enumerate(plan.stages.values()):
         outcome = folder.outcome(stage)
         assert outcome is not None
-        from dataclasses import asdict, replace
+        from dataclasses import replace
 
         from regimen.files import write_json
 
-        changed = replace(outcome, started=1000.0 * number, ended=1000.0 * number + 36.0, where={"cohort": 2})
-        write_json(folder.folder(stage).path / "outcome.json", asdict(changed))
+        changed = replace(outcome, started=1000.0 * number, ended=1000.0 * number + 36.0, where=Machine(cohort=2))
+        write_json(folder.folder(stage).path / "outcome.json", changed.to_json())
     status = run_status(folder, plan)
     trained = [stage for stage in plan.stages.values() if isinstance(stage, TrainSpec)]
     hours = status["gpu_hours"]

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from regimen.engine.checkpoints import checkpoint_path, checkpoint_steps
 from regimen.engine.locate import locate_base
 from regimen.plan import Plan, TrainSpec, compile_plan
+from regimen.results import EvaluatedFacts, TrainedFacts
 from regimen.study import Study, load_study
 from regimen.study.schema import Adapter, Experiment, Leg
 from tests.support.inline_runs import assert_done, outcome_facts, run_inline
@@ -144,7 +145,7 @@ def test_merge_then_new_trains_a_new_adapter_on_the_merged_base(demo: Study, tmp
     run_inline(fresh, tmp_path / "fresh")
     merged, alone = losses_of(plan, tmp_path, "b"), losses_of(fresh, tmp_path / "fresh", "b")
     assert merged[0] < alone[0] - 0.1, "the merged base has learnt that answers end"
-    assert "metrics" in outcome_facts(plan, tmp_path, plan.experiments[1].evaluations["sst2"])
+    assert outcome_facts(plan, tmp_path, plan.experiments[1].evaluations["sst2"], EvaluatedFacts).metrics
 
 
 def test_all_weights_train_through_the_same_loop(demo: Study, tmp_path: Path) -> None:
@@ -156,8 +157,8 @@ def test_all_weights_train_through_the_same_loop(demo: Study, tmp_path: Path) ->
     assert_done(run_inline(plan, tmp_path))
     end = tmp_path / "stages" / plan.stages[plan.experiments[0].ends[-1]].folder
     assert (end / "model.safetensors").is_file()
-    facts = outcome_facts(plan, tmp_path, plan.experiments[0].evaluations["sst2"])
-    assert 0 <= facts["metrics"]["accuracy"] <= 1
+    facts = outcome_facts(plan, tmp_path, plan.experiments[0].evaluations["sst2"], EvaluatedFacts)
+    assert 0 <= (facts.metrics["accuracy"] or 0) <= 1
     from transformers import AutoModelForCausalLM
 
     reloaded = AutoModelForCausalLM.from_pretrained(end)
@@ -190,7 +191,7 @@ def test_a_member_whose_loss_is_not_finite_fails_alone(
 
 def test_what_an_experiment_took_of_each_source_is_recorded(shared: tuple[Plan, Path]) -> None:
     plan, out = shared
-    facts = outcome_facts(plan, out, plan.experiments[1].ends[-1])
-    assert facts["steps"] == 3
-    assert facts["epochs"]["glue-sst2"] == pytest.approx(30 * 8 / 1300 * 2.6, rel=0.5)
-    assert 0 < facts["loss_tokens"] < facts["tokens"]
+    facts = outcome_facts(plan, out, plan.experiments[1].ends[-1], TrainedFacts)
+    assert facts.steps == 3
+    assert facts.epochs["glue-sst2"] == pytest.approx(30 * 8 / 1300 * 2.6, rel=0.5)
+    assert 0 < facts.loss_tokens < facts.tokens

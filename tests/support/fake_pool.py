@@ -14,6 +14,7 @@ from pathlib import Path
 from regimen.execution.scheduler import Scheduler
 from regimen.plan import Plan, Stage
 from regimen.results import Ledger, Outcome, RunFolder, StageFolder
+from regimen.results.facts import parse_facts
 from regimen.stages.messages import Ended, Event, Failed, Job, JobEnd, Message
 
 Script = Callable[
@@ -78,8 +79,8 @@ class FakePool:
         folder = StageFolder(self.stages, stage)
         folder.open()
         now = time.time()
-        facts = {"metrics": {}, "folder": "none"}
-        outcome = Outcome(stage.fingerprint, stage.kind, stage.label, "done", now, now, facts=facts)
+        facts = parse_facts(stage.kind, {"task": "any", "metrics": {}, "folder": "none"})
+        outcome = Outcome(stage.fingerprint, stage.kind, stage.label, "done", now, now, facts)
         folder.commit(outcome)
         return outcome
 

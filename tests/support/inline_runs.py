@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from regimen.execution.scheduler import Scheduler
 from regimen.execution.worker import run_one
-from regimen.files import cache_home
+from regimen.files import cache_home, write_json
 from regimen.plan import Plan
-from regimen.results import Ledger, RunFolder
+from regimen.results import Ledger, RunFolder, StageFolder, layout
+from regimen.results.facts import F, parse_facts
 from regimen.stages.context import Context
 from regimen.stages.messages import Job, Message
 from regimen.stages.options import RunOptions, WorkerSetup
@@ -70,8 +71,17 @@ def assert_done(scheduler: Scheduler) -> None:
     assert set(scheduler.states.values()) == {"done"}, scheduler.errors
 
 
-def outcome_facts(plan: Plan, out: Path, name: str) -> dict[str, Any]:
-    """The facts of a done stage."""
+def outcome_facts(plan: Plan, out: Path, name: str, kind: type[F]) -> F:
+    """The facts of a done stage of this kind."""
     outcome = RunFolder(out).outcome(plan.stages[name])
     assert outcome is not None
+    assert isinstance(outcome.facts, kind)
     return outcome.facts
+
+
+def change_facts(folder: StageFolder, **facts: Any) -> None:
+    """Writes other facts into the outcome of a done stage, as if it had recorded them."""
+    outcome = folder.outcome()
+    assert outcome is not None
+    changed = replace(outcome, facts=parse_facts(outcome.kind, {**outcome.facts.to_json(), **facts}))
+    write_json(folder.path / layout.OUTCOME, changed.to_json())

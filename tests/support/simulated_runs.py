@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from regimen.analysis.statistics.metric_sums import Sums
 from regimen.plan import EvaluateSpec, ItemsSpec, Plan, Stage, TrainSpec
 from regimen.results import Outcome, RunFolder
+from regimen.results.facts import parse_facts
 from regimen.results.item_rows import ITEM_SCHEMA
 from regimen.results.tables import Cell, RunTables
 from regimen.study import Task
@@ -60,15 +61,16 @@ def _simulate(out: Path, plan: Plan, skill: Skill, items: int, seed: int, skippe
                 columns = item_columns(stage.task_name, stage.task, skill(_end(plan, stage), stage.task_name), items,
                                        f"{seed}-{stage.task_name}", stage.label)  # fmt: skip
                 pq.write_table(pa.table(columns, schema=ITEM_SCHEMA), path / "items.parquet")
-                found = {m: _metric(m, columns) for m in stage.task.metrics}
-                facts |= {"metrics": {k: None if math.isnan(v) else v for k, v in found.items()}, "items": items}
+                values = {m: _metric(m, columns) for m in stage.task.metrics}
+                facts |= {"metrics": {k: None if math.isnan(v) else v for k, v in values.items()}, "items": items}
         elif isinstance(stage, ItemsSpec):
             facts = _items_facts(stage, items)
         elif isinstance(stage, TrainSpec):
             _write_trace(stage, path)
         status = "skipped" if facts.get("skipped") else "done"
         started = 1_700_000_000.0 + number
-        place.commit(Outcome(stage.fingerprint, stage.kind, stage.label, status, started, started + 1.0, {}, facts))
+        found = parse_facts(stage.kind, {"folder": "none", **facts})
+        place.commit(Outcome(stage.fingerprint, stage.kind, stage.label, status, started, started + 1.0, found))
     return RunTables(folder, plan)
 
 

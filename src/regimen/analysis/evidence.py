@@ -16,12 +16,12 @@ from regimen.analysis.statistics.aligned_scores import TaskScores, read_rows
 from regimen.analysis.statistics.resampling import Bootstrap, Resampled, bootstrap
 from regimen.errors import DataError
 from regimen.plan import Plan, PlannedExperiment, compile_plan
+from regimen.results import layout
 from regimen.results.metrics import Columns
 from regimen.results.tables import Cell, RunTables
 from regimen.study import ZERO_SHOT, Pair
 
 State = Literal["there", "missing", "skipped"]
-ITEM_ROWS = "items.parquet"
 EVERY = "every end point"
 
 
@@ -164,7 +164,7 @@ class Evidence:
             if cell.skipped is not None:
                 continue
             try:
-                rows[end] = read_rows(cell.folder / ITEM_ROWS, metric)
+                rows[end] = read_rows(cell.folder / layout.ITEM_ROWS, metric)
             except DataError as fault:
                 self.problems[end, task] = str(fault)
         if not rows:

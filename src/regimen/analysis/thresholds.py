@@ -17,6 +17,7 @@ from regimen.analysis.statistics.resampling import Resampled
 from regimen.analysis.strategies import recipe_hours, recipe_steps
 from regimen.analysis.verdicts import Verdict
 from regimen.plan import PrepareSpec, TrainSpec
+from regimen.results.facts import PreparedFacts, TrainedFacts
 from regimen.results.floors import floors_of
 from regimen.results.references import Anchor, anchor_of, references_of
 from regimen.study import ZERO_SHOT, Experiment
@@ -216,9 +217,9 @@ def rows_seen(evidence: Evidence, experiment: Experiment) -> float | None:
     total = 0.0
     for name in planned.ends if planned else ():
         stage, outcome = evidence.whole.stages[name], evidence.outcomes.get(name)
-        if outcome is None or not isinstance(stage, TrainSpec):
+        if outcome is None or not isinstance(stage, TrainSpec) or not isinstance(outcome.facts, TrainedFacts):
             return None
-        for source, epochs in outcome.facts.get("epochs", {}).items():
+        for source, epochs in outcome.facts.epochs.items():
             rows = _rows_of(evidence, stage, source)
             if rows is None:
                 return None
@@ -230,7 +231,7 @@ def _rows_of(evidence: Evidence, stage: TrainSpec, source: str) -> int | None:
     for name in stage.leg.sources.values():
         spec, outcome = evidence.whole.stages.get(name), evidence.outcomes.get(name)
         if isinstance(spec, PrepareSpec) and spec.source_name == source and outcome is not None:
-            return outcome.facts.get("examples", outcome.facts.get("rows"))
+            return outcome.facts.rows if isinstance(outcome.facts, PreparedFacts) else None
     return None
 
 

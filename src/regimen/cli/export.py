@@ -78,10 +78,10 @@ def _export_tasks(opened: Run, tasks: list[EvaluateSpec], folder: Path) -> None:
     from regimen.data.items import read_items
     from regimen.errors import DataError
     from regimen.evaluation.lm_eval_export import export_task
-    from regimen.stages.context import ITEMS
+    from regimen.results import layout
 
     for stage in tasks:
-        items = read_items(opened.folder.folder(opened.plan.stages[stage.items]).path / ITEMS)
+        items = read_items(opened.folder.folder(opened.plan.stages[stage.items]).path / layout.ITEMS)
         try:
             typer.echo(f"{stage.task_name}: {export_task(stage.task_name, stage.task, items, folder)}")
         except DataError as fault:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from regimen.errors import DataError
 
+FACTS = "blocks.json"  # written last: a folder of blocks without it is not whole
 CONTEXT_SHARE = 4  # an example longer than a block keeps at least this fraction (1/4) of the block for its context
 
 
@@ -201,7 +202,7 @@ class BlockWriter:
             "tokens": int(sum(self._lengths)),
             "loss_tokens": self._loss_tokens,
         }
-        (self._folder / "blocks.json").write_text(json.dumps(facts), encoding="utf-8")
+        (self._folder / FACTS).write_text(json.dumps(facts), encoding="utf-8")
         return facts
 
 
@@ -210,7 +211,7 @@ class BlockStore:
 
     def __init__(self, folder: Path):
         try:
-            self.facts = json.loads((folder / "blocks.json").read_text(encoding="utf-8"))
+            self.facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
             count, self._block = self.facts["blocks"], self.facts["block"]
             shape = (count, self._block)
             self._tokens = np.memmap(folder / "tokens.bin", self.facts["dtype"], "r", shape=shape)

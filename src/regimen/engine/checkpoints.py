@@ -24,7 +24,6 @@ from regimen.study.schema import Adapter, Base
 
 ADAPTER = "adapter_model.safetensors"
 ADAPTER_CONFIG = "adapter_config.json"
-STATE = "state.safetensors"
 _CHECKPOINT = re.compile(r"checkpoint-(\d{8})\.safetensors")
 
 

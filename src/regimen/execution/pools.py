@@ -16,6 +16,7 @@ from regimen.execution.machine import chosen_threads, default_workers, local_wor
 from regimen.execution.pool import Pool
 from regimen.files import cache_home
 from regimen.plan import Plan
+from regimen.results import layout
 from regimen.stages.options import RunOptions, WorkerSetup
 
 POOLS = ("local", "ray")
@@ -70,7 +71,7 @@ def cache_of(options: RunOptions) -> Path:
 def make_pool(options: RunOptions, plan: Plan) -> Pool:
     """The pool of a run."""
     cache = cache_of(options)
-    logs = (options.out / "logs").resolve()
+    logs = (options.out / layout.LOGS).resolve()
     if options.pool == "local":
         return LocalPool(local_workers(options, plan, cache), logs)
     from regimen.execution.ray_pool import RayPool

@@ -22,7 +22,7 @@ from regimen.execution.scheduler import Scheduler
 from regimen.execution.tracking import check_trackers, tracked
 from regimen.files import drop_unfinished, write_json
 from regimen.plan import Plan, PlannedExperiment
-from regimen.results import Ledger, RunFolder
+from regimen.results import EvaluatedFacts, Ledger, RunFolder, layout
 from regimen.stages.availability import missing_base, missing_inputs, only_avoided
 from regimen.stages.options import RunOptions
 
@@ -76,7 +76,7 @@ def run_plan(plan: Plan, options: RunOptions, observe: Observer, recorded: Mappi
     refused, skipped = _check_inputs(plan, options) if todo else ({}, {})
     with folder.locked():
         folder.create(plan.study, plan, dict(recorded))
-        for path in (folder.path, folder.path / "experiments", folder.report):
+        for path in (folder.path, folder.path / layout.EXPERIMENTS, folder.report):
             drop_unfinished(path)
         counting = _Counting(observe)
         with _signals() as stopping:
@@ -212,10 +212,11 @@ def _write_experiment(folder: RunFolder, plan: Plan, planned: PlannedExperiment,
     for evaluation in planned.all_evaluations:
         outcome = folder.outcome(plan.stages[evaluation.stage])
         if outcome is not None:
-            skipped = outcome.facts.get("skipped")
-            scores[evaluation.key] = {"skipped": skipped} if skipped else outcome.facts["metrics"]
+            assert isinstance(outcome.facts, EvaluatedFacts)
+            skipped = outcome.facts.skipped
+            scores[evaluation.key] = {"skipped": skipped} if skipped else outcome.facts.metrics
     write_json(
-        folder.path / "experiments" / f"{planned.experiment.id}.json",
+        folder.path / layout.EXPERIMENTS / f"{planned.experiment.id}.json",
         {
             "id": planned.experiment.id,
             "state": state,
@@ -238,6 +239,6 @@ def _failures(plan: Plan, scheduler: Scheduler, folder: RunFolder) -> list[Failu
     for name, error in scheduler.errors.items():
         stage = plan.stages[name]
         affected = _dependants(plan, {name})
-        log = folder.folder(stage).path / "log.jsonl"
+        log = folder.folder(stage).path / layout.LOG
         failures.append(Failure(stage.label, ", ".join(affected[:3]), error, log))
     return failures

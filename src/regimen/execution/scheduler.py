@@ -17,7 +17,8 @@ from regimen.errors import MachineError
 from regimen.execution.events import AlreadyDone, Observer, StageChanged
 from regimen.execution.pool import Pool
 from regimen.plan import Cohort, Plan, Stage, TrainSpec
-from regimen.results import Ledger, Outcome, RunFolder, StageFolder
+from regimen.results import Ledger, Outcome, PreparedFacts, RunFolder, StageFolder
+from regimen.stages.blocks import has_blocks
 from regimen.stages.messages import Ended, Failed, Job, JobEnd, Message, Placed, Progress
 
 MAX_DEATHS = 3  # times that a job's worker may die, or a job end by chance, before its stages fail
@@ -129,7 +130,8 @@ class Scheduler:
 
     def _has_blocks(self, folder: StageFolder) -> bool:
         outcome = folder.outcome()
-        return outcome is not None and (self.cache / "blocks" / outcome.facts["folder"] / "blocks.json").is_file()
+        facts = outcome.facts if outcome is not None else None
+        return isinstance(facts, PreparedFacts) and has_blocks(facts, self.cache)
 
     def _enqueue(self, task: _Task) -> None:
         if not task.waits and task.left and not task.running:
@@ -184,7 +186,7 @@ class Scheduler:
             self.halted = end.error
             self._again(task)
         elif end.cause == "memory" and len(task.left) > 1:
-            self._split(task, end.error)
+            self._split(task)
         elif end.cause != "input":
             self._retry(task, end.error or "its worker ended without a result")
         else:
@@ -193,9 +195,7 @@ class Scheduler:
     def _retry(self, task: _Task, error: str) -> None:
         """Puts a job back that may go better another time; after a few times its stages fail."""
         task.deaths += 1
-        given_up = task.deaths >= MAX_DEATHS
-        self.ledger.note("gave up" if given_up else "retry", task.id, error)
-        if given_up:
+        if task.deaths >= MAX_DEATHS:
             self._fail_all(task, f"{error} ({MAX_DEATHS} times)")
         else:
             self._again(task)
@@ -211,9 +211,8 @@ class Scheduler:
             self._set(name, "pending")
         self._enqueue(task)
 
-    def _split(self, task: _Task, error: str) -> None:
+    def _split(self, task: _Task) -> None:
         """Carries a job that was too large for memory out in halves; its results are the same up to rounding."""
-        self.ledger.note("split", task.id, error)
         middle = (len(task.left) + 1) // 2
         for part, left in enumerate((task.left[:middle], task.left[middle:])):
             half = _Task(f"{task.id}/{part}", task.cohort, list(left), set(), task.priority, task.deaths)

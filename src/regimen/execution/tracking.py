@@ -20,7 +20,7 @@ from regimen.errors import UsageError
 from regimen.execution.events import Note, Observer, RunEvent, StageChanged
 from regimen.execution.tracker_messages import Begin, Losses, Scores, TrackerMessage
 from regimen.plan import EvaluateSpec, Plan, TrainSpec
-from regimen.results import Outcome, RunFolder
+from regimen.results import EvaluatedFacts, Outcome, RunFolder, layout
 
 TRACKERS = ("tensorboard", "wandb", "mlflow", "trackio")
 FINISH_SECONDS = 60.0  # a short run ends before the trackers' libraries are imported
@@ -59,7 +59,7 @@ class _Tracking:
         self._names = list(dict.fromkeys(names))
         self._outbox: queue.Queue[TrackerMessage | None] = queue.Queue()
         self._inbox: queue.Queue[str] = queue.Queue()
-        logs = folder.path / "logs"
+        logs = folder.path / layout.LOGS
         logs.mkdir(parents=True, exist_ok=True)
         with (logs / "trackers.log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -74,7 +74,7 @@ class _Tracking:
         self._threads = [threading.Thread(target=work, daemon=True) for work in (self._write, self._read)]
         for thread in self._threads:
             thread.start()
-        where = str((folder.path / "trackers").resolve())
+        where = str((folder.path / layout.TRACKERS).resolve())
         self._outbox.put(Begin(tuple(self._names), plan.study.study, where))
 
     def __call__(self, event: RunEvent) -> None:
@@ -88,12 +88,12 @@ class _Tracking:
     def _message(self, name: str, outcome: Outcome) -> TrackerMessage | None:
         spec = self._plan.stages[name]
         if isinstance(spec, TrainSpec):
-            path = self._folder.folder(spec).path / "metrics.jsonl"
+            path = self._folder.folder(spec).path / layout.METRICS
             return Losses(f"{spec.label}-{name}", str(path.resolve()))
-        if isinstance(spec, EvaluateSpec) and "metrics" in outcome.facts:
+        if isinstance(outcome.facts, EvaluatedFacts) and outcome.facts.metrics and isinstance(spec, EvaluateSpec):
             trained = self._plan.stages[spec.trained] if spec.trained else None
             step = trained.last_step if isinstance(trained, TrainSpec) else 0
-            return Scores(f"{spec.label}-{name}", outcome.facts["metrics"], step)
+            return Scores(f"{spec.label}-{name}", outcome.facts.metrics, step)
         return None
 
     def _write(self) -> None:
@@ -120,7 +120,7 @@ class _Tracking:
         """Gives the trackers some seconds to write the rest, and ends their process."""
         self._outbox.put(None)
         names = ", ".join(self._names)
-        log = self._folder.path / "logs" / "trackers.log"
+        log = self._folder.path / layout.LOGS / "trackers.log"
         try:
             code = self._process.wait(seconds)
         except subprocess.TimeoutExpired:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from regimen.analysis.results_table import ResultRow
 from regimen.plan import TrainSpec
@@ -17,7 +16,7 @@ from regimen.report.facts import seconds_of
 from regimen.report.run_reading import Reading
 from regimen.report.sample_cards import Sample, samples
 from regimen.report.words import anchor, number
-from regimen.results import better_sign
+from regimen.results import EvaluatedFacts, PreparedFacts, TrainedFacts, better_sign, facts_of
 from regimen.results.rows import token_shares
 from regimen.study import ZERO_SHOT
 
@@ -138,12 +137,10 @@ def _legs(reading: Reading, name: str) -> list[LegRow]:
     planned = reading.planned[name]
     rows = []
     for number_, leg in enumerate(planned.experiment.legs):
-        outcome = reading.tables.outcomes.get(planned.ends[number_])
-        epochs = outcome.facts.get("epochs", {}) if outcome else {}
+        trained = facts_of(reading.tables.outcomes, planned.ends[number_], TrainedFacts)
         total = sum(leg.mixture.values())
         shares = token_shares(leg.mixture, _blocks(reading, planned.ends[number_]))
         for source, weight in leg.mixture.items():
-            found = shares.get(source, {})
             rows.append(
                 LegRow(
                     leg=number_ + 1,
@@ -151,44 +148,43 @@ def _legs(reading: Reading, name: str) -> list[LegRow]:
                     steps=leg.steps,
                     source=source,
                     share=weight / total,
-                    tokens=found.get("tokens"),
-                    loss_tokens=found.get("loss_tokens"),
-                    epochs=epochs.get(source),
-                    loss=outcome.facts.get("last_loss") if outcome else None,
+                    tokens=shares[source].tokens if shares else None,
+                    loss_tokens=shares[source].loss_tokens if shares else None,
+                    epochs=trained.epochs.get(source) if trained else None,
+                    loss=trained.last_loss if trained else None,
                 )
             )
     return rows
 
 
-def _blocks(reading: Reading, end: str) -> dict[str, dict[str, Any]]:
+def _blocks(reading: Reading, end: str) -> dict[str, PreparedFacts]:
     """What is known of the prepared blocks of each source that a leg draws from."""
     stage = reading.plan.stages[end]
     assert isinstance(stage, TrainSpec)
-    outcomes = reading.tables.outcomes
-    return {name: outcomes[key].facts for name, key in stage.leg.sources.items() if key in outcomes}
+    known = {name: facts_of(reading.tables.outcomes, key, PreparedFacts) for name, key in stage.leg.sources.items()}
+    return {name: facts for name, facts in known.items() if facts is not None}
 
 
-def _evaluated(reading: Reading, name: str, key: str) -> dict[str, Any]:
-    """The facts of an experiment's (or the base's) evaluation, {} where it is not there."""
+def _evaluated(reading: Reading, name: str, key: str) -> EvaluatedFacts | None:
+    """The facts of an experiment's (or the base's) evaluation, None where it is not there."""
     planned = reading.planned.get(name)
     stages = {one.key: one.stage for one in planned.all_evaluations} if planned else dict(reading.plan.reference)
     for other in reading.planned.values():
         if planned is None and other.experiment.task == key:
             stages.setdefault(key, other.evaluations.get(key, ""))
-    outcome = reading.tables.outcomes.get(stages.get(key, ""))
-    return outcome.facts if outcome else {}
+    return facts_of(reading.tables.outcomes, stages.get(key), EvaluatedFacts)
 
 
 def _score(reading: Reading, row: ResultRow, name: str) -> MetricRow:
     task = reading.plan.study.tasks[row.task]
     shots = row.experiment.partition(":")[2]
-    alone = _evaluated(reading, name, row.task + (f":{shots}" if shots else "")).get("metrics_without_twins") or {}
+    evaluated = _evaluated(reading, name, row.task + (f":{shots}" if shots else ""))
     return MetricRow(
         row=row,
         anchor=anchor(name, row.task) if row.primary and not shots else "",
         task=task.title + (f" ({shots})" if shots else ""),
         lower=better_sign(row.metric) < 0,
-        alone=alone.get(row.metric),
+        alone=evaluated.metrics_without_twins.get(row.metric) if evaluated else None,
         is_clear=reading.is_clear(row),
     )
 

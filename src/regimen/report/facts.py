@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from regimen.plan import ItemsSpec, PrepareSpec
 from regimen.report.charts import Axis, Bar, Gantt
 from regimen.report.run_reading import Reading
 from regimen.report.words import NOT_YET, anchor
-from regimen.results import Outcome
-
-DROPS = "drops.jsonl"
+from regimen.results import ItemsFacts, Machine, Outcome, PreparedFacts, facts_of, layout
 
 
 def phase_of_stages(reading: Reading) -> dict[str, tuple[str, str]]:
@@ -31,7 +30,7 @@ def phase_of_stages(reading: Reading) -> dict[str, tuple[str, str]]:
 
 def seconds_of(outcome: Outcome) -> float:
     """A stage's share of its cohort's wall clock."""
-    return outcome.seconds / max(1, outcome.where.get("cohort", 1))
+    return outcome.seconds / max(1, outcome.where.cohort)
 
 
 def hours(reading: Reading) -> list[dict[str, Any]]:
@@ -110,16 +109,16 @@ def prepared(reading: Reading) -> dict[str, Any]:
     """Sources as they were read: rows, what was dropped and why, digests; and the same of each task's test items."""
     sources, items = [], []
     for name, stage in reading.plan.stages.items():
-        outcome = reading.tables.outcomes.get(name)
-        facts = outcome.facts if outcome else {}
         if isinstance(stage, PrepareSpec):
             licence = stage.source.licence
+            facts = facts_of(reading.tables.outcomes, name, PreparedFacts)
             sources.append({"name": stage.source_name, "form": stage.form, "licence": licence, **_counts(facts)})
         elif isinstance(stage, ItemsSpec) and stage.purpose == "score":
             shots = f", {stage.shots}-shot" if stage.shots else ""
+            facts = facts_of(reading.tables.outcomes, name, ItemsFacts)
             items.append({"name": stage.task_name + shots, "form": "test", **_counts(facts)})
     reasons = sorted({reason for entry in [*sources, *items] for reason in entry["drops"]})
-    standing_in = {str(note) for entry in [*sources, *items] for note in _listed(entry["stand_in"])}
+    standing_in = {entry["stand_in"] for entry in [*sources, *items] if entry["stand_in"]}
     return {
         "sources": sources,
         "items": items,
@@ -133,15 +132,10 @@ def prepared(reading: Reading) -> dict[str, Any]:
 def _not_looked_for(reading: Reading) -> set[str]:
     """The test sets that were not there to be kept out of training rows, and why."""
     facts = (outcome.facts for outcome in reading.tables.outcomes.values())
-    return {f"{about['task']}: {about['not_looked_for']}" for about in facts if about.get("not_looked_for")}
+    return {f"{of.task}: {of.not_looked_for}" for of in facts if isinstance(of, ItemsFacts) and of.not_looked_for}
 
 
-def _listed(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, list | tuple) else [] if value in (None, "", {}) else [value]
-
-
-def _counts(facts: dict[str, Any]) -> dict[str, Any]:
-    drops = facts.get("drops")
+def _counts(facts: PreparedFacts | ItemsFacts | None) -> dict[str, Any]:
     known = (
         "rows",
         "documents",
@@ -154,16 +148,15 @@ def _counts(facts: dict[str, Any]) -> dict[str, Any]:
         "cut_examples",
         "stand_in",
     )
-    return {"there": bool(facts), "drops": drops if isinstance(drops, dict) else {}} | {
-        key: facts.get(key) for key in known
-    }
+    counts = {key: getattr(facts, key, None) for key in known}
+    return {"there": facts is not None, "drops": facts.drops if facts else {}, **counts}
 
 
 def leaks(reading: Reading) -> list[dict[str, Any]]:
     """Training rows that were dropped because they hold a test item: how many, by source, task and way of finding."""
     found: Counter[tuple[str, str, str, str]] = Counter()
     for name, stage in reading.plan.stages.items():
-        path = reading.tables.folder.stages / stage.folder / DROPS
+        path = reading.tables.folder.stages / stage.folder / layout.DROPS
         if not isinstance(stage, PrepareSpec) or name not in reading.tables.outcomes or not path.is_file():
             continue
         with path.open(encoding="utf-8") as lines:
@@ -194,21 +187,15 @@ def provenance(reading: Reading) -> list[tuple[str, str]]:
             f"{schedule.warmup_steps} warm-up steps, cooldown over {100 * schedule.cooldown:g}%",
         ),
         ("data", "the package's miniatures" if study.data == "miniature" else "the study's sources"),
-        ("versions", _distinct(reading, "versions")),
-        ("devices", _distinct(reading, "device_name")),
-        ("commit", _distinct(reading, "commit")),
+        ("versions", _distinct(reading, lambda ran: ", ".join(f"{n} {v}" for n, v in sorted(ran.versions.items())))),
+        ("devices", _distinct(reading, lambda ran: ran.device_name)),
+        ("commit", _distinct(reading, lambda ran: ran.commit)),
     ]
 
 
-def _distinct(reading: Reading, key: str) -> str:
+def _distinct(reading: Reading, fact: Callable[[Machine], str | None]) -> str:
     """The different values of one fact of where stages ran."""
-    found: dict[str, None] = {}
-    for outcome in reading.tables.outcomes.values():
-        value = outcome.where.get(key)
-        if isinstance(value, dict):
-            found[", ".join(f"{name} {version}" for name, version in sorted(value.items()))] = None
-        elif value is not None:
-            found[value if isinstance(value, str) else json.dumps(value)] = None
+    found = {value for outcome in reading.tables.outcomes.values() if (value := fact(outcome.where))}
     if found:
         return "; ".join(sorted(found))
     return "not recorded" if reading.tables.outcomes else NOT_YET

@@ -24,13 +24,13 @@ from regimen.plan import compile_plan
 from regimen.report.html_page import render_content, render_page
 from regimen.report.run_reading import read
 from regimen.report.run_report import page_context
-from regimen.results import RunFolder
+from regimen.results import RunFolder, layout
 
 HOST = "127.0.0.1"
 MOST_REQUESTS = 32  # answered at once, each in a thread
 SLOWEST_SECONDS = 10.0
 BUSY = b"HTTP/1.0 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-WATCHED = ("DONE", "metrics.jsonl")
+WATCHED = (layout.MARKER, layout.METRICS)
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ def render_run(out: Path) -> Content:
 def signature(out: Path) -> str:
     """What tells that a run folder has changed: its own files and each stage's marker and trace, by their times."""
     digest = hashlib.sha256()
-    places = [out / "study.yaml", out / "run.json", out / "ledger.sqlite"]
-    stages = out / "stages"
+    places = [out / layout.STUDY, out / layout.SETTINGS, out / layout.LEDGER]
+    stages = out / layout.STAGES
     if stages.is_dir():
         places += [folder / name for folder in sorted(stages.iterdir()) for name in WATCHED]
     for place in places:

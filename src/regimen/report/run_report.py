@@ -27,7 +27,7 @@ from regimen.report.plain_table import advice_table, mixture_table
 from regimen.report.run_reading import Reading, read
 from regimen.report.simplex_charts import simplexes
 from regimen.report.transfer_table import transfer, transfer_matrix
-from regimen.results import RunFolder
+from regimen.results import RunFolder, layout
 from regimen.results.tables import COLUMNS
 from regimen.study import dump_study
 
@@ -41,17 +41,17 @@ def write_report(folder: RunFolder, plan: Plan, *, png: bool = False) -> Path:
     page, short = render_page(context), render("report.md.jinja", context)
     folder.report.mkdir(parents=True, exist_ok=True)
     paper.write_paper(folder.report, context, charts_of(context), png=png)
-    write_text(folder.report / "results.csv", results_csv(reading.rows))
-    write_json(folder.report / "findings.json", reading.found.to_json())
-    write_text(folder.report / "report.md", short)
-    write_text(folder.report / "index.html", page)
+    write_text(folder.report / layout.TABLE, results_csv(reading.rows))
+    write_json(folder.report / layout.FINDINGS, reading.found.to_json())
+    write_text(folder.report / layout.SUMMARY, short)
+    write_text(folder.report / layout.PAGE, page)
     write_text(folder.report / INPUTS, _inputs(folder, plan))
-    return folder.report / "index.html"
+    return folder.report / layout.PAGE
 
 
 def up_to_date_report(folder: RunFolder, plan: Plan) -> Path:
     """The page's path; the report is written only if its study, plan, stages or version are not those of the last."""
-    page, inputs = folder.report / "index.html", folder.report / INPUTS
+    page, inputs = folder.report / layout.PAGE, folder.report / INPUTS
     if page.is_file() and inputs.is_file() and inputs.read_text(encoding="utf-8") == _inputs(folder, plan):
         return page
     return write_report(folder, plan)
@@ -61,7 +61,7 @@ def _inputs(folder: RunFolder, plan: Plan) -> str:
     """A digest of what a report is made from: which stages are done, of which plan, by which version."""
     parts = [__version__, dump_study(plan.study), repr(plan.compiled_with)]
     for stage in plan.stages.values():
-        marker = folder.folder(stage).path / "DONE"
+        marker = folder.folder(stage).path / layout.MARKER
         parts.append(f"{stage.folder} {marker.read_text(encoding='utf-8') if marker.is_file() else 'missing'}")
     return hashlib.sha256("\n".join(parts).encode()).hexdigest() + "\n"
 

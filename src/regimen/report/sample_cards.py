@@ -14,9 +14,9 @@ from typing import Any
 
 from regimen.plan import EvaluateSpec
 from regimen.report.run_reading import Reading
+from regimen.results import layout
 from regimen.results.tables import Cell
 
-ROWS, PROMPTS = "items.parquet", "items.jsonl"
 LONGEST = 240
 _COLUMNS = ["item_id", "target", "prediction", "text", "score", "detail"]
 
@@ -43,7 +43,7 @@ def samples(reading: Reading, experiment: str, task: str) -> list[Sample]:
     rows = _rows(cell)
     if not rows:
         return []
-    prompts = _prompts(reading.tables.folder.stages / reading.plan.stages[stage.items].folder / PROMPTS)
+    prompts = _prompts(reading.tables.folder.stages / reading.plan.stages[stage.items].folder / layout.ITEMS)
     best, worst = max(rows, key=lambda row: row["score"]), min(rows, key=lambda row: row["score"])
     graded = {row["score"] for row in rows} - {0.0, 1.0}
     chosen = [best] if best["score"] == worst["score"] else [best, worst]
@@ -64,7 +64,7 @@ def _rows(cell: Cell) -> list[dict[str, Any]]:
     import pyarrow.parquet as pq
 
     try:
-        rows = pq.read_table(cell.folder / ROWS, columns=_COLUMNS).to_pylist()
+        rows = pq.read_table(cell.folder / layout.ITEM_ROWS, columns=_COLUMNS).to_pylist()
     except (OSError, pa.ArrowException):
         return []
     return [row for row in rows if row["score"] is not None and row["score"] == row["score"]]

@@ -1,27 +1,45 @@
 """What is known: outcomes and their folders, the ledger, metrics, tidy tables."""
 
-from regimen.results.floors import Floors, floors_of
+from regimen.results.facts import (
+    EvaluatedFacts,
+    Facts,
+    Floors,
+    ItemsFacts,
+    Machine,
+    PreparedFacts,
+    TestsLookedFor,
+    TrainedFacts,
+)
+from regimen.results.floors import floors_of
 from regimen.results.ledger import Ledger, read_ledger
 from regimen.results.metrics import aggregate
-from regimen.results.outcomes import Outcome, StageFolder, Stopwatch, differences, read_outcome
+from regimen.results.outcomes import Outcome, StageFolder, Stopwatch, differences, facts_of, read_outcome
 from regimen.results.references import Anchor, Reference, all_references, anchor_of, references_of
 from regimen.results.run_folder import RunFolder
 from regimen.study.metrics import better_sign, is_known
 
 __all__ = [
     "Anchor",
+    "EvaluatedFacts",
+    "Facts",
     "Floors",
+    "ItemsFacts",
     "Ledger",
+    "Machine",
     "Outcome",
+    "PreparedFacts",
     "Reference",
     "RunFolder",
     "StageFolder",
     "Stopwatch",
+    "TestsLookedFor",
+    "TrainedFacts",
     "aggregate",
     "all_references",
     "anchor_of",
     "better_sign",
     "differences",
+    "facts_of",
     "floors_of",
     "is_known",
     "read_ledger",

@@ -13,9 +13,9 @@ from typing import Any
 
 from regimen.errors import UsageError
 from regimen.files import write_json
+from regimen.results import layout
 from regimen.results.run_folder import RunFolder
 
-FILE = "gate.json"
 DECISIONS = ("promising", "not promising")
 
 
@@ -42,13 +42,13 @@ def record_decision(
     }
     if given and given["decision"] == "promising":
         decided["next"] = "Run the full track; what is done is reused."
-    write_json(folder.path / FILE, decided)
+    write_json(folder.path / layout.DECISION, decided)
     return decided
 
 
 def _standing(folder: RunFolder, computed: str) -> dict[str, Any] | None:
     try:
-        before = json.loads((folder.path / FILE).read_text(encoding="utf-8"))["override"]
+        before = json.loads((folder.path / layout.DECISION).read_text(encoding="utf-8"))["override"]
     except (OSError, ValueError, KeyError):
         return None
     return before if before and before.get("against") == computed else None

@@ -45,7 +45,7 @@ def hours_of(plan: Plan, outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
 
 def device_hours(outcome: Outcome) -> float:
     """A stage's share of the hours of the device that it ran on; the members of a cohort share them alike."""
-    return outcome.seconds / max(1, outcome.where.get("cohort", 1)) / HOUR
+    return outcome.seconds / max(1, outcome.where.cohort) / HOUR
 
 
 def owners(plan: Plan) -> dict[str, str]:
@@ -90,7 +90,7 @@ def actual_gantt(plan: Plan, outcomes: Mapping[str, Outcome]) -> list[dict[str, 
     bars = []
     for name, outcome in sorted(outcomes.items(), key=lambda item: item[1].started):
         where = outcome.where
-        gpu = f" gpu {where['gpu']}" if where.get("gpu") else ""
+        gpu = f" gpu {where.gpu}" if where.gpu else ""
         start = (outcome.started - first) / HOUR
         bars.append(
             {
@@ -99,7 +99,7 @@ def actual_gantt(plan: Plan, outcomes: Mapping[str, Outcome]) -> list[dict[str, 
                 "phase": phase.get(owner.get(name, ""), ""),
                 "start_hour": round(start, 6),
                 "end_hour": round(start + outcome.seconds / HOUR, 6),
-                "worker": f"pid {where.get('pid', '?')}{gpu}",
+                "worker": f"pid {where.pid or '?'}{gpu}",
             }
         )
     return bars

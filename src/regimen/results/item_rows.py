@@ -1,13 +1,12 @@
 """The layout of items.parquet: one row for each item that an end point was scored on.
 
-Owns the file's name and columns. Does not know who writes or reads them. Imports pyarrow: import it where it is used.
+Owns the columns. Does not know who writes or reads them. Imports pyarrow: import it where it is used.
 """
 
 from __future__ import annotations
 
 import pyarrow as pa
 
-ITEM_ROWS = "items.parquet"
 ITEM_SCHEMA = pa.schema(
     [
         ("task", pa.string()),

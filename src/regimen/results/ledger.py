@@ -1,6 +1,6 @@
 """The ledger: what happened to each stage, in SQLite, with one writer.
 
-Owns the record of states, attempts and times that `status` reads. Markers on disk are the truth: the ledger can be
+Owns the record of states, workers and times that `status` reads. Markers on disk are the truth: the ledger can be
 deleted and is rebuilt from them. Does not know scheduling.
 """
 
@@ -15,9 +15,9 @@ from typing import Any
 
 from regimen.errors import MachineError
 from regimen.files import why_unwritable
+from regimen.results import layout
 from regimen.results.outcomes import Outcome
 
-FILE = "ledger.sqlite"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS stages (
     fingerprint TEXT PRIMARY KEY,
@@ -25,13 +25,11 @@ CREATE TABLE IF NOT EXISTS stages (
     kind TEXT NOT NULL,
     cohort TEXT,
     state TEXT NOT NULL,
-    attempts INTEGER NOT NULL DEFAULT 0,
     worker TEXT,
     started REAL,
     ended REAL,
     error TEXT
 );
-CREATE TABLE IF NOT EXISTS events (time REAL NOT NULL, what TEXT NOT NULL, stage TEXT, detail TEXT);
 """
 
 
@@ -39,7 +37,7 @@ class Ledger:
     """The writer's side; there is one a run folder, held by the driver."""
 
     def __init__(self, out: Path):
-        self._path = out / FILE
+        self._path = out / layout.LEDGER
         self._db = self._connect()
 
     def _connect(self) -> sqlite3.Connection:
@@ -48,7 +46,7 @@ class Ledger:
         except sqlite3.OperationalError as fault:
             raise _unwritable(self._path, fault) from None
         except sqlite3.DatabaseError:  # damaged: the markers know all that matters
-            for path in (self._path, self._path.with_name(f"{FILE}-journal")):
+            for path in (self._path, self._path.with_name(f"{layout.LEDGER}-journal")):
                 if path.is_file():
                     path.rename(path.with_name(f"{path.name}.damaged-{int(time.time())}"))
             return _opened(self._path)
@@ -81,8 +79,7 @@ class Ledger:
         now = time.time()
         with self._writing() as db:
             db.executemany(
-                "UPDATE stages SET state = 'running', attempts = attempts + 1, worker = ?, started = ?, error = NULL "
-                "WHERE fingerprint = ?",
+                "UPDATE stages SET state = 'running', worker = ?, started = ?, error = NULL WHERE fingerprint = ?",
                 [(worker, now, stage) for stage in stages],
             )
 
@@ -92,12 +89,11 @@ class Ledger:
             db.executemany("UPDATE stages SET worker = ? WHERE fingerprint = ?", [(worker, s) for s in stages])
 
     def ended(self, outcome: Outcome) -> None:
-        """A stage ended, one way or another."""
-        state = "done" if outcome.status in ("done", "skipped") else "failed"
+        """A stage is done."""
         with self._writing() as db:
             db.execute(
-                "UPDATE stages SET state = ?, started = ?, ended = ?, error = ? WHERE fingerprint = ?",
-                (state, outcome.started, outcome.ended, outcome.error, outcome.fingerprint),
+                "UPDATE stages SET state = 'done', started = ?, ended = ?, error = NULL WHERE fingerprint = ?",
+                (outcome.started, outcome.ended, outcome.fingerprint),
             )
 
     def set_state(self, stages: Iterable[str], state: str, error: str | None = None) -> None:
@@ -107,11 +103,6 @@ class Ledger:
                 "UPDATE stages SET state = ?, error = ?, ended = ? WHERE fingerprint = ?",
                 [(state, error, time.time() if state == "failed" else None, stage) for stage in stages],
             )
-
-    def note(self, what: str, stage: str | None = None, detail: str = "") -> None:
-        """Records an event: a retry, a worker's death, a gate overridden."""
-        with self._writing() as db:
-            db.execute("INSERT INTO events VALUES (?, ?, ?, ?)", (time.time(), what, stage, detail))
 
 
 def _unwritable(path: Path, fault: sqlite3.Error) -> MachineError:
@@ -136,7 +127,7 @@ def _opened(path: Path) -> sqlite3.Connection:
 
 def read_ledger(out: Path) -> dict[str, dict[str, Any]]:
     """Fingerprint -> row, for readers; empty where there is no ledger or it cannot be read."""
-    path = out / FILE
+    path = out / layout.LEDGER
     if not path.is_file():
         return {}
     try:

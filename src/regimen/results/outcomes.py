@@ -9,21 +9,22 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from regimen.errors import RunFolderError
 from regimen.files import drop_unfinished, write_json, write_once
 from regimen.plan import Stage
+from regimen.results import layout
+from regimen.results.facts import F, Facts, Machine, parse_facts
 
-MARKER = "DONE"
-Status = Literal["done", "failed", "skipped"]
+Status = Literal["done", "skipped"]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a stage ended: seconds and wall clock, what ran it, and its facts (metrics, counts, digests)."""
+    """How a stage ended: its facts (metrics, counts, digests), what ran it and when (seconds since 1970)."""
 
     fingerprint: str
     kind: str
@@ -31,14 +32,48 @@ class Outcome:
     status: Status
     started: float
     ended: float
-    where: dict[str, Any] = field(default_factory=dict)
-    facts: dict[str, Any] = field(default_factory=dict)
-    error: str | None = None
+    facts: Facts
+    where: Machine = field(default_factory=Machine)
 
     @property
     def seconds(self) -> float:
         """Wall-clock time; never negative, though clocks are set back."""
         return max(0.0, self.ended - self.started)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values."""
+        return {
+            "fingerprint": self.fingerprint,
+            "kind": self.kind,
+            "label": self.label,
+            "status": self.status,
+            "started": self.started,
+            "ended": self.ended,
+            "where": self.where.to_json(),
+            "facts": self.facts.to_json(),
+        }
+
+    @staticmethod
+    def from_json(plain: Any) -> Outcome:
+        """The outcome that `to_json`, or an earlier version, wrote; raises ValueError, KeyError or TypeError."""
+        if plain["status"] not in ("done", "skipped"):
+            raise ValueError(f"status is {plain['status']!r}")
+        return Outcome(
+            fingerprint=str(plain["fingerprint"]),
+            kind=str(plain["kind"]),
+            label=str(plain["label"]),
+            status=plain["status"],
+            started=float(plain["started"]),
+            ended=float(plain["ended"]),
+            facts=parse_facts(plain["kind"], plain["facts"]),
+            where=Machine.model_validate(plain["where"]),
+        )
+
+
+def facts_of(outcomes: Mapping[str, Outcome], stage: str | None, kind: type[F]) -> F | None:
+    """The facts of a stage among `outcomes` (by fingerprint), if it is there and of this kind; else None."""
+    outcome = outcomes.get(stage) if stage else None
+    return outcome.facts if outcome is not None and isinstance(outcome.facts, kind) else None
 
 
 class Stopwatch:
@@ -64,12 +99,12 @@ class StageFolder:
     @property
     def done(self) -> bool:
         """Whether the stage's result is complete."""
-        return (self.path / MARKER).is_file()
+        return (self.path / layout.MARKER).is_file()
 
     def open(self) -> Path:
         """Creates the folder with its spec, or checks the spec of one that is there; raises RunFolderError."""
         self.path.mkdir(parents=True, exist_ok=True)
-        spec = self.path / "spec.json"
+        spec = self.path / layout.SPEC
         payload = {"identity": self.stage.identity, "spec": self.stage.model_dump(mode="json")}
         if spec.is_file():
             _check_same(spec, payload["identity"])
@@ -84,14 +119,14 @@ class StageFolder:
         """
         if self.done:
             return False
-        write_json(self.path / "outcome.json", asdict(outcome))
-        first = write_once(self.path / MARKER, f"{outcome.status}\n")
+        write_json(self.path / layout.OUTCOME, outcome.to_json())
+        first = write_once(self.path / layout.MARKER, f"{outcome.status}\n")
         drop_unfinished(self.path)
         return first
 
     def reopen(self) -> None:
         """Takes the marker away: the stage is to be done again."""
-        (self.path / MARKER).unlink(missing_ok=True)
+        (self.path / layout.MARKER).unlink(missing_ok=True)
 
     def outcome(self) -> Outcome | None:
         """The outcome of a done stage, else None; raises RunFolderError if a done stage's outcome is damaged."""
@@ -103,8 +138,8 @@ class StageFolder:
 def read_outcome(folder: Path) -> Outcome:
     """The outcome in a stage folder; raises RunFolderError if it is missing or damaged."""
     try:
-        return Outcome(**json.loads((folder / "outcome.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as fault:
+        return Outcome.from_json(json.loads((folder / layout.OUTCOME).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, KeyError) as fault:
         raise RunFolderError(
             f"the outcome in {folder} is damaged ({fault}); delete that folder and run again"
         ) from None

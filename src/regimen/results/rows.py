@@ -6,26 +6,35 @@ Owns the sums. Does not know how rows are cleaned or drawn.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+
+from regimen.results.facts import PreparedFacts
 
 
-def token_shares(
-    mixture: Mapping[str, float], blocks: Mapping[str, Mapping[str, Any] | None]
-) -> dict[str, dict[str, float]]:
-    """{source: its share of sequences, tokens and loss tokens}: weights times the means of its blocks.
+@dataclass(frozen=True)
+class Share:
+    """A source's share of a training's sequences, of its tokens and of those that carry loss; each from 0 to 1."""
 
-    `blocks` gives {blocks, tokens, loss_tokens} of each source. Shares are of the whole, so there are none ({}) until
-    every source of the mixture has been prepared.
+    sequences: float
+    tokens: float
+    loss_tokens: float
+
+
+def token_shares(mixture: Mapping[str, float], prepared: Mapping[str, PreparedFacts]) -> dict[str, Share]:
+    """Each source's shares: weights times the means of its blocks.
+
+    Shares are of the whole, so there are none ({}) until every source of the mixture has been prepared.
     """
-    if not all((blocks.get(name) or {}).get("blocks") for name in mixture):
+    if not all(name in prepared and prepared[name].blocks for name in mixture):
         return {}
-    shares: dict[str, dict[str, float]] = {name: {} for name in mixture}
-    for what in ("sequences", "tokens", "loss_tokens"):
-        amounts: dict[str, float] = {}
-        for name, weight in mixture.items():
-            facts = blocks[name] or {}
-            amounts[name] = weight * (1.0 if what == "sequences" else facts[what] / facts["blocks"])
-        total = sum(amounts.values())
-        for name, amount in amounts.items():
-            shares[name][what] = amount / total if total else 0.0
-    return shares
+    tokens = _of_one({name: weight * prepared[name].tokens / prepared[name].blocks for name, weight in mixture.items()})
+    loss = _of_one(
+        {name: weight * prepared[name].loss_tokens / prepared[name].blocks for name, weight in mixture.items()}
+    )
+    sequences = _of_one(mixture)
+    return {name: Share(sequences[name], tokens[name], loss[name]) for name in mixture}
+
+
+def _of_one(amounts: Mapping[str, float]) -> dict[str, float]:
+    total = sum(amounts.values())
+    return {name: amount / total if total else 0.0 for name, amount in amounts.items()}

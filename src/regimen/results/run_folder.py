@@ -18,6 +18,7 @@ from typing import IO, Any
 from regimen.errors import RunFolderError
 from regimen.files import write_json, write_text
 from regimen.plan import Plan, Stage
+from regimen.results import layout
 from regimen.results.outcomes import Outcome, StageFolder, differences
 from regimen.study import Study, dump_study, load_study
 
@@ -30,34 +31,34 @@ class RunFolder:
 
     def __init__(self, out: Path):
         self.path = out
-        self.stages = out / "stages"
-        self.report = out / "report"
+        self.stages = out / layout.STAGES
+        self.report = out / layout.REPORT
 
     def create(self, study: Study, plan: Plan, settings: dict[str, Any]) -> None:
         """Makes the folder for this study, or checks that it is this study's; raises RunFolderError if not."""
-        before = self.study() if (self.path / "study.yaml").is_file() else None
+        before = self.study() if (self.path / layout.STUDY).is_file() else None
         if before is not None:
             _check_same_study(before, study, self.path)
-        elif self.path.exists() and any(p for p in self.path.iterdir() if p.name != ".lock"):
+        elif self.path.exists() and any(p for p in self.path.iterdir() if p.name != layout.LOCK):
             raise RunFolderError(f"{self.path} is not empty and not a run folder; choose another --out")
         self.stages.mkdir(parents=True, exist_ok=True)
-        (self.path / "experiments").mkdir(exist_ok=True)
-        write_text(self.path / "study.yaml", dump_study(study))
-        write_json(self.path / "run.json", {"format": FORMAT, "track": plan.track, **settings})
+        (self.path / layout.EXPERIMENTS).mkdir(exist_ok=True)
+        write_text(self.path / layout.STUDY, dump_study(study))
+        write_json(self.path / layout.SETTINGS, {"format": FORMAT, "track": plan.track, **settings})
 
     def study(self) -> Study:
         """The study as resolved; raises RunFolderError where there is none."""
-        path = self.path / "study.yaml"
+        path = self.path / layout.STUDY
         if not path.is_file():
-            raise RunFolderError(f"{self.path} is no run folder: it has no study.yaml")
+            raise RunFolderError(f"{self.path} is no run folder: it has no {layout.STUDY}")
         return load_study(path)
 
     def settings(self) -> dict[str, Any]:
         """What the run was started with: track, tasks, cohort width and so on."""
         try:
-            return json.loads((self.path / "run.json").read_text(encoding="utf-8"))
+            return json.loads((self.path / layout.SETTINGS).read_text(encoding="utf-8"))
         except (OSError, ValueError) as fault:
-            raise RunFolderError(f"{self.path}/run.json cannot be read ({fault})") from None
+            raise RunFolderError(f"{self.path / layout.SETTINGS} cannot be read ({fault})") from None
 
     def folder(self, stage: Stage) -> StageFolder:
         """The folder of a stage."""
@@ -69,7 +70,7 @@ class RunFolder:
 
     def is_locked(self) -> bool:
         """Whether a driver holds the folder now."""
-        path = self.path / ".lock"
+        path = self.path / layout.LOCK
         if not path.is_file():
             return False
         with path.open(encoding="utf-8") as file:
@@ -83,7 +84,7 @@ class RunFolder:
     def locked(self) -> Iterator[None]:
         """Holds the folder for one driver; raises RunFolderError naming the holder."""
         self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / ".lock").open("a+", encoding="utf-8") as file:
+        with (self.path / layout.LOCK).open("a+", encoding="utf-8") as file:
             if not _lock(file):
                 file.seek(0)
                 holder = file.read().strip() or "another process"

@@ -13,6 +13,7 @@ from typing import Any
 
 from regimen.errors import RunFolderError
 from regimen.plan import Plan
+from regimen.results import layout
 from regimen.results.hours import actual_gantt, hours_of
 from regimen.results.ledger import read_ledger
 from regimen.results.outcomes import Outcome
@@ -106,7 +107,7 @@ def _failures(
     failures = []
     for _, name in sorted(failed):
         stage = plan.stages[name]
-        log = folder.folder(stage).path / "log.jsonl"
+        log = folder.folder(stage).path / layout.LOG
         failures.append(
             {
                 "experiment": needs.get(name, stage.label),

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from regimen.plan import Plan, PlannedEvaluation, PlannedExperiment, TrainSpec
-from regimen.results.outcomes import MARKER, Outcome, read_outcome
+from regimen.results import layout
+from regimen.results.facts import EvaluatedFacts
+from regimen.results.outcomes import Outcome, read_outcome
 from regimen.results.run_folder import RunFolder
 from regimen.study import ZERO_SHOT, EndPoint, Study
 
@@ -74,7 +76,7 @@ class RunTables:
         self._places = _places(folder.stages)
         self.outcomes: dict[str, Outcome] = {}
         for name in plan.stages:
-            if name in self._places and (self._places[name] / MARKER).is_file():
+            if name in self._places and (self._places[name] / layout.MARKER).is_file():
                 self.outcomes[name] = read_outcome(self._places[name])
         self.cells = {(cell.experiment, cell.key): cell for cell in self._cells()}
 
@@ -95,7 +97,7 @@ class RunTables:
     def _cell(self, evaluation: PlannedEvaluation, phase: str, adapter: str) -> Cell:
         task = self.plan.study.tasks[evaluation.task]
         facts = self.outcomes[evaluation.stage].facts
-        metrics = {metric: value for metric, value in facts.get("metrics", {}).items() if value is not None}
+        assert isinstance(facts, EvaluatedFacts)
         return Cell(
             end=evaluation.end,
             phase=phase,
@@ -103,11 +105,11 @@ class RunTables:
             panel=task.panel,
             group=task.group,
             headline=task.headline,
-            metrics=metrics,
-            items=facts.get("items", 0),
+            metrics=facts.defined,
+            items=facts.items,
             folder=self._places[evaluation.stage],
             adapter=adapter,
-            skipped=facts.get("skipped"),
+            skipped=facts.skipped,
         )
 
     def zero_shot(self, task: str) -> Cell | None:
@@ -170,7 +172,7 @@ class RunTables:
             assert isinstance(stage, TrainSpec)
             if stage.parent is None:
                 leg += 1
-            path = self.folder.stages / self._folder(name) / "metrics.jsonl"
+            path = self.folder.stages / self._folder(name) / layout.METRICS
             if path.is_file():
                 lines = path.read_text(encoding="utf-8").splitlines()
                 trace += [{"leg": leg, "part": stage.part, **json.loads(line)} for line in lines]
@@ -185,4 +187,4 @@ def baseline_phase(study: Study) -> str:
 def _places(stages: Path) -> dict[str, Path]:
     """Fingerprint -> folder. A stage that several experiments share is labelled by whichever was planned first."""
     folders = sorted(stages.iterdir()) if stages.is_dir() else []
-    return {folder.name.rpartition("-")[2]: folder for folder in folders}
+    return {layout.hash_of(folder.name): folder for folder in folders}

@@ -26,13 +26,12 @@ from regimen.engine.checkpoints import load_adapter
 from regimen.engine.locate import locate_base
 from regimen.engine.merging import merge_row
 from regimen.errors import RunFolderError
-from regimen.results import Outcome, StageFolder, read_outcome
+from regimen.results import ItemsFacts, Machine, Outcome, PreparedFacts, StageFolder, layout, read_outcome
+from regimen.results.facts import F
+from regimen.stages.blocks import blocks_folder
 from regimen.stages.messages import Ended, Event
 from regimen.stages.options import WorkerSetup
 from regimen.study.schema import Adapter, Base
-
-LOG = "log.jsonl"
-ITEMS = "items.jsonl"
 
 
 def _nobody_listens(event: Event) -> None:
@@ -65,9 +64,16 @@ class Context:
         """The folder of a stage that this one builds on; raises RunFolderError if it is not done."""
         name = self.inputs.get(fingerprint)
         path = self.setup.stages / (name or f"?-{fingerprint}")
-        if name is None or not (path / "DONE").is_file():
+        if name is None or not (path / layout.MARKER).is_file():
             raise RunFolderError(f"the stage {name or fingerprint} is not done; run the same command again")
         return path
+
+    def facts(self, fingerprint: str, kind: type[F]) -> F:
+        """What a stage of this kind recorded that this one builds on; raises RunFolderError as `input` does."""
+        facts = read_outcome(self.input(fingerprint)).facts
+        if not isinstance(facts, kind):
+            raise RunFolderError(f"{self.input(fingerprint)} holds the outcome of another kind of stage; delete it")
+        return facts
 
     def base_folder(self, base: Base) -> Path:
         """The folder of a base model."""
@@ -106,37 +112,38 @@ class Context:
     def store(self, prepared: str) -> BlockStore:
         """The blocks of a prepare stage, memory-mapped."""
         if prepared not in self._stores:
-            facts = read_outcome(self.input(prepared)).facts
-            self._stores[prepared] = BlockStore(self.cache / "blocks" / facts["folder"])
+            self._stores[prepared] = BlockStore(blocks_folder(self.facts(prepared, PreparedFacts), self.cache))
         return self._stores[prepared]
 
     def tests(self, stages: tuple[str, ...]) -> TestTexts:
         """The test items of these stages, ready to be looked for in training rows; the last ones asked for are kept."""
         if stages not in self._tests:
             self._tests.clear()
-            named = [(read_outcome(self.input(stage)).facts["task"], self.input(stage) / ITEMS) for stage in stages]
-            self._tests[stages] = TestTexts(texts_to_avoid(named))
+            tasks = [self.facts(stage, ItemsFacts).task for stage in stages]
+            files = [self.input(stage) / layout.ITEMS for stage in stages]
+            self._tests[stages] = TestTexts(texts_to_avoid(zip(tasks, files, strict=True)))
         return self._tests[stages]
 
-    def machine(self) -> dict[str, Any]:
-        """What ran a stage: recorded with its outcome, never part of its identity."""
+    def machine(self, cohort: int = 1) -> Machine:
+        """What ran a stage that shared the work with `cohort` - 1 others."""
         import torch
 
         device = self.setup.device
         name = torch.cuda.get_device_name(device) if device.startswith("cuda") else platform.machine()
-        return {
-            "pid": os.getpid(),
-            "device": device,
-            "device_name": name,
-            "gpu": os.environ.get("CUDA_VISIBLE_DEVICES") if device.startswith("cuda") else None,
-            "threads": torch.get_num_threads(),
-            "versions": {package: version(package) for package in ("regimen-lm", "torch", "transformers")},
-        }
+        return Machine(
+            pid=os.getpid(),
+            device=device,
+            device_name=name,
+            gpu=os.environ.get("CUDA_VISIBLE_DEVICES") if device.startswith("cuda") else None,
+            threads=torch.get_num_threads(),
+            versions={package: version(package) for package in ("regimen-lm", "torch", "transformers")},
+            cohort=cohort,
+        )
 
     def log(self, folder: Path, event: str, **facts: Any) -> None:
         """Appends a line to a stage's log."""
         line = json.dumps({"time": round(time.time(), 3), "event": event, **facts}, ensure_ascii=False)
-        with (folder / LOG).open("a", encoding="utf-8") as file:
+        with (folder / layout.LOG).open("a", encoding="utf-8") as file:
             file.write(line + "\n")
 
     def finish(self, folder: StageFolder, outcome: Outcome) -> None:

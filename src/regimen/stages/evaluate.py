@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,10 +20,9 @@ from regimen.evaluation.evaluator import Model, evaluate
 from regimen.evaluation.item_results import ItemResult, result_columns
 from regimen.files import write_atomically
 from regimen.plan import EvaluateSpec
-from regimen.results import Outcome, StageFolder, Stopwatch, aggregate
-from regimen.results.item_rows import ITEM_ROWS, ITEM_SCHEMA
+from regimen.results import EvaluatedFacts, Outcome, StageFolder, Stopwatch, aggregate, layout
+from regimen.results.item_rows import ITEM_SCHEMA
 from regimen.stages.context import Context
-from regimen.stages.prepare import ITEMS
 
 
 def run_evaluate(specs: Sequence[EvaluateSpec], folders: Sequence[StageFolder], context: Context) -> None:
@@ -33,16 +31,16 @@ def run_evaluate(specs: Sequence[EvaluateSpec], folders: Sequence[StageFolder], 
     first = specs[0]
     paths = [folder.open() for folder in folders]
     base, bank = _open(specs, context)
-    items = read_items(context.input(first.items) / ITEMS)
+    items = read_items(context.input(first.items) / layout.ITEMS)
     model = Model(base, bank, context.tokenizer(first.base))
     evaluation = evaluate(model, first.task, items, first.context, first.generate, context.where("hub").here)
     for index, (spec, folder, path) in enumerate(zip(specs, folders, paths, strict=True)):
-        facts: dict[str, Any] = {"task": spec.task_name, "trained": spec.trained, "shots": spec.shots}
         if evaluation.skipped is None:
-            twins = [item.twin for item in items]
-            facts |= _write_results(spec, evaluation.results[index], twins, path)
+            facts = _write_results(spec, evaluation.results[index], [item.twin for item in items], path)
         else:
-            facts["skipped"] = evaluation.skipped
+            facts = EvaluatedFacts(
+                task=spec.task_name, trained=spec.trained, shots=spec.shots, skipped=evaluation.skipped
+            )
         context.finish(
             folder,
             Outcome(
@@ -52,8 +50,8 @@ def run_evaluate(specs: Sequence[EvaluateSpec], folders: Sequence[StageFolder], 
                 status="skipped" if evaluation.skipped else "done",
                 started=watch.started,
                 ended=watch.ended,
-                where=context.machine() | {"cohort": len(specs)},
                 facts=facts,
+                where=context.machine(len(specs)),
             ),
         )
 
@@ -72,24 +70,29 @@ def _open(specs: Sequence[EvaluateSpec], context: Context) -> tuple[BaseModel, A
 
 def _write_results(
     spec: EvaluateSpec, results: Sequence[ItemResult], twins: Sequence[bool], path: Path
-) -> dict[str, Any]:
+) -> EvaluatedFacts:
     columns = result_columns(spec.task_name, results) | {"twin": list(twins)}
     table = pa.table(columns, schema=ITEM_SCHEMA)
-    write_atomically(path / ITEM_ROWS, lambda scratch: pq.write_table(table, scratch))
+    write_atomically(path / layout.ITEM_ROWS, lambda scratch: pq.write_table(table, scratch))
     metrics = aggregate(spec.task.metrics, columns)
-    facts: dict[str, Any] = {"metrics": _finite(metrics), "twins": sum(twins)}
+    facts = EvaluatedFacts(
+        task=spec.task_name,
+        trained=spec.trained,
+        shots=spec.shots,
+        metrics=_finite(metrics),
+        twins=sum(twins),
+        headline=spec.task.headline,
+        items=len(results),
+        truncated=sum(result.truncated for result in results),
+        failed=sum(result.failed for result in results),
+        mean_shots=sum(result.shots for result in results) / max(1, len(results)),
+    )
     if 0 < sum(twins) < len(twins):
         alone = {
             name: [v for v, twin in zip(values, twins, strict=True) if not twin] for name, values in columns.items()
         }
-        facts["metrics_without_twins"] = _finite(aggregate(spec.task.metrics, alone))
-    return facts | {
-        "headline": spec.task.headline,
-        "items": len(results),
-        "truncated": sum(result.truncated for result in results),
-        "failed": sum(result.failed for result in results),
-        "mean_shots": sum(result.shots for result in results) / max(1, len(results)),
-    }
+        return facts.model_copy(update={"metrics_without_twins": _finite(aggregate(spec.task.metrics, alone))})
+    return facts
 
 
 def _finite(metrics: dict[str, float]) -> dict[str, float | None]:

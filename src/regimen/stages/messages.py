@@ -103,7 +103,9 @@ class Message:
 
     def to_line(self) -> str:
         """As one line of JSON."""
-        return json.dumps({"job": self.job, "kind": type(self.event).__name__, "event": asdict(self.event)})
+        event = self.event
+        plain = {"outcome": event.outcome.to_json()} if isinstance(event, Ended) else asdict(event)
+        return json.dumps({"job": self.job, "kind": type(event).__name__, "event": plain})
 
     @staticmethod
     def from_line(line: str | bytes) -> Message:
@@ -114,7 +116,7 @@ class Message:
 
 def _event(kind: str, plain: dict[str, Any]) -> Event:
     if kind == "Ended":
-        return Ended(Outcome(**plain["outcome"]))
+        return Ended(Outcome.from_json(plain["outcome"]))
     if kind == "Progress":
         return Progress(tuple(StageProgress(**stage) for stage in plain["stages"]))
     return _KINDS[kind](**plain)

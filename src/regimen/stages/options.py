@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from regimen.results import layout
+
 
 @dataclass(frozen=True)
 class RunOptions:
@@ -53,7 +55,7 @@ class WorkerSetup:
     @property
     def stages(self) -> Path:
         """The folder of stage folders."""
-        return self.options.out / "stages"
+        return self.options.out / layout.STAGES
 
     def to_json(self) -> dict[str, Any]:
         """As plain values, paths as strings."""

@@ -6,8 +6,6 @@ Owns the way from these specs to data's functions and what is recorded of them. 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
 
 from regimen.data.cleaning import Ledger
 from regimen.data.items import Item, mark_twins, write_items
@@ -17,12 +15,22 @@ from regimen.data.standins import stand_in
 from regimen.errors import RegimenError, SourceMissing
 from regimen.evaluation.floors import bag_of_words, closed_lines, is_closed, positive_class, training_texts
 from regimen.plan import ItemsSpec, PrepareSpec
-from regimen.results import Floors, Outcome, StageFolder, Stopwatch, aggregate
-from regimen.stages.context import ITEMS, Context
+from regimen.results import (
+    Facts,
+    Floors,
+    ItemsFacts,
+    Outcome,
+    PreparedFacts,
+    StageFolder,
+    Stopwatch,
+    TestsLookedFor,
+    aggregate,
+    layout,
+)
+from regimen.results.layout import blocks_home
+from regimen.stages.context import Context
 from regimen.stages.items import items_of
 from regimen.study.metrics import METRICS
-
-DROPS = "drops.jsonl"
 
 
 def run_prepare(specs: Sequence[PrepareSpec], folders: Sequence[StageFolder], context: Context) -> None:
@@ -33,16 +41,16 @@ def run_prepare(specs: Sequence[PrepareSpec], folders: Sequence[StageFolder], co
         tests = context.tests(spec.tests)
         work = Preparation(spec.source_name, spec.source, spec.form, spec.batch, spec.seed, tests)
         where = context.where(spec.data)
-        with Ledger(path / DROPS) as ledger:
-            home, facts = prepare(work, context.tokenizer(spec.base), where, context.cache / "blocks", ledger)
-        facts |= {
-            "folder": home.name,
-            "source": spec.source_name,
-            "form": spec.form,
-            "tests": {"stages": list(spec.tests), "texts": len(tests)},
-        }
-        if spec.source.split and (note := stand_in(spec.source, spec.source.split, where)):
-            facts["stand_in"] = note
+        with Ledger(path / layout.DROPS) as ledger:
+            home, counted = prepare(work, context.tokenizer(spec.base), where, blocks_home(context.cache), ledger)
+        facts = PreparedFacts(
+            folder=home.name,
+            source=spec.source_name,
+            form=spec.form,
+            tests=TestsLookedFor(stages=spec.tests, texts=len(tests)),
+            stand_in=stand_in(spec.source, spec.source.split, where) if spec.source.split else None,
+            **counted,
+        )
         _finish(context, folder, watch, facts)
 
 
@@ -52,25 +60,22 @@ def run_items(specs: Sequence[ItemsSpec], folders: Sequence[StageFolder], contex
         watch = Stopwatch()
         path = folder.open()
         where = context.where(spec.data)
-        with Ledger(path / DROPS) as ledger:
+        with Ledger(path / layout.DROPS) as ledger:
             items, absent = _items(spec, where, ledger, context)
         if spec.purpose == "score" and spec.task.panel != "text":
             items = mark_twins(items, spec.task, spec.sources, where)
-        write_items(items, path / ITEMS)
-        facts: dict[str, Any] = {
-            "task": spec.task_name,
-            "sources": list(spec.task.source),
-            "items": len(items),
-            "twins": sum(item.twin for item in items),
-            "rows": ledger.rows,
-            "drops": ledger.counts,
-        }
-        if absent:
-            facts["not_looked_for"] = absent
-        if notes := _stand_ins(spec, where):
-            facts["stand_in"] = notes
-        if not spec.shots and spec.purpose == "score" and (floors := _floors(spec, items, context)) is not None:
-            facts["floors"] = asdict(floors)
+        write_items(items, path / layout.ITEMS)
+        facts = ItemsFacts(
+            task=spec.task_name,
+            sources=spec.task.source,
+            items=len(items),
+            twins=sum(item.twin for item in items),
+            rows=ledger.rows,
+            drops=ledger.counts,
+            not_looked_for=absent,
+            stand_in=_stand_ins(spec, where) or None,
+            floors=_floors(spec, items, context) if not spec.shots and spec.purpose == "score" else None,
+        )
         _finish(context, folder, watch, facts)
 
 
@@ -115,7 +120,7 @@ def _floors(spec: ItemsSpec, items: Sequence[Item], context: Context) -> Floors 
     return Floors(majority, chance, tfidf, tfidf_rows=len(texts))
 
 
-def _finish(context: Context, folder: StageFolder, watch: Stopwatch, facts: dict[str, object]) -> None:
+def _finish(context: Context, folder: StageFolder, watch: Stopwatch, facts: Facts) -> None:
     stage = folder.stage
     context.finish(
         folder,
@@ -126,7 +131,7 @@ def _finish(context: Context, folder: StageFolder, watch: Stopwatch, facts: dict
             status="done",
             started=watch.started,
             ended=watch.ended,
-            where=context.machine(),
             facts=facts,
+            where=context.machine(),
         ),
     )

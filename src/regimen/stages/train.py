@@ -12,13 +12,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from regimen.data.mixture import Mixture
 from regimen.engine.banks import first_row, load_trained, save_trained
 from regimen.engine.base_model import BaseModel
 from regimen.engine.checkpoints import (
-    STATE,
     checkpoint_path,
     checkpoint_steps,
     drop_checkpoints,
@@ -30,11 +28,10 @@ from regimen.engine.states import MemberState
 from regimen.errors import Interrupted, RunFolderError
 from regimen.files import drop_unfinished, write_text
 from regimen.plan import TrainSpec
-from regimen.results import Outcome, StageFolder, Stopwatch
+from regimen.results import Outcome, StageFolder, Stopwatch, TrainedFacts, layout
 from regimen.stages.context import Context
 from regimen.stages.messages import Failed, Progress, StageProgress
 
-METRICS = "metrics.jsonl"
 KEPT_CHECKPOINTS = 2
 
 
@@ -102,7 +99,7 @@ def _begin(
     if resumed is not None:
         step = spec.first_step + resumed
         state = load_state(checkpoint_path(path, step))
-        trace = _trace_until(path / METRICS, step) or []
+        trace = _trace_until(path / layout.METRICS, step) or []
     else:
         drop_checkpoints(path)
         state = _initial_state(spec, base, context)
@@ -128,7 +125,7 @@ def _begin(
 def _initial_state(spec: TrainSpec, base: BaseModel, context: Context) -> MemberState:
     leg = spec.leg
     if spec.parent is not None:
-        return load_state(context.input(spec.parent) / STATE)
+        return load_state(context.input(spec.parent) / layout.STATE)
     if leg.start is not None and not leg.merged:
         return MemberState.fresh(load_trained(context.input(leg.start), base, leg.adapter))
     return MemberState.fresh(first_row(base, leg.adapter, leg.seed))
@@ -144,7 +141,7 @@ def _common_step(specs: Sequence[TrainSpec], paths: Sequence[Path]) -> int | Non
     for step in sorted(common or (), reverse=True):
         if all(
             _is_readable(checkpoint_path(path, spec.first_step + step))
-            and _trace_until(path / METRICS, spec.first_step + step) is not None
+            and _trace_until(path / layout.METRICS, spec.first_step + step) is not None
             for spec, path in zip(specs, paths, strict=True)
         ):
             return step
@@ -218,7 +215,7 @@ class _Cohort:
         self.lockstep.settle()
         for run in self.runs:
             if not run.member.failure:
-                write_text(run.path / METRICS, "".join(line + "\n" for line in run.trace))
+                write_text(run.path / layout.METRICS, "".join(line + "\n" for line in run.trace))
                 save_state(checkpoint_path(run.path, run.member.step), run.member.state)
         for run in self.runs:
             drop_checkpoints(run.path, keep=KEPT_CHECKPOINTS)
@@ -227,14 +224,14 @@ class _Cohort:
         """Writes and commits the members that are at their end; reports those that failed."""
         for run in [run for run in self.runs if _has_ended(run.member)]:
             self.runs.remove(run)
-            write_text(run.path / METRICS, "".join(line + "\n" for line in run.trace))
+            write_text(run.path / layout.METRICS, "".join(line + "\n" for line in run.trace))
             if run.member.failure:
                 self.context.report(Failed(run.spec.fingerprint, run.member.failure))
                 continue
             leg = run.spec.leg
             save_trained(run.path, self.base, leg.base, leg.adapter, run.member.state.row)
             if run.spec.part == "trunk":
-                save_state(run.path / STATE, run.member.state)
+                save_state(run.path / layout.STATE, run.member.state)
             self.context.finish(run.folder, self._outcome(run))
             drop_checkpoints(run.path)
 
@@ -247,23 +244,23 @@ class _Cohort:
             status="done",
             started=self.watch.started,
             ended=self.watch.ended,
-            where=self.context.machine() | {"cohort": len(self.lockstep.members)},
             facts=self._facts(run),
+            where=self.context.machine(len(self.lockstep.members)),
         )
 
     @staticmethod
-    def _facts(run: _Run) -> dict[str, Any]:
+    def _facts(run: _Run) -> TrainedFacts:
         tail = run.losses[-max(1, len(run.losses) // 10) :]
-        return {
-            "steps": run.spec.steps,
-            "first_step": run.spec.first_step,
-            "last_step": run.spec.last_step,
-            "tokens": run.tokens,
-            "loss_tokens": run.loss_tokens,
-            "first_loss": run.losses[0] if run.losses else None,
-            "last_loss": sum(tail) / len(tail) if tail else None,
-            "epochs": run.stream.epochs(run.spec.last_step),
-        }
+        return TrainedFacts(
+            steps=run.spec.steps,
+            first_step=run.spec.first_step,
+            last_step=run.spec.last_step,
+            tokens=run.tokens,
+            loss_tokens=run.loss_tokens,
+            first_loss=run.losses[0] if run.losses else None,
+            last_loss=sum(tail) / len(tail) if tail else None,
+            epochs=run.stream.epochs(run.spec.last_step),
+        )
 
 
 def _progress(run: _Run) -> StageProgress:

@@ -1,0 +1,175 @@
+"""What a stage's outcome records, one frozen type for each kind of stage, parsed once when an outcome is read.
+
+Owns the fields and their JSON. Fields that came later have defaults, so that outcomes of earlier versions are read;
+fields that nobody reads any more are passed over. Does not know how a stage comes by its facts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, FiniteFloat
+
+Metrics = dict[str, float]
+
+
+class _Recorded(BaseModel):
+    """A frozen value with one way to JSON: the fields that were set, as they were set."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
+
+class Machine(_Recorded):
+    """What a stage ran on. `cohort` is how many stages shared the work, `gpu` the CUDA_VISIBLE_DEVICES of its process.
+
+    It is never part of a result's identity.
+    """
+
+    pid: int | None = None
+    device: str | None = None
+    device_name: str | None = None
+    gpu: str | None = None
+    threads: int | None = None
+    versions: dict[str, str] = {}
+    commit: str | None = None
+    cohort: int = 1
+
+
+class TestsLookedFor(_Recorded):
+    """The test items that were looked for in training rows: the items stages, and how many texts they hold."""
+
+    __test__ = False
+
+    stages: tuple[str, ...] = ()
+    texts: int = 0
+
+
+class PreparedFacts(_Recorded):
+    """A source in one form as token blocks.
+
+    `folder` names its blocks in the cache, `digest` (16 hex digits) their content. `rows` counts the rows that were
+    read, `drops` those that were not used, by reason; `documents` and `bytes` what is left of them as text; `blocks`
+    the blocks of `block` tokens, `tokens` and `loss_tokens` the tokens in them; `cut_*` what was too long. `stand_in`
+    is the mirror's note on rows that are not the source's own.
+    """
+
+    folder: str
+    source: str = ""
+    form: str = ""
+    blocks: int = 0
+    block: int = 0
+    dtype: str = ""
+    tokens: int = 0
+    loss_tokens: int = 0
+    documents: int = 0
+    bytes: int = 0
+    cut_examples: int = 0
+    cut_prompt_tokens: int = 0
+    cut_answer_tokens: int = 0
+    rows: int = 0
+    drops: dict[str, int] = {}
+    digest: str = ""
+    tests: TestsLookedFor = TestsLookedFor()
+    stand_in: str | None = None
+
+
+@dataclass(frozen=True)
+class Floors:
+    """Metrics of always saying the most frequent class, of guessing, and of TF-IDF with logistic regression.
+
+    Each is empty where it does not apply (open answers have no majority) or could not be had (`note` says why).
+    """
+
+    majority: Metrics
+    chance: Metrics
+    tfidf: Metrics
+    tfidf_rows: int = 0
+    note: str = ""
+
+    def floor(self, metric: str) -> float:
+        """The score that takes no skill: the better of majority and chance, 0 where neither is defined."""
+        return max(self.majority.get(metric, 0.0), self.chance.get(metric, 0.0))
+
+
+class ItemsFacts(_Recorded):
+    """The test items of a task.
+
+    `rows` counts the rows that were read, `drops` those that gave no item, by reason; `twins` the items whose text
+    stands on the training side of their own source. `not_looked_for` says why a test set that was only to be kept out
+    of training is empty. `floors` are given for closed tasks without solved examples.
+    """
+
+    task: str
+    sources: tuple[str, ...] = ()
+    items: int = 0
+    twins: int = 0
+    rows: int = 0
+    drops: dict[str, int] = {}
+    not_looked_for: str | None = None
+    stand_in: str | None = None
+    floors: Floors | None = None
+
+
+class TrainedFacts(_Recorded):
+    """A stretch of training: its steps (the first and one past the last, counted in the leg), tokens and losses.
+
+    Losses are nats a token: `first_loss` of the first step, `last_loss` the mean of the last tenth. `epochs` says for
+    each source how often its blocks were gone through by `last_step`.
+    """
+
+    steps: int = 0
+    first_step: int = 0
+    last_step: int = 0
+    tokens: int = 0
+    loss_tokens: int = 0
+    first_loss: FiniteFloat | None = None
+    last_loss: FiniteFloat | None = None
+    epochs: dict[str, FiniteFloat] = {}
+
+
+class EvaluatedFacts(_Recorded):
+    """One model on one task: metrics (None where not defined), or why it was `skipped`.
+
+    `trained` is the train stage (None: the base), `items` the number of items scored, `truncated` of prompts that were
+    cut, `failed` of answers that could not be read, `mean_shots` the solved examples that a prompt held on average.
+    """
+
+    task: str
+    trained: str | None = None
+    shots: int = 0
+    skipped: str | None = None
+    metrics: dict[str, FiniteFloat | None] = {}
+    metrics_without_twins: dict[str, FiniteFloat | None] = {}
+    headline: str = ""
+    items: int = 0
+    twins: int = 0
+    truncated: int = 0
+    failed: int = 0
+    mean_shots: FiniteFloat = 0.0
+
+    @property
+    def defined(self) -> Metrics:
+        """The metrics that have a value."""
+        return {name: value for name, value in self.metrics.items() if value is not None}
+
+
+Facts = PreparedFacts | ItemsFacts | TrainedFacts | EvaluatedFacts
+F = TypeVar("F", PreparedFacts, ItemsFacts, TrainedFacts, EvaluatedFacts)
+_KINDS: dict[str, type[Facts]] = {
+    "prepare": PreparedFacts,
+    "items": ItemsFacts,
+    "train": TrainedFacts,
+    "evaluate": EvaluatedFacts,
+}
+
+
+def parse_facts(kind: str, value: Any) -> Facts:
+    """The facts of a stage of this kind from JSON; raises ValueError where they are not such facts."""
+    if kind not in _KINDS:
+        raise ValueError(f"{kind!r} is no kind of stage")
+    return _KINDS[kind].model_validate(value)
