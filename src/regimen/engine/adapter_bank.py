@@ -45,7 +45,7 @@ def layout(base: BaseModel, adapter: Adapter) -> list[Slot]:
     slots: list[Slot] = []
     start = 0
     for name in base.targets(adapter):
-        outputs, inputs = base.linears[name].weight.shape
+        outputs, inputs = base.linears[name].matrix.shape
         for down, shape in ((True, (adapter.rank, inputs)), (False, (outputs, adapter.rank))):
             slots.append(Slot(name, down, start, shape))
             start = slots[-1].end

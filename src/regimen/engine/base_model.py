@@ -1,13 +1,12 @@
 """The frozen base: a transformers causal LM whose linear projections can carry adapters.
 
-Owns loading, the wrapping of linear projections, the attention mask of packed segments, and the split into a body
-(tokens -> hidden states) and a head (hidden states -> logits, applied only where asked). Does not know adapters'
-values, losses or data.
+Owns the face of a loaded base: the split into a body (tokens -> hidden states) and a head (hidden states -> logits,
+applied only where asked), and the attention mask of packed segments. Does not know loading, adapters' values, losses
+or data.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,60 +16,53 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from regimen.engine.attention import register
-from regimen.engine.lowrank import LowRankLinear
-from regimen.engine.weights import can_lay_out, laid_out, product
+from regimen.engine.head import Head
+from regimen.engine.lockstep_linear import LockstepLinear
+from regimen.engine.masks import seeing
+from regimen.engine.weights import can_lay_out, laid_out
 from regimen.errors import ModelError
 from regimen.study.schema import Adapter
 
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+)
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
-
-
-class LockstepLinear(nn.Module):
-    """A frozen linear layer, y = x W^T + b, to which K low-rank adapters may be attached.
-
-    With adapters, `x` holds K equal groups of rows, and group k gains `scale * x A_k^T B_k^T`;
-    A is (K, rank, in), B is (K, out, rank), both fp32 and used in the dtype of `x`.
-    """
-
-    def __init__(self, linear: nn.Linear):
-        super().__init__()
-        self.weight = linear.weight
-        self.bias = linear.bias
-        self.down: Tensor | None = None
-        self.up: Tensor | None = None
-        self.scale = 1.0
-        self.copy: Tensor | None = None
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.down is None or self.up is None:
-            return product(x, self.weight, self.bias, self.copy)
-        return LowRankLinear.apply(x, self.weight, self.bias, self.down, self.up, self.scale, self.copy)  # type: ignore[return-value]
 
 
 @dataclass
 class BaseModel:
-    """A loaded base. `body` maps tokens (N, L) to hidden states (N, L, d); `head` is the (V, d) output matrix.
+    """A loaded base. `body` maps tokens (N, L) to hidden states (N, L, d); `output` makes logits of them.
 
-    `kept` notes, by adapter and block, the bytes that a training pass keeps of a token, once measured.
+    `ends` are the ids at which generation stops. `alone` is None where segments may stand side by side in a row; else
+    one sentence that says why each text needs a row, and a pass, of its own. `kept` notes, by adapter and block, the
+    bytes that a training pass keeps of a token, once measured.
     """
 
     model: Any
     folder: Path
     device: torch.device
-    end: int
+    ends: frozenset[int]
+    decoder: Any
+    output: Head
     linears: dict[str, LockstepLinear]
+    alone: str | None = None
     kept: dict[Any, float] = field(default_factory=dict)
     programs: list[Any] = field(default_factory=list, repr=False)
-    head_copy: Tensor | None = field(default=None, repr=False)
+
+    @property
+    def config(self) -> Any:
+        """The configuration of the text model."""
+        return self.model.config.get_text_config()
 
     @property
     def head(self) -> Tensor:
         """The output matrix, (vocabulary, hidden)."""
-        return self.model.get_output_embeddings().weight
+        return self.output.weight
 
     @property
     def dtype(self) -> torch.dtype:
@@ -85,7 +77,14 @@ class BaseModel:
     @property
     def context(self) -> int:
         """The longest input that the model's positions allow, in tokens."""
-        return int(getattr(self.model.config, "max_position_embeddings", 2048))
+        return int(getattr(self.config, "max_position_embeddings", None) or 2048)
+
+    @property
+    def layers(self) -> nn.ModuleList:
+        """The decoder's layers; raises ModelError for a model that has no plain list of them."""
+        from regimen.engine.loading import layers_of
+
+        return layers_of(self.decoder, int(self.config.num_hidden_layers))
 
     def targets(self, adapter: Adapter) -> list[str]:
         """The names of the linear layers that an adapter sits on, in the model's order; raises ModelError."""
@@ -98,6 +97,15 @@ class BaseModel:
             raise ModelError(f"no linear layer {sorted(missing)[0]!r} in the base; it has {', '.join(known)}")
         return names
 
+    def reach(self, adapter: Adapter) -> float:
+        """The share of the decoder's weights, embeddings apart, that an adapter sits on."""
+        if adapter.method == "full":
+            return 1.0
+        inside = sum(self.linears[name].weight.numel() for name in self.targets(adapter))
+        tables = {id(module.weight) for module in self.decoder.modules() if isinstance(module, nn.Embedding)}
+        whole = sum(weight.numel() for weight in self.decoder.parameters() if id(weight) not in tables)
+        return inside / max(1, whole)
+
     def save(self, folder: Path) -> None:
         """Writes the model as transformers reads it, with its tokenizer; the layers' wrapping does not show."""
         self.model.save_pretrained(folder)
@@ -109,17 +117,13 @@ class BaseModel:
         """Rounds the weights to a precision, in place."""
         self.model.to(DTYPES[precision])
 
-    def named_values(self, tensors: dict[str, Tensor]) -> list[Tensor]:
-        """The tensors of a saved model in the order of this one's parameters; raises KeyError for one that lacks."""
-        return [tensors[name] for name, _ in self.model.named_parameters()]
-
     @contextmanager
     def compiled_layers(self) -> Iterator[None]:
         """Within, decoder layers run compiled, one program for each shape of input, so that equal work rounds equally.
 
         Compiling takes seconds to minutes, once a process and shape; `regimen bench` measures whether that pays.
         """
-        layers = getattr(self.model, self.model.base_model_prefix).layers
+        layers = self.layers
         if not self.programs:
             torch._dynamo.config.recompile_limit = 64  # type: ignore[attr-defined]
             self.programs.extend(torch.compile(layer.forward, dynamic=False) for layer in layers)
@@ -133,7 +137,7 @@ class BaseModel:
 
     def logits(self, hidden: Tensor) -> Tensor:
         """The head on hidden states (n, d): (n, vocabulary)."""
-        return product(hidden, self.head, None, self.head_copy)
+        return self.output.logits(hidden)
 
     @contextmanager
     def laid_out(self) -> Iterator[None]:
@@ -146,64 +150,39 @@ class BaseModel:
             return
         try:
             for linear in self.linears.values():
-                linear.copy = laid_out(linear.weight)
-            self.head_copy = laid_out(self.head)
+                linear.copy = laid_out(linear.matrix)
+            self.output.copy = laid_out(self.head)
             yield
         finally:
-            self.head_copy = None
+            self.output.copy = None
             for linear in self.linears.values():
                 linear.copy = None
 
     def body(self, tokens: Tensor, positions: Tensor, mask: Tensor | None, cache: Any = None) -> Tensor:
         """Hidden states after the last norm, (N, L, d). `mask` is (N, 1, L, S) and true where attention is allowed;
-        None means plain causal attention."""
-        backbone = getattr(self.model, self.model.base_model_prefix)
-        return backbone(
-            input_ids=tokens,
-            position_ids=positions,
-            attention_mask=mask,
-            past_key_values=cache,
-            use_cache=cache is not None,
-        ).last_hidden_state
+        None means plain causal attention. Layers with a window see the last of what the mask allows."""
+        if self.alone is not None:  # no mask, no positions: the model carries its own state
+            return self.decoder(input_ids=tokens, use_cache=False).last_hidden_state
+        whole = None if mask is None else mask.new_ones(mask.shape[0], mask.shape[-1])
+        with seeing(mask):
+            return self.decoder(
+                input_ids=tokens,
+                position_ids=positions,
+                attention_mask=whole,
+                past_key_values=cache,
+                use_cache=cache is not None,
+            ).last_hidden_state
 
 
 def load_base(folder: Path, precision: str, device: str = "cpu") -> BaseModel:
     """Loads a base from a folder of safetensors, frozen, its projections ready for adapters.
 
-    Raises ModelError for a model whose head is more than a linear layer.
+    Raises ModelError, in one sentence, for a folder that is not whole and for a model that is not computed rightly
+    here.
     """
-    from transformers import AutoModelForCausalLM
-    from transformers.utils import logging
+    from regimen.engine.loading import load
 
-    logging.disable_progress_bar()
-    try:
-        model = AutoModelForCausalLM.from_pretrained(
-            folder,
-            dtype=DTYPES[precision],
-            attn_implementation=register(),
-            use_safetensors=True,
-            trust_remote_code=False,
-            local_files_only=True,
-        )
-    except (OSError, ValueError, KeyError) as fault:
-        raise ModelError(f"the base model in {folder} cannot be loaded: {str(fault).splitlines()[0]}") from None
-    model.eval().requires_grad_(False)
-    model.to(torch.device(device))  # type: ignore[arg-type]
-    base = BaseModel(model, folder, torch.device(device), _end_token(folder, model), wrap_linears(model))
-    _check_head(base)
-    return base
-
-
-def wrap_linears(model: nn.Module) -> dict[str, LockstepLinear]:
-    """Replaces every linear layer but the output head by a LockstepLinear; returns them by module name."""
-    head = model.get_output_embeddings()  # type: ignore[operator]
-    wrapped: dict[str, LockstepLinear] = {}
-    for name, module in list(model.named_modules()):
-        if isinstance(module, nn.Linear) and module is not head:
-            parent, _, leaf = name.rpartition(".")
-            wrapped[name] = LockstepLinear(module)
-            setattr(model.get_submodule(parent), leaf, wrapped[name])
-    return wrapped
+    return load(folder, precision, device)
 
 
 def segment_mask(positions: Tensor, *, always: bool = False) -> Tensor | None:
@@ -218,22 +197,3 @@ def segment_mask(positions: Tensor, *, always: bool = False) -> Tensor | None:
     segments = starts.cumsum(dim=1)
     same = segments[:, :, None] == segments[:, None, :]
     return same.tril_().unsqueeze(1)
-
-
-def _end_token(folder: Path, model: Any) -> int:
-    file = folder / "generation_config.json"
-    values = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    end = values.get("eos_token_id", getattr(model.config, "eos_token_id", None))
-    return int(end[0] if isinstance(end, list) else end) if end is not None else -1
-
-
-def _check_head(base: BaseModel) -> None:
-    """A model may scale or cap its logits after the head; then ours would be wrong, so it is refused."""
-    tokens = torch.arange(4, device=base.device).unsqueeze(0) % base.head.shape[0]
-    positions = torch.arange(4, device=base.device).unsqueeze(0)
-    with torch.inference_mode():
-        theirs = base.model(input_ids=tokens, position_ids=positions, use_cache=False).logits
-        ours = functional.linear(base.body(tokens, positions, None), base.head)
-    if not torch.allclose(theirs.float(), ours.float(), rtol=1e-3, atol=1e-3):
-        name = type(base.model).__name__
-        raise ModelError(f"{name} does more than one matrix product after its last norm; it is not supported")

@@ -64,7 +64,7 @@ def flops_per_token(base: BaseModel, adapter: Adapter, block: int) -> float:
     B), with 4N for a frozen base. N holds the output head, not the embedding's look-up; attention is counted whole,
     not halved for causality, as there.
     """
-    config = base.model.config
+    config = base.config
     frozen = sum(linear.weight.numel() for linear in base.linears.values()) + base.head.numel()
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     attention = 12.0 * config.num_hidden_layers * config.num_attention_heads * width * block

@@ -20,14 +20,14 @@ from transformers.cache_utils import Cache
 from regimen.engine.adapter_bank import AdapterBank
 from regimen.engine.base_model import BaseModel
 from regimen.engine.caches import GrowingLayer
-from regimen.engine.prefixes import Prefix, compute_prefix, groups_of
+from regimen.engine.prefixes import Group, Prefix, compute_prefix, groups_of
 
 CACHE_BYTES = {"cpu": 3 << 29, "cuda": 16 << 30}  # what the keys and values of one batch may take
 MAX_ROWS = {"cpu": 512, "cuda": 4096}
 # Prompt tokens that go through the model at once. The CPU is as fast with few, and few pad less.
 PREFILL_TOKENS = {"cpu": 512, "cuda": 65536}
 LAID_OUT = 12  # new tokens from which laying out the weights pays
-NOT_FINITE = -2  # stands for a token; -1 is the end of a model that has none
+NOT_FINITE = -2  # stands for a token
 
 Stops = Callable[[Sequence[int]], bool]
 Ending = Literal["end", "stop", "length", "not finite"]
@@ -35,7 +35,7 @@ Ending = Literal["end", "stop", "length", "not finite"]
 
 @dataclass
 class Continuation:
-    """What followed a prompt, and what ended it: the end-of-text token (left out), the caller's stop, the limit on
+    """What followed a prompt, and what ended it: an end token (left out), the caller's stop, the limit on
     new tokens, or a logit that was not finite (nothing was chosen from it)."""
 
     ids: list[int] = field(default_factory=list)
@@ -47,10 +47,15 @@ def generate(
 ) -> list[list[Continuation]]:
     """Greedy continuations of each prompt by each adapter: per prompt K of them.
 
-    A row ends at the end-of-text token, when `stops(ids so far)` is true, or after `new_tokens`.
+    A row ends at any of the base's end tokens, when `stops(ids so far)` is true, or after `new_tokens`.
     """
     members = len(bank) if bank else 1
     results = [[Continuation() for _ in range(members)] for _ in prompts]
+    if base.alone is not None:
+        from regimen.engine.stateful_generation import fill_alone
+
+        fill_alone(base, bank, prompts, results, new_tokens, stops)
+        return results
     with base.laid_out() if new_tokens >= LAID_OUT else nullcontext():
         _fill(base, bank, prompts, results, new_tokens, stops)
     return results
@@ -65,19 +70,32 @@ def _fill(
     stops: Stops,
 ) -> None:
     """Decodes batch after batch into `results`."""
-    members = len(bank) if bank else 1
     for group in groups_of(prompts):
-        prefix = None
-        if group.shared:
-            prefix = compute_prefix(base, bank, prompts[group.members[0]][: group.shared])
-        order = sorted(group.members, key=lambda number: len(prompts[number]))
-        start = 0
-        while start < len(order):
-            count = _batch_size(base, members, [len(prompts[i]) for i in order[start:]], new_tokens)
-            batch = order[start : start + count]
-            rest = [prompts[i][group.shared :] for i in batch]
-            _Decoder(base, bank, prefix, rest, [results[i] for i in batch], stops).run(new_tokens)
-            start += count
+        fill_group(base, bank, prompts, group, results, new_tokens, stops)
+
+
+def fill_group(
+    base: BaseModel,
+    bank: AdapterBank | None,
+    prompts: Sequence[Sequence[int]],
+    group: Group,
+    results: list[list[Continuation]],
+    new_tokens: int,
+    stops: Stops,
+) -> None:
+    """Decodes the prompts of a group, what they share read once."""
+    members = len(bank) if bank else 1
+    prefix = None
+    if group.shared:
+        prefix = compute_prefix(base, bank, prompts[group.members[0]][: group.shared])
+    order = sorted(group.members, key=lambda number: len(prompts[number]))
+    start = 0
+    while start < len(order):
+        count = _batch_size(base, members, [len(prompts[i]) for i in order[start:]], new_tokens)
+        batch = order[start : start + count]
+        rest = [prompts[i][group.shared :] for i in batch]
+        _Decoder(base, bank, prefix, rest, [results[i] for i in batch], stops).run(new_tokens)
+        start += count
 
 
 def _batch_size(base: BaseModel, members: int, lengths: Sequence[int], new_tokens: int) -> int:
@@ -85,7 +103,7 @@ def _batch_size(base: BaseModel, members: int, lengths: Sequence[int], new_token
 
     What the limits divide is divided evenly: a few left-over rows would take as many steps as a full batch.
     """
-    config = base.model.config
+    config = base.config
     heads = getattr(config, "num_key_value_heads", config.num_attention_heads)
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     per_token = 2 * config.num_hidden_layers * heads * width * base.head.element_size()
@@ -154,7 +172,7 @@ class _Decoder:
         """The batch's cache, every prompt at its right end, and each row's last hidden state (rows, d)."""
         width = max(len(prompt) for prompt in self._prompts)
         filled = self._shared + width
-        layers = [GrowingLayer(filled + new_tokens) for _ in range(self._base.model.config.num_hidden_layers)]
+        layers = [GrowingLayer(filled + new_tokens) for _ in range(self._base.config.num_hidden_layers)]
         last: list[Tensor] = []
         for first, end in self._chunks():
             own = [GrowingLayer(filled, layer) for layer in self._prefix.layers] if self._prefix else None
@@ -208,8 +226,8 @@ class _Decoder:
                 if self._done[prompt][member]:
                     continue
                 out = self._results[prompt][member]
-                if token in (self._base.end, NOT_FINITE):
-                    out.ending = "end" if token == self._base.end else "not finite"
+                if token == NOT_FINITE or token in self._base.ends:
+                    out.ending = "not finite" if token == NOT_FINITE else "end"
                     self._done[prompt][member] = True
                     continue
                 out.ids.append(token)

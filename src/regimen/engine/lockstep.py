@@ -21,7 +21,7 @@ from regimen.engine.memory import counting_kept, tokens_that_fit
 from regimen.engine.objective import token_losses
 from regimen.engine.optimiser import AdamState, adamw_update, clip_rows, learning_rate
 from regimen.engine.states import MemberState
-from regimen.errors import OutOfMemory
+from regimen.errors import ModelError, OutOfMemory
 from regimen.study.schema import Adapter, Schedule
 
 PASS_TOKENS = {"cpu": 8192, "cuda": 65536}  # at most so many tokens in one pass, all members together
@@ -200,13 +200,23 @@ class Lockstep:
         positions = self._stacked([batch.positions[rows, :width] for batch in batches])
         predicted = self._stacked([batch.loss[rows, :width] for batch in batches])
         count = tokens.shape[0] // len(batches)
-        hidden = self.base.body(tokens, positions, segment_mask(positions, always=self.compiled))
+        hidden = self.base.body(tokens, positions, self._mask(positions, batches, rows))
         by_row = weights.repeat_interleave(count)
-        loss, losses = token_losses(hidden, self.base.head, tokens, predicted, by_row)
+        loss, losses = token_losses(hidden, self.base.output, tokens, predicted, by_row)
         loss.backward()
         member = torch.arange(len(batches), device=weights.device).repeat_interleave(count)
         member = member[predicted.nonzero(as_tuple=True)[0]]
         return torch.zeros_like(weights).index_add_(0, member, losses * weights[member])
+
+    def _mask(self, positions: Tensor, batches: Sequence[Batch], rows: slice) -> Tensor | None:
+        """The mask of the segments; raises ModelError for a base that cannot keep apart those that are there."""
+        if self.base.alone is None:
+            return segment_mask(positions, always=self.compiled)
+        for batch in batches:
+            real = np.arange(batch.positions.shape[1]) < batch.lengths[rows, None]
+            if ((batch.positions[rows] == 0) & real)[:, 1:].any():
+                raise ModelError(self.base.alone)
+        return None
 
     def _stacked(self, arrays: Sequence[np.ndarray]) -> Tensor:
         stacked = torch.from_numpy(np.concatenate(arrays))

@@ -36,7 +36,7 @@ class LowRankLinear(torch.autograd.Function):
     ) -> Tensor:
         a, b = down.to(x.dtype), up.to(x.dtype)
         members = a.shape[0]
-        y = product(x, weight, bias, copy)
+        y = product(x, weight, bias, copy).contiguous()  # of an x that is not, it may be a view in another order
         grouped = x.reshape(members, -1, x.shape[-1])
         low = torch.bmm(grouped, a.mT)
         y.view(members, -1, y.shape[-1]).baddbmm_(low, b.mT, alpha=scale)

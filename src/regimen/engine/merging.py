@@ -20,6 +20,6 @@ def merge_row(base: BaseModel, adapter: Adapter, row: Tensor) -> None:
     for down, up in zip(slots[::2], slots[1::2], strict=True):
         a = row[down.start : down.end].view(down.shape)
         b = row[up.start : up.end].view(up.shape)
-        weight = base.linears[down.layer].weight
+        weight = base.linears[down.layer].matrix
         with torch.no_grad():
             weight.copy_(weight.float() + (scale * (b @ a)).to(weight.device))

@@ -7,57 +7,81 @@ members. Does not know adapters or optimisers.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
+
+from regimen.engine.head import Head
 
 CHUNK_LOGITS = 1 << 24  # at most this many logits exist at once (64 MiB in fp32)
 
 
 class _ChunkedCrossEntropy(torch.autograd.Function):
-    """sum_i weight_i * -log softmax(head h_i)[target_i], with the gradients computed chunk by chunk on the way.
+    """sum_i weight_i * -log softmax(head(h_i))[target_i], with the gradients computed chunk by chunk on the way.
 
     The head's gradient is formed only if the head trains (as in Liger's fused loss). Logits are formed in the dtype of
     the weights and reduced in fp32.
     """
 
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, head: Tensor, targets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-        needs_grad, head_trains = ctx.needs_input_grad[:2]
+    def forward(
+        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, head: Head, targets: Tensor, weights: Tensor
+    ) -> tuple[Tensor, Tensor]:
         losses = torch.empty(len(targets), dtype=torch.float32, device=hidden.device)
-        grad = torch.empty_like(hidden) if needs_grad else None
-        head_grad = torch.zeros_like(head, dtype=torch.float32) if head_trains else None
-        step = max(1, CHUNK_LOGITS // head.shape[0])
+        grads = _Gradients.wanted(ctx.needs_input_grad, hidden, weight, bias)
+        step = max(1, CHUNK_LOGITS // weight.shape[0])
         for start in range(0, len(targets), step):
             part = slice(start, start + step)
-            logits = functional.linear(hidden[part], head).float()
+            logits = head.wide_logits(hidden[part])
             top = logits.logsumexp(dim=1)
             wanted = targets[part, None]
             losses[part] = top - logits.gather(1, wanted).squeeze(1)
-            if grad is not None:
-                logits.sub_(top[:, None]).exp_()
-                logits.scatter_add_(1, wanted, torch.full_like(wanted, -1, dtype=torch.float32))
-                logits.mul_(weights[part, None])
-                rounded = logits.to(head.dtype)
-                grad[part] = rounded @ head
-                if head_grad is not None:
-                    head_grad += (rounded.T @ hidden[part]).float()
-        ctx.save_for_backward(grad if grad is not None else losses, head_grad)
+            if grads.hidden is None:
+                continue
+            before = None if head.limit is None else logits.clone()
+            logits.sub_(top[:, None]).exp_()
+            logits.scatter_add_(1, wanted, torch.full_like(wanted, -1, dtype=torch.float32))
+            logits.mul_(weights[part, None])
+            rounded = head.slope_(logits, before).to(weight.dtype)
+            grads.hidden[part] = rounded @ weight
+            if grads.weight is not None:
+                grads.weight += (rounded.T @ hidden[part]).float()
+            if grads.bias is not None:
+                grads.bias += logits.sum(dim=0)
+        ctx.save_for_backward(losses if grads.hidden is None else grads.hidden, grads.weight, grads.bias)
         ctx.mark_non_differentiable(losses)
         return (losses * weights).sum(), losses
 
     @staticmethod
     def backward(ctx: Any, *outputs: Any) -> Any:  # the second output is marked non-differentiable
-        grad, head_grad = ctx.saved_tensors
+        grad, *by_head = ctx.saved_tensors
         scale = outputs[0]
-        by_head = None if head_grad is None else (head_grad * scale).to(grad.dtype)
-        return grad * scale.to(grad.dtype), by_head, None, None
+        by_weight, by_bias = (None if one is None else (one * scale).to(grad.dtype) for one in by_head)
+        return grad * scale.to(grad.dtype), by_weight, by_bias, None, None, None
+
+
+@dataclass
+class _Gradients:
+    """The gradients that are wanted, to be filled chunk by chunk; None for what does not train."""
+
+    hidden: Tensor | None
+    weight: Tensor | None
+    bias: Tensor | None
+
+    @classmethod
+    def wanted(cls, needs: Sequence[bool], hidden: Tensor, weight: Tensor, bias: Tensor | None) -> _Gradients:
+        return cls(
+            torch.empty_like(hidden) if needs[0] else None,
+            torch.zeros_like(weight, dtype=torch.float32) if needs[1] else None,
+            torch.zeros_like(bias, dtype=torch.float32) if needs[2] and bias is not None else None,
+        )
 
 
 def token_losses(
-    hidden: Tensor, head: Tensor, tokens: Tensor, predicted: Tensor, weights: Tensor
+    hidden: Tensor, head: Head, tokens: Tensor, predicted: Tensor, weights: Tensor
 ) -> tuple[Tensor, Tensor]:
     """The weighted sum of the losses (a scalar to call backward on), and each predicted token's loss (n,), fp32.
 
@@ -66,4 +90,6 @@ def token_losses(
     """
     rows, columns = predicted.nonzero(as_tuple=True)
     chosen = hidden[rows, columns - 1]
-    return _ChunkedCrossEntropy.apply(chosen, head, tokens[rows, columns], weights[rows].float())  # type: ignore[return-value]
+    return _ChunkedCrossEntropy.apply(
+        chosen, head.weight, head.bias, head, tokens[rows, columns], weights[rows].float()
+    )  # type: ignore[return-value]

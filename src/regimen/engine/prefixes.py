@@ -71,7 +71,7 @@ def _common(prompts: Sequence[tuple[int, ...]]) -> int:
 def compute_prefix(base: BaseModel, bank: AdapterBank | None, ids: Sequence[int]) -> Prefix:
     """Runs a beginning through the model once for each adapter."""
     members = len(bank) if bank else 1
-    layers = [GrowingLayer(len(ids)) for _ in range(base.model.config.num_hidden_layers)]
+    layers = [GrowingLayer(len(ids)) for _ in range(base.config.num_hidden_layers)]
     tokens = torch.tensor([list(ids)], device=base.device).expand(members, -1)
     positions = torch.arange(len(ids), device=base.device).expand(members, -1)
     with torch.inference_mode(), bank.attached() if bank else nullcontext():

@@ -15,13 +15,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 from transformers.cache_utils import Cache
 
 from regimen.engine.adapter_bank import AdapterBank
 from regimen.engine.base_model import BaseModel
 from regimen.engine.caches import PrefixLayer
-from regimen.engine.prefixes import Prefix, compute_prefix, groups_of
+from regimen.engine.head import Head
+from regimen.engine.prefixes import Group, Prefix, compute_prefix, groups_of
 
 # Tokens of a row; a longer item gets a row of its own. Attention costs the square of a row: on the CPU short rows win.
 ROW_TOKENS = {"cpu": 128, "cuda": 768}
@@ -94,25 +94,81 @@ def score_with_greedy(
     base: BaseModel, bank: AdapterBank | None, items: Sequence[Scored]
 ) -> list[tuple[NDArray[np.float64], NDArray[np.bool_]]]:
     """Per item two arrays (K, continuations): log-likelihoods, and whether greedy decoding gives the continuation."""
-    members = len(bank) if bank else 1
-    first_cells = np.cumsum([0, *(len(item.continuations) for item in items)])
-    nats = torch.zeros(members, int(first_cells[-1]), dtype=torch.float64, device=base.device)
-    totals = _Totals(nats, torch.zeros_like(nats))
-    for group in groups_of([item.prompt for item in items]):
+    batch = _Batch.of(base, bank, items)
+    if base.alone is not None:
+        batch.add_alone()
+    else:
+        for group in groups_of([item.prompt for item in items]):
+            batch.add_group(group)
+    return batch.results()
+
+
+def score_group(
+    base: BaseModel, bank: AdapterBank | None, items: Sequence[Scored], group: Group | None
+) -> list[NDArray[np.float64]]:
+    """As `score`, with all items in the group that is given; None: each continuation in a row of its own."""
+    batch = _Batch.of(base, bank, items)
+    if group is None:
+        batch.add_alone()
+    else:
+        batch.add_group(group)
+    return [values for values, _ in batch.results()]
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Items under way: cell `first_cells[i] + c` of the totals collects continuation c of item i."""
+
+    base: BaseModel
+    bank: AdapterBank | None
+    items: Sequence[Scored]
+    first_cells: NDArray[np.int64]
+    totals: _Totals
+
+    @classmethod
+    def of(cls, base: BaseModel, bank: AdapterBank | None, items: Sequence[Scored]) -> _Batch:
+        first_cells = np.cumsum([0, *(len(item.continuations) for item in items)])
+        nats = torch.zeros(
+            len(bank) if bank else 1, int(first_cells[-1]), dtype=torch.float64, device=base.device
+        )
+        return cls(base, bank, items, first_cells, _Totals(nats, torch.zeros_like(nats)))
+
+    def results(self) -> list[tuple[NDArray[np.float64], NDArray[np.bool_]]]:
+        """Per item the log-likelihoods and whether each continuation is the greedy one."""
+        values, greedy = self.totals.nats.cpu().numpy(), (self.totals.misses == 0).cpu().numpy()
+        cells = [slice(*self.first_cells[i : i + 2]) for i in range(len(self.items))]
+        return [(values[:, cell], greedy[:, cell]) for cell in cells]
+
+    def add_group(self, group: Group) -> None:
+        """Scores the items of a group side by side, what they share read once."""
         prefix = None
         if group.shared:
-            prefix = compute_prefix(base, bank, items[group.members[0]].prompt[: group.shared])
+            prefix = compute_prefix(self.base, self.bank, self.items[group.members[0]].prompt[: group.shared])
         rows: list[_Row] = []
-        capacity = ROW_TOKENS.get(base.device.type, ROW_TOKENS["cpu"])
-        for number in sorted(group.members, key=lambda number: items[number].length):
-            if not rows or len(rows[-1].tokens) + items[number].length - group.shared > capacity:
+        capacity = ROW_TOKENS.get(self.base.device.type, ROW_TOKENS["cpu"])
+        for number in sorted(group.members, key=lambda number: self.items[number].length):
+            if not rows or len(rows[-1].tokens) + self.items[number].length - group.shared > capacity:
                 rows.append(_Row())
-            rows[-1].add(number, items[number], int(first_cells[number]), group.shared)
-        for part in _passes(rows, members, PASS_TOKENS.get(base.device.type, PASS_TOKENS["cpu"])):
-            _score_rows(base, bank, part, prefix, totals)
-    values, greedy = totals.nats.cpu().numpy(), (totals.misses == 0).cpu().numpy()
-    cells = [slice(first_cells[i], first_cells[i + 1]) for i in range(len(items))]
-    return [(values[:, cell], greedy[:, cell]) for cell in cells]
+            rows[-1].add(number, self.items[number], int(self.first_cells[number]), group.shared)
+        self._score(rows, prefix)
+
+    def add_alone(self) -> None:
+        """Scores every continuation in a row of its own, for bases that carry a state from token to token."""
+        rows: list[_Row] = []
+        for number, item in enumerate(self.items):
+            for choice, ids in enumerate(item.continuations):
+                rows.append(_Row())
+                rows[-1].add(0, Scored([*item.prompt, *ids[:-1]], [ids[-1:]]), 0, 0)
+                last = len(rows[-1].tokens)
+                rows[-1].at = list(range(last - len(ids), last))
+                rows[-1].targets = list(ids)
+                rows[-1].cells = [int(self.first_cells[number]) + choice] * len(ids)
+        self._score(rows, None)
+
+    def _score(self, rows: list[_Row], prefix: Prefix | None) -> None:
+        members = self.totals.nats.shape[0]
+        for part in _passes(rows, members, PASS_TOKENS.get(self.base.device.type, PASS_TOKENS["cpu"])):
+            _score_rows(self.base, self.bank, part, prefix, self.totals)
 
 
 def _passes(rows: list[_Row], members: int, budget: int) -> list[list[_Row]]:
@@ -154,19 +210,19 @@ def _score_rows(
             cache,
         )
         hidden = hidden.view(members, len(rows) * width, -1)[:, places.to(device)]
-        logs, misses = log_probabilities(hidden, base.head, which.to(device), targets.to(device))
+        logs, misses = log_probabilities(hidden, base.output, which.to(device), targets.to(device))
         totals.nats.index_add_(1, cells.to(device), logs.double())
         totals.misses.index_add_(1, cells.to(device), misses.double())
 
 
-def log_probabilities(hidden: Tensor, head: Tensor, which: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """log softmax(head h)[target] for targets (m,), each at place `which` (m,) of `hidden` (K, n, d): (K, m), fp32;
+def log_probabilities(hidden: Tensor, head: Head, which: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """log softmax(head(h))[target] for targets (m,), each at place `which` (m,) of `hidden` (K, n, d): (K, m), fp32;
     and (K, m), whether another token is likelier."""
     out = torch.empty(hidden.shape[0], len(targets), device=hidden.device)
     missed = torch.empty(out.shape, dtype=torch.bool, device=hidden.device)
-    step = max(1, LOGITS.get(hidden.device.type, LOGITS["cpu"]) // (hidden.shape[0] * head.shape[0]))
+    step = max(1, LOGITS.get(hidden.device.type, LOGITS["cpu"]) // (hidden.shape[0] * head.weight.shape[0]))
     for start in range(0, hidden.shape[1], step):
-        logits = functional.linear(hidden[:, start : start + step], head).float()
+        logits = head.wide_logits(hidden[:, start : start + step])
         here = ((which >= start) & (which < start + step)).nonzero().squeeze(1)
         places = which[here] - start
         chosen = logits[:, places, targets[here]]

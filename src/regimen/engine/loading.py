@@ -1,0 +1,164 @@
+"""A folder of safetensors to a base that computes rightly, or one sentence that says why not.
+
+Owns the reading of a model through transformers, the check that its weights are whole, and which ids end a text. Runs
+no code that comes with a model. Does not know what the base is used for.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from regimen.engine.attention import NAME, PLAIN, register
+from regimen.engine.base_model import DTYPES, BaseModel
+from regimen.engine.head import head_of
+from regimen.engine.lockstep_linear import wrap_linears
+from regimen.errors import ModelError, RegimenError
+
+
+def load(folder: Path, precision: str, device: str = "cpu") -> BaseModel:
+    """The base in a folder; raises ModelError for one that is damaged, or that is not computed rightly here."""
+    from regimen.engine.probe import probed
+
+    with refused(f"the base model in {folder}"):
+        model = read_model(folder, DTYPES[precision])
+        model.to(torch.device(device))
+        base = assemble(model, folder, torch.device(device), end_tokens(folder, model))
+        base.alone = probed(base)
+    return base
+
+
+def read_model(folder: Path, dtype: torch.dtype) -> Any:
+    """The frozen model of a folder, plain, with our attention; raises ModelError if its weights are not whole."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    model, report = AutoModelForCausalLM.from_pretrained(
+        folder,
+        config=config,
+        dtype=dtype,
+        attn_implementation=attention_of(config),
+        use_safetensors=True,
+        trust_remote_code=False,
+        local_files_only=True,
+        output_loading_info=True,
+    )
+    _check_keys(type(model).__name__, folder, report)
+    _check_values(folder, model)
+    return model.eval().requires_grad_(False)
+
+
+def attention_of(config: Any) -> str:
+    """The attention that models of this config are built with: ours, or their own for those that choose it by class."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
+
+    register()
+    try:
+        family = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
+    except KeyError:
+        raise ModelError(f"{type(config).__name__} is no configuration of a causal language model") from None
+    asks = "ALL_ATTENTION_FUNCTIONS" in vars(sys.modules[family.__module__])
+    return NAME if asks else "eager"
+
+
+def assemble(model: Any, folder: Path, device: torch.device, ends: frozenset[int]) -> BaseModel:
+    """A base of a model that has been read: its decoder found, its linear layers wrapped, its masks ours."""
+    config = model.config.get_text_config()
+    if config._attn_implementation == "eager":
+        config._attn_implementation_internal = PLAIN
+    decoder = decoder_of(model)
+    return BaseModel(model, folder, device, ends, decoder, head_of(model, config), wrap_linears(model, decoder))
+
+
+def decoder_of(model: Any) -> Any:
+    """The part of a causal LM that maps tokens to hidden states after the last norm."""
+    decoder = model.get_decoder()
+    return model.model if decoder is model else decoder
+
+
+def layers_of(decoder: nn.Module, depth: int) -> nn.ModuleList:
+    """The list of a decoder's layers; raises ModelError for one that has none of this length."""
+    for module in decoder.children():
+        if isinstance(module, nn.ModuleList) and len(module) == depth:
+            return module
+    raise ModelError(f"{type(decoder).__name__} has no plain list of {depth} layers")
+
+
+@contextmanager
+def refused(what: str):
+    """Whatever goes wrong within becomes a ModelError that begins with `what`: a model is never a traceback."""
+    try:
+        yield
+    except (RegimenError, MemoryError, torch.cuda.OutOfMemoryError):
+        raise
+    except Exception as fault:  # models raise whatever their code happens to raise
+        said = str(fault).strip().splitlines()
+        raise ModelError(f"{what} cannot be loaded: {said[0] if said else type(fault).__name__}") from fault
+
+
+def _check_keys(family: str, folder: Path, report: dict[str, Any]) -> None:
+    faults = [
+        (report.get("mismatched_keys"), "in another shape than its config says"),
+        (report.get("missing_keys"), "not in its files, so they would be made up at random"),
+        (report.get("unexpected_keys"), "in its files but in no layer of the model"),
+    ]
+    for keys, why in faults:
+        if keys:
+            names = sorted(key if isinstance(key, str) else str(key[0]) for key in keys)
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            raise ModelError(
+                f"the base model in {folder} ({family}) is not whole: {names[0]}{more} {'are' if more else 'is'} {why}; "
+                "fetch it again"
+            )
+
+
+def _check_values(folder: Path, model: Any) -> None:
+    for name, weight in model.named_parameters():
+        if not _is_finite(weight):
+            raise ModelError(
+                f"the base model in {folder} holds a value that is not finite, in {name}; fetch it again"
+            )
+
+
+def _is_finite(weight: Tensor) -> bool:
+    """Smallest and largest are not finite if any value is not."""
+    if not weight.is_floating_point() or not weight.numel():
+        return True
+    low, high = torch.aminmax(weight.detach())
+    return bool(torch.isfinite(low) & torch.isfinite(high))
+
+
+def end_tokens(folder: Path, model: Any) -> frozenset[int]:
+    """Every id that the generation config, the model's config or the tokenizer's config names as an end of text."""
+    ends: set[int] = set()
+    for name in ("generation_config.json", "config.json"):
+        file = folder / name
+        values = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        listed = values.get("eos_token_id")
+        ends.update(int(one) for one in (listed if isinstance(listed, list) else [listed]) if one is not None)
+    listed = getattr(model.config.get_text_config(), "eos_token_id", None)
+    ends.update(int(one) for one in (listed if isinstance(listed, list) else [listed]) if one is not None)
+    return frozenset(ends | _tokenizer_end(folder))
+
+
+def _tokenizer_end(folder: Path) -> set[int]:
+    """The id of the token that the tokenizer's config calls the end, if both are there."""
+    file, config = folder / "tokenizer.json", folder / "tokenizer_config.json"
+    if not file.is_file() or not config.is_file():
+        return set()
+    end = json.loads(config.read_text(encoding="utf-8")).get("eos_token")
+    text = end.get("content") if isinstance(end, dict) else end
+    tokens = json.loads(file.read_text(encoding="utf-8"))
+    ids = {one["content"]: one["id"] for one in tokens.get("added_tokens", [])}
+    vocabulary = tokens.get("model", {}).get("vocab")
+    if text not in ids and isinstance(vocabulary, dict):
+        ids = vocabulary
+    return {int(ids[text])} if text in ids else set()

@@ -1,0 +1,59 @@
+"""Linear layers that can carry adapters.
+
+Owns the layer and the replacing of a model's own linear layers by it, transformers' Conv1D among them. Does not know
+adapters' values or what a model is used for.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
+
+from regimen.engine.lowrank import LowRankLinear
+from regimen.engine.weights import product
+
+
+class LockstepLinear(nn.Module):
+    """A frozen linear layer, y = x W^T + b, to which K low-rank adapters may be attached.
+
+    With adapters, `x` holds K equal groups of rows, and group k gains `scale * x A_k^T B_k^T`;
+    A is (K, rank, in), B is (K, out, rank), both fp32 and used in the dtype of `x`. `weight` lies as the model's own
+    layer has it: (out, in), or (in, out) where `is_transposed` (GPT-2's Conv1D).
+    """
+
+    def __init__(self, linear: nn.Linear | Conv1D):
+        super().__init__()
+        self.weight = linear.weight
+        self.bias = linear.bias
+        self.is_transposed = isinstance(linear, Conv1D)
+        self.down: Tensor | None = None
+        self.up: Tensor | None = None
+        self.scale = 1.0
+        self.copy: Tensor | None = None
+
+    @property
+    def matrix(self) -> Tensor:
+        """W, (out, in); a view of `weight`."""
+        return self.weight.T if self.is_transposed else self.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.down is None or self.up is None:
+            return product(x, self.matrix, self.bias, self.copy)
+        return LowRankLinear.apply(x, self.matrix, self.bias, self.down, self.up, self.scale, self.copy)  # type: ignore[return-value]
+
+
+def wrap_linears(model: nn.Module, within: nn.Module) -> dict[str, LockstepLinear]:
+    """Replaces every linear layer inside `within` (the text decoder) but the output head; returns them by their name
+    in `model`.
+
+    Subclasses of Linear stay as they are: what they do beside a product would be lost.
+    """
+    head = model.get_output_embeddings()  # type: ignore[operator]
+    inside = {id(module) for module in within.modules()}
+    wrapped: dict[str, LockstepLinear] = {}
+    for name, module in list(model.named_modules()):
+        if type(module) in (nn.Linear, Conv1D) and module is not head and id(module) in inside:
+            parent, _, leaf = name.rpartition(".")
+            wrapped[name] = LockstepLinear(module)  # type: ignore[arg-type]
+            setattr(model.get_submodule(parent), leaf, wrapped[name])
+    return wrapped

@@ -1,0 +1,366 @@
+"""Whether a base is computed here as plain transformers computes it, tried before anything is read or trained.
+
+Owns the comparison: a cut of the model, once plain with eager attention and once as this engine runs it, on packed
+segments, branches, shared beginnings, left padding, cached steps, and the gradients of two adapters. Does not know
+files of a base. What has passed is remembered by the configuration, the code and the versions of the libraries.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers.pytorch_utils import Conv1D
+
+from regimen.engine.adapter_bank import AdapterBank, Slot, initial_row
+from regimen.engine.base_model import BaseModel, segment_mask
+from regimen.engine.cut import VOCABULARY, cut_config, depth_of, fill
+from regimen.engine.generation import Continuation, fill_group
+from regimen.engine.objective import token_losses
+from regimen.engine.prefixes import Group
+from regimen.engine.scoring import Scored, score_group
+from regimen.engine.stateful_generation import fill_alone
+from regimen.errors import ModelError
+from regimen.files import cache_home, write_json
+from regimen.study.schema import Adapter
+
+LIMIT = 1e-3  # of the largest logit, of the largest gradient of a layer, or nats
+LENGTHS = (5, 13)  # tokens of the two segments; the second is longer than the window of the cut
+ADAPTER = Adapter(rank=2, alpha=4.0)
+NEW_TOKENS = 3
+
+
+def probed(base: BaseModel) -> str | None:
+    """None if the base may hold segments side by side; else one sentence that says why each text stands alone.
+
+    Raises ModelError for a base that is computed rightly in neither way.
+    """
+    record = cache_home() / "probes" / f"{_fingerprint(base)}.json"
+    if record.is_file():
+        try:
+            return json.loads(record.read_text(encoding="utf-8"))["alone"]
+        except (OSError, ValueError, KeyError, TypeError):
+            record.unlink(missing_ok=True)
+    alone = examine(base.model)
+    record.parent.mkdir(parents=True, exist_ok=True)
+    write_json(record, {"alone": alone})
+    return alone
+
+
+def examine(model: Any) -> str | None:
+    """What `probed` says, tried now."""
+    family = type(model).__name__
+    with torch.random.fork_rng(devices=[]):
+        pair = _Pair.of(model)
+        packed = _first_fault(pair.checks())
+        if packed is None:
+            return None
+        pair.ours.alone = packed
+        by_itself = _first_fault(pair.checks())
+    if by_itself is not None:
+        raise ModelError(f"{family} is not computed rightly here: {by_itself}; it is not supported")
+    return (
+        f"{family} cannot keep apart texts that share a row ({packed}); set `packing: false` and train on prompts with "
+        "answers"
+    )
+
+
+Check = tuple[str, Callable[[], float]]
+
+
+def _first_fault(checks: Sequence[Check]) -> str | None:
+    """The first thing that differs by more than the limit, or fails, and by how much."""
+    for what, measure in checks:
+        try:
+            by = measure()
+        except Exception as fault:  # a model's code raises whatever it happens to raise
+            said = str(fault).strip().splitlines()
+            return f"{what} cannot be computed ({type(fault).__name__}: {said[0][:160] if said else 'no message'})"
+        if not by <= LIMIT:
+            return f"{what} differs from plain transformers by {by:.2g}"
+    return None
+
+
+@dataclass
+class _Pair:
+    """The same cut twice: `plain` as transformers runs it, `ours` as this engine does; two adapters on both."""
+
+    plain: Any
+    ours: BaseModel
+    bank: AdapterBank
+    texts: list[list[int]]
+    seen: dict[Any, Tensor] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, model: Any) -> _Pair:
+        from regimen.engine.loading import assemble, attention_of
+
+        plain, other = _cuts(model, attention_of(model.config))
+        ours = assemble(other, Path(), torch.device("cpu"), frozenset())
+        if not ours.linears:
+            raise ModelError(f"{type(model).__name__} has no linear layer that could carry an adapter")
+        generator = torch.Generator().manual_seed(7)
+        rows = [initial_row(ours, ADAPTER, seed) for seed in (1, 2)]
+        rows = [row + 0.1 * torch.randn(row.shape, generator=generator) for row in rows]
+        texts = [torch.randint(2, VOCABULARY, (n,), generator=generator).tolist() for n in LENGTHS]
+        return cls(plain, ours, AdapterBank(ours, ADAPTER, rows), texts)
+
+    def checks(self) -> list[Check]:
+        """What is compared, each with a function that gives by how much it differs."""
+        if self.ours.alone is not None:
+            return [
+                ("a text alone", self.rows_alone),
+                ("the gradient of an adapter", self.gradients),
+                ("the score of an answer", self.scores_alone),
+                ("a generated token", self.generated_alone),
+            ]
+        return [
+            ("a text longer than a window, alone in its row,", self.longest),
+            ("a text packed beside another", self.packed),
+            ("the gradient of an adapter", self.gradients),
+            ("the score of an answer among others to the same prompt", lambda: self.scores(0)),
+            ("the score of an answer after a shared beginning", lambda: self.scores(3)),
+            ("a token generated from the cache", lambda: self.generated(0)),
+            ("a token generated after a shared beginning", lambda: self.generated(3)),
+        ]
+
+    def expected(self, member: int, ids: Sequence[int]) -> Tensor:
+        """Plain transformers' logits (L, V) of one text alone, with one adapter."""
+        key = (member, tuple(ids))
+        if key not in self.seen:
+            with torch.no_grad(), self._adapted(member):
+                self.seen[key] = self.plain(input_ids=torch.tensor([list(ids)]), use_cache=False).logits[0].float()
+        return self.seen[key]
+
+    @contextmanager
+    def _adapted(self, member: int, leaves: dict[str, Tensor] | None = None) -> Iterator[None]:
+        """Within, the plain model has one adapter, added by hooks: y + alpha / rank * x A^T B^T."""
+        row = self.bank.row(member)
+        factors = leaves or {slot.key: row[slot.start : slot.end].view(slot.shape) for slot in self.bank.slots}
+        modules = dict(self.plain.named_modules())
+        handles = []
+        for down, up in _paired(self.bank.slots):
+            hook = _Addition(factors[down.key], factors[up.key], ADAPTER.alpha / ADAPTER.rank)
+            handles.append(modules[down.layer].register_forward_hook(hook))
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _run(self, rows: Sequence[Sequence[Sequence[int]]]) -> tuple[Tensor, list[list[tuple[int, int]]]]:
+        """Our hidden states of rows of segments for both adapters, (2, R, L, d), and where each segment lies."""
+        width = max(sum(len(text) for text in row) for row in rows) + 2
+        tokens = torch.zeros(len(rows), width, dtype=torch.long)
+        positions = torch.zeros_like(tokens)
+        places: list[list[tuple[int, int]]] = []
+        for index, row in enumerate(rows):
+            end = 0
+            places.append([])
+            for text in row:
+                places[-1].append((end, end + len(text)))
+                tokens[index, end : end + len(text)] = torch.tensor(text)
+                positions[index, end : end + len(text)] = torch.arange(len(text))
+                end += len(text)
+            positions[index, end:] = torch.arange(width - end)
+        mask = None if self.ours.alone else segment_mask(positions.repeat(2, 1))
+        hidden = self.ours.body(tokens.repeat(2, 1), positions.repeat(2, 1), mask)
+        return hidden.view(2, len(rows), width, -1), places
+
+    def _worst(self, rows: Sequence[Sequence[Sequence[int]]]) -> float:
+        with torch.inference_mode(), self.bank.attached():
+            hidden, places = self._run(rows)
+            worst = 0.0
+            for member in range(2):
+                for row, texts in enumerate(rows):
+                    for text, (start, end) in zip(texts, places[row], strict=True):
+                        found = self.ours.logits(hidden[member, row, start:end]).float()
+                        worst = max(worst, _apart(found, self.expected(member, text)))
+        return worst
+
+    def packed(self) -> float:
+        """Both segments in a row, padding after them."""
+        return self._worst([self.texts, self.texts[::-1]])
+
+    def rows_alone(self) -> float:
+        """Each text in a row of its own, the shorter padded."""
+        return self._worst([[text] for text in self.texts])
+
+    def longest(self) -> float:
+        """The longest text without padding or mask, as it is prefilled."""
+        text = self.texts[1]
+        with torch.inference_mode(), self.bank.attached():
+            tokens = torch.tensor([text]).expand(2, -1)
+            hidden = self.ours.body(tokens, torch.arange(len(text)).expand(2, -1), None)
+            found = self.ours.logits(hidden.flatten(0, 1)).view(2, len(text), -1).float()
+        return max(_apart(found[member], self.expected(member, text)) for member in range(2))
+
+    def gradients(self) -> float:
+        """A training pass of both adapters against autograd through the plain model."""
+        rows = [[text] for text in self.texts] if self.ours.alone else [self.texts]
+        self.bank.grads.zero_()
+        with self.bank.attached():
+            hidden, places = self._run(rows)
+            predicted = torch.zeros(hidden.shape[:3], dtype=torch.bool)
+            tokens = torch.zeros(hidden.shape[:3], dtype=torch.long)
+            for row, texts in enumerate(rows):
+                for text, (start, end) in zip(texts, places[row], strict=True):
+                    predicted[:, row, start + 1 : end] = True
+                    tokens[:, row, start:end] = torch.tensor(text)
+            weights = torch.ones(2 * len(rows))
+            flat = (hidden.flatten(0, 1), self.ours.output, tokens.flatten(0, 1), predicted.flatten(0, 1), weights)
+            token_losses(*flat)[0].backward()
+        return max(self._gradient_apart(member) for member in range(2))
+
+    def _gradient_apart(self, member: int) -> float:
+        row = self.bank.row(member)
+        slots = self.bank.slots
+        leaves = {slot.key: row[slot.start : slot.end].view(slot.shape).clone().requires_grad_() for slot in slots}
+        with torch.enable_grad(), self._adapted(member, leaves):
+            total = torch.zeros(())
+            for text in self.texts:
+                ids = torch.tensor([text])
+                logits = self.plain(input_ids=ids, use_cache=False).logits[0].float()
+                total = total + functional.cross_entropy(logits[:-1], ids[0, 1:], reduction="sum")
+            wanted = torch.autograd.grad(total, list(leaves.values()), allow_unused=True)
+        largest = max(float(grad.abs().max()) for grad in wanted if grad is not None)
+        worst = 0.0
+        for slot, grad in zip(slots, wanted, strict=True):
+            found = self.bank.grads[member, slot.start : slot.end].view(slot.shape)
+            theirs = torch.zeros_like(found) if grad is None else grad
+            worst = max(worst, float((found - theirs).abs().max()) / largest)
+        return worst
+
+    def _items(self) -> list[Scored]:
+        short, long = self.texts
+        return [Scored(long[:9], [[5], [6, 7], long[9:]]), Scored(long[:3] + short, [short, [8, 9, 10, 11]])]
+
+    def scores(self, shared: int) -> float:
+        """Log-likelihoods of branches side by side, after a beginning that is read once if `shared`."""
+        items = self._items()
+        found = score_group(self.ours, self.bank, items, Group([0, 1], shared))
+        return self._score_apart(items, found)
+
+    def scores_alone(self) -> float:
+        """Log-likelihoods, each answer in a row of its own."""
+        items = self._items()
+        return self._score_apart(items, score_group(self.ours, self.bank, items, None))
+
+    def _score_apart(self, items: Sequence[Scored], found: Sequence[Any]) -> float:
+        worst = 0.0
+        for item, values in zip(items, found, strict=True):
+            for choice, ids in enumerate(item.continuations):
+                for member in range(2):
+                    logs = self.expected(member, [*item.prompt, *ids]).log_softmax(dim=-1)[len(item.prompt) - 1 : -1]
+                    wanted = float(logs.gather(1, torch.tensor(list(ids))[:, None]).sum())
+                    worst = max(worst, abs(wanted - float(values[member, choice])))
+        return worst
+
+    def _prompts(self) -> list[list[int]]:
+        short, long = self.texts
+        return [long[:11], long[:3] + short[:2], long[:3] + short]
+
+    def generated(self, shared: int) -> float:
+        """How much less likely than the likeliest a greedily chosen token is; prompts padded on the left."""
+        prompts = self._prompts()
+        results = [[Continuation(), Continuation()] for _ in prompts]
+        group = Group(list(range(len(prompts))), shared)
+        fill_group(self.ours, self.bank, prompts, group, results, NEW_TOKENS, lambda ids: False)
+        return self._choice_apart(prompts, results)
+
+    def generated_alone(self) -> float:
+        """The same by transformers' own loop and cache."""
+        prompts = self._prompts()
+        results = [[Continuation(), Continuation()] for _ in prompts]
+        fill_alone(self.ours, self.bank, prompts, results, NEW_TOKENS, lambda ids: False)
+        return self._choice_apart(prompts, results)
+
+    def _choice_apart(self, prompts: Sequence[list[int]], results: Sequence[list[Continuation]]) -> float:
+        worst = 0.0
+        for prompt, by_member in zip(prompts, results, strict=True):
+            for member, out in enumerate(by_member):
+                if len(out.ids) != NEW_TOKENS:
+                    return float("inf")
+                logits = self.expected(member, [*prompt, *out.ids])[len(prompt) - 1 : -1]
+                chosen = logits.gather(1, torch.tensor(out.ids)[:, None])[:, 0]
+                worst = max(worst, float((logits.amax(dim=1) - chosen).max()))
+        return worst
+
+
+@dataclass(frozen=True)
+class _Addition:
+    """A forward hook that adds a low-rank product to a linear layer's output."""
+
+    down: Tensor
+    up: Tensor
+    scale: float
+
+    def __call__(self, module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
+        return output + self.scale * (inputs[0] @ self.down.T) @ self.up.T
+
+
+def _paired(slots: Sequence[Slot]) -> list[tuple[Slot, Slot]]:
+    return list(zip(slots[::2], slots[1::2], strict=True))
+
+
+def _apart(found: Tensor, wanted: Tensor) -> float:
+    """The largest difference, as a share of the largest value."""
+    return float((found - wanted).abs().max() / wanted.abs().max())
+
+
+def _cuts(model: Any, attention: str) -> tuple[Any, Any]:
+    """A plain cut of the model and another with our attention, of the same weights; all layers if a cut fails."""
+    from transformers import AutoModelForCausalLM
+
+    config = model.config
+    whole = int(config.get_text_config().num_hidden_layers)
+    made = []
+    for depth in dict.fromkeys((_depth(model), whole)):
+        try:
+            for implementation in ("eager", attention):
+                cut = cut_config(config, depth)
+                made.append(AutoModelForCausalLM.from_config(cut, attn_implementation=implementation))
+            break
+        except Exception:  # the cut does not fit the family; the last try's fault is raised
+            made.clear()
+            if depth == whole:
+                raise
+    plain, other = (one.to(torch.float32).eval().requires_grad_(False) for one in made)
+    fill(plain)
+    other.load_state_dict(plain.state_dict(), assign=True)
+    other.requires_grad_(False)
+    return plain, other
+
+
+def _depth(model: Any) -> int:
+    from regimen.engine.loading import decoder_of, layers_of
+
+    return depth_of(layers_of(decoder_of(model), int(model.config.get_text_config().num_hidden_layers)))
+
+
+def _fingerprint(base: BaseModel) -> str:
+    """Of all that the verdict hangs on: the configuration, this engine's code, the versions of the libraries."""
+    config = base.model.config.to_dict()
+    for name in ("_name_or_path", "transformers_version", "dtype", "architectures"):
+        config.pop(name, None)
+    versions = [version(package) for package in ("transformers", "torch")]
+    told = json.dumps([config, versions, _code()], sort_keys=True, default=str)
+    return hashlib.sha256(told.encode()).hexdigest()[:24]
+
+
+@cache
+def _code() -> str:
+    digest = hashlib.sha256()
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
