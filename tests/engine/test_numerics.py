@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from regimen.engine import objective
-from regimen.engine.base_model import LockstepLinear
+from regimen.engine import objective, weights
+from regimen.engine.head import Head
+from regimen.engine.lockstep_linear import LockstepLinear
 from regimen.engine.optimiser import AdamState, adamw_update, clip_rows, learning_rate
 from regimen.study.schema import LearningRate, Schedule
 
@@ -81,7 +82,7 @@ def test_the_chunked_loss_is_the_plain_one(chunk: int, dtype: torch.dtype, monke
     truth, truth_grad = plain(torch.float64)
     naive, naive_grad = plain(dtype)
     leaf = hidden.clone().requires_grad_()
-    ours, losses = objective.token_losses(leaf, head, tokens, predicted, weights)
+    ours, losses = objective.token_losses(leaf, Head(head), tokens, predicted, weights)
     ours.backward()
     assert leaf.grad is not None
     slack = 1e-6 if dtype is torch.float32 else 4e-3
@@ -103,13 +104,35 @@ def test_logits_never_exceed_the_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
         return out
 
     monkeypatch.setattr(objective, "CHUNK_LOGITS", 4000)
-    monkeypatch.setattr(objective.functional, "linear", watched)
+    monkeypatch.setattr(weights.functional, "linear", watched)
     hidden = torch.randn(8, 64, 4, requires_grad=True)
     tokens = torch.randint(0, 1000, (8, 64))
     predicted = torch.ones(8, 64, dtype=torch.bool)
     predicted[:, 0] = False
-    objective.token_losses(hidden, torch.randn(1000, 4), tokens, predicted, torch.ones(8))[0].backward()
+    objective.token_losses(hidden, Head(torch.randn(1000, 4)), tokens, predicted, torch.ones(8))[0].backward()
     assert 0 < largest <= 4000
+
+
+@pytest.mark.parametrize("chunk", [1 << 24, 500])
+def test_a_scaled_capped_head_with_a_bias_has_autograd_s_gradient(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objective, "CHUNK_LOGITS", chunk)
+    torch.manual_seed(2)
+    hidden, weight, bias = torch.randn(2, 9, 16), torch.randn(50, 16), torch.randn(50)
+    tokens = torch.randint(0, 50, (2, 9))
+    predicted = torch.ones(2, 9, dtype=torch.bool)
+    predicted[:, 0] = False
+    row_weights = torch.tensor([0.3, 0.7])
+    found, wanted = ([one.clone().requires_grad_() for one in (hidden, weight, bias)] for _ in range(2))
+    head = Head(found[1], found[2], scale=0.25, limit=1.5)
+    ours, _ = objective.token_losses(found[0], head, tokens, predicted, row_weights)
+    logits = 1.5 * torch.tanh(0.25 * functional.linear(wanted[0], wanted[1], wanted[2]) / 1.5)
+    losses = functional.cross_entropy(logits[:, :-1].reshape(-1, 50), tokens[:, 1:].reshape(-1), reduction="none")
+    theirs = (losses.view(2, 8) * row_weights[:, None]).sum()
+    ours.backward()
+    theirs.backward()
+    torch.testing.assert_close(ours, theirs)
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-5)
 
 
 @given(

@@ -153,7 +153,7 @@ def decode_alone(base: BaseModel, row: torch.Tensor | None, prompt: list[int], n
                 with AdapterBank(base, Adapter(), [row]).attached():
                     logits = base.model(input_ids=tokens, use_cache=False).logits[0, -1]
         token = int(logits.argmax())
-        if token == base.end:
+        if token in base.ends:
             break
         out.append(token)
         if token % 11 == 0:
@@ -190,4 +190,4 @@ def test_generation_agrees_with_transformers_generate(base: BaseModel) -> None:
         theirs = base.model.generate(
             tokens, attention_mask=torch.ones_like(tokens), max_new_tokens=12, do_sample=False, pad_token_id=0
         )[0, len(prompt) :].tolist()
-        assert mine[0].ids == [token for token in theirs if token != base.end]
+        assert mine[0].ids == [token for token in theirs if token not in base.ends]

@@ -191,7 +191,7 @@ def test_a_broken_adapter_fails_alone(tiny: BaseModel, tokenizer: TextTokenizer)
 
 def test_a_model_that_never_stops_is_stopped_and_said_to_be(tiny_folder: Path, tokenizer: TextTokenizer) -> None:
     base = load_base(tiny_folder, "fp32")
-    base.end = -1  # a model without an end-of-text token
+    base.ends = frozenset()  # a model without an end-of-text token
     generation = Generation(tokens=12, stop=("a stop that it never says",))
     task = with_fields(NUMBERS, generation=generation)
     for cap, limit in ((None, 12), (5, 5)):

@@ -112,7 +112,8 @@ def _attend(
     if not plain or query.shape[1] % key.shape[1]:
         return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **more)
     assert scaling is not None
-    return product_attention(query, key, value, attention_mask, scaling).transpose(1, 2), None
+    out = product_attention(query, key, value, attention_mask, scaling)
+    return out.transpose(1, 2).contiguous(), None
 
 
 def register() -> None:

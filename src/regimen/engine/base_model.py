@@ -39,7 +39,9 @@ class BaseModel:
     """A loaded base. `body` maps tokens (N, L) to hidden states (N, L, d); `output` makes logits of them.
 
     `ends` are the ids at which generation stops. `alone` is None where segments may stand side by side in a row; else
-    one sentence that says why each text needs a row, and a pass, of its own. `kept` notes, by adapter and block, the
+    one sentence that says why each text needs a row of its own. `branches` says whether answers may stand side by side
+    behind one prompt, and rows have padding before them. `peft_fault` is None where PEFT loads an adapter as it
+    was trained; else what keeps it. `kept` notes, by adapter and block, the
     bytes that a training pass keeps of a token, once measured.
     """
 
@@ -51,6 +53,8 @@ class BaseModel:
     output: Head
     linears: dict[str, LockstepLinear]
     alone: str | None = None
+    branches: bool = True
+    peft_fault: str | None = None
     kept: dict[Any, float] = field(default_factory=dict)
     programs: list[Any] = field(default_factory=list, repr=False)
 

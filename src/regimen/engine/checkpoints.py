@@ -44,15 +44,25 @@ def adapter_config(base: BaseModel, model: Base, adapter: Adapter) -> dict[str, 
         "r": adapter.rank,
         "lora_alpha": adapter.alpha,
         "lora_dropout": 0.0,
-        "target_modules": sorted({name.rsplit(".", 1)[-1] for name in base.targets(adapter)}),
+        "target_modules": target_modules(base, adapter),
         "bias": "none",
-        "fan_in_fan_out": False,
+        "fan_in_fan_out": all(base.linears[name].is_transposed for name in base.targets(adapter)),
         "use_rslora": False,
         "use_dora": False,
         "init_lora_weights": True,
         "inference_mode": True,
         "modules_to_save": None,
     }
+
+
+def target_modules(base: BaseModel, adapter: Adapter) -> list[str]:
+    """PEFT's names of the layers: their last parts, or whole names where a part would match other modules too."""
+    names = set(base.targets(adapter))
+    leaves = {name.rsplit(".", 1)[-1] for name in names}
+    for name, _ in base.model.named_modules():
+        if name.rsplit(".", 1)[-1] in leaves and name not in names:
+            return sorted(names)
+    return sorted(leaves)
 
 
 def load_adapter(folder: Path, base: BaseModel, adapter: Adapter) -> Tensor:

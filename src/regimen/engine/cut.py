@@ -59,7 +59,7 @@ def cut_config(config: Any, depth: int) -> Any:
             setattr(text, name, _narrow(name, value[:depth]))
         elif isinstance(value, int) and not isinstance(value, bool):
             setattr(text, name, _smaller(name, value))
-        elif isinstance(value, float) and "softcap" in name:
+        elif isinstance(value, float) and ("softcap" in name or "soft_cap" in name):
             setattr(text, name, CAP)
     text.num_hidden_layers = depth
     for name in ("pad_token_id", "bos_token_id", "eos_token_id"):
@@ -80,7 +80,7 @@ def _narrow(name: str, values: Any) -> Any:
 def _smaller(name: str, value: int) -> int:
     if name.startswith("vocab_size"):
         return min(value, VOCABULARY)
-    if "window" in name and "layer" not in name or name == "attention_chunk_size":
+    if ("window" in name and "layer" not in name) or name == "attention_chunk_size":
         return min(value, WINDOW)
     return min(value, WIDEST) if name in BETWEEN else value
 

@@ -51,7 +51,7 @@ def generate(
     """
     members = len(bank) if bank else 1
     results = [[Continuation() for _ in range(members)] for _ in prompts]
-    if base.alone is not None:
+    if not base.branches:
         from regimen.engine.stateful_generation import fill_alone
 
         fill_alone(base, bank, prompts, results, new_tokens, stops)

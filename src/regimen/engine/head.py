@@ -57,18 +57,16 @@ class Head:
 def head_of(model: Any, config: Any) -> Head:
     """The head of a causal LM, by what its text config says of its logits.
 
-    Granite divides by `logits_scaling`, Cohere multiplies by `logit_scale`, Falcon-H1 by `lm_head_multiplier`,
-    MiniCPM3 divides hidden states by `hidden_size / dim_model_base`, Gemma caps at `final_logit_softcapping`. A
-    family that does anything else is caught by the probe.
+    Granite and MiniCPM3 divide by `logits_scaling`, Cohere multiplies by `logit_scale`, Falcon-H1 by
+    `lm_head_multiplier`; Gemma caps at `final_logit_softcapping`, RecurrentGemma at `logits_soft_cap`. A family that
+    does anything else is caught by the probe.
     """
     output = model.get_output_embeddings()
     scale = 1.0
     if (divisor := getattr(config, "logits_scaling", None)) is not None:
         scale /= divisor
-    if (base_width := getattr(config, "dim_model_base", None)) is not None:
-        scale /= config.hidden_size / base_width
     for name in ("logit_scale", "lm_head_multiplier"):
         if (factor := getattr(config, name, None)) is not None:
             scale *= factor
-    limit = getattr(config, "final_logit_softcapping", None)
+    limit = getattr(config, "final_logit_softcapping", None) or getattr(config, "logits_soft_cap", None)
     return Head(output.weight, getattr(output, "bias", None), float(scale), None if limit is None else float(limit))

@@ -24,13 +24,14 @@ from regimen.errors import ModelError, RegimenError
 
 def load(folder: Path, precision: str, device: str = "cpu") -> BaseModel:
     """The base in a folder; raises ModelError for one that is damaged, or that is not computed rightly here."""
-    from regimen.engine.probe import probed
+    from regimen.engine.verdicts import probed
 
     with refused(f"the base model in {folder}"):
         model = read_model(folder, DTYPES[precision])
         model.to(torch.device(device))
         base = assemble(model, folder, torch.device(device), end_tokens(folder, model))
-        base.alone = probed(base)
+        verdict = probed(base.model)
+        base.alone, base.branches, base.peft_fault = verdict.alone, verdict.branches, verdict.peft
     return base
 
 
@@ -40,6 +41,7 @@ def read_model(folder: Path, dtype: torch.dtype) -> Any:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
+    logging.set_verbosity_error()  # what it would warn of is refused below
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
     model, report = AutoModelForCausalLM.from_pretrained(
         folder,
@@ -49,6 +51,7 @@ def read_model(folder: Path, dtype: torch.dtype) -> Any:
         use_safetensors=True,
         trust_remote_code=False,
         local_files_only=True,
+        ignore_mismatched_sizes=True,
         output_loading_info=True,
     )
     _check_keys(type(model).__name__, folder, report)
@@ -115,17 +118,15 @@ def _check_keys(family: str, folder: Path, report: dict[str, Any]) -> None:
             names = sorted(key if isinstance(key, str) else str(key[0]) for key in keys)
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
             raise ModelError(
-                f"the base model in {folder} ({family}) is not whole: {names[0]}{more} {'are' if more else 'is'} {why}; "
-                "fetch it again"
+                f"the base model in {folder} ({family}) is not whole: {names[0]}{more} "
+                f"{'are' if more else 'is'} {why}; fetch it again"
             )
 
 
 def _check_values(folder: Path, model: Any) -> None:
     for name, weight in model.named_parameters():
         if not _is_finite(weight):
-            raise ModelError(
-                f"the base model in {folder} holds a value that is not finite, in {name}; fetch it again"
-            )
+            raise ModelError(f"the base model in {folder} holds a value that is not finite, in {name}; fetch it again")
 
 
 def _is_finite(weight: Tensor) -> bool:
@@ -156,9 +157,20 @@ def _tokenizer_end(folder: Path) -> set[int]:
         return set()
     end = json.loads(config.read_text(encoding="utf-8")).get("eos_token")
     text = end.get("content") if isinstance(end, dict) else end
-    tokens = json.loads(file.read_text(encoding="utf-8"))
-    ids = {one["content"]: one["id"] for one in tokens.get("added_tokens", [])}
-    vocabulary = tokens.get("model", {}).get("vocab")
-    if text not in ids and isinstance(vocabulary, dict):
-        ids = vocabulary
+    written = file.read_text(encoding="utf-8")
+    ids = _added_tokens(written)
+    if text not in ids:
+        vocabulary = json.loads(written).get("model", {}).get("vocab")
+        ids = vocabulary if isinstance(vocabulary, dict) else ids
     return {int(ids[text])} if text in ids else set()
+
+
+def _added_tokens(written: str) -> dict[str, int]:
+    """The added tokens of a tokenizer.json, read by themselves: the vocabulary after them takes long to read."""
+    key = '"added_tokens":'
+    place = written.find(key)
+    if place < 0:
+        return {}
+    rest = written[place + len(key) :].lstrip() if place < 100_000 else "[]"
+    listed, _ = json.JSONDecoder().raw_decode(rest)
+    return {one["content"]: one["id"] for one in listed}

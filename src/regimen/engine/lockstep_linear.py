@@ -42,18 +42,36 @@ class LockstepLinear(nn.Module):
         return LowRankLinear.apply(x, self.matrix, self.bias, self.down, self.up, self.scale, self.copy)  # type: ignore[return-value]
 
 
+# a subclass of Linear that computes as Linear does, by name so that its family is not imported for it
+PLAIN_SUBCLASS = "transformers.models.falcon.modeling_falcon.FalconLinear"
+
+
+def _is_plain(module: nn.Module) -> bool:
+    kind = type(module)
+    return kind in (nn.Linear, Conv1D) or f"{kind.__module__}.{kind.__qualname__}" == PLAIN_SUBCLASS
+
+
+def _is_read_by_kernel(model: nn.Module, name: str) -> bool:
+    """Whether a state-space mixer reads this layer's weight past its forward, so that an adapter would be lost."""
+    parent, _, leaf = name.rpartition(".")
+    mixer = model.get_submodule(parent)
+    return leaf in ("out_proj", "dt_proj") and all(hasattr(mixer, part) for part in ("conv1d", "A_log", "D"))
+
+
 def wrap_linears(model: nn.Module, within: nn.Module) -> dict[str, LockstepLinear]:
     """Replaces every linear layer inside `within` (the text decoder) but the output head; returns them by their name
     in `model`.
 
-    Subclasses of Linear stay as they are: what they do beside a product would be lost.
+    Subclasses of Linear stay as they are, since what they do beside a product would be lost. Falcon's does nothing
+    beside it.
     """
     head = model.get_output_embeddings()  # type: ignore[operator]
     inside = {id(module) for module in within.modules()}
     wrapped: dict[str, LockstepLinear] = {}
     for name, module in list(model.named_modules()):
-        if type(module) in (nn.Linear, Conv1D) and module is not head and id(module) in inside:
-            parent, _, leaf = name.rpartition(".")
-            wrapped[name] = LockstepLinear(module)  # type: ignore[arg-type]
-            setattr(model.get_submodule(parent), leaf, wrapped[name])
+        if not _is_plain(module) or module is head or id(module) not in inside or _is_read_by_kernel(model, name):
+            continue
+        parent, _, leaf = name.rpartition(".")
+        wrapped[name] = LockstepLinear(module)  # type: ignore[arg-type]
+        setattr(model.get_submodule(parent), leaf, wrapped[name])
     return wrapped

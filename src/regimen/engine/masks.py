@@ -23,7 +23,10 @@ Rule = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
 @dataclass
 class View:
-    """`visible` (N, 1, L, S) is true where a query may see a key; a query's visible keys are its text so far, in order."""
+    """`visible` (N, 1, L, S) is true where a query may see a key.
+
+    The keys that a query sees are its text so far, in order.
+    """
 
     visible: Tensor
 
@@ -71,6 +74,4 @@ def additive_mask(
     if view is None:
         return eager_mask(*args, mask_function=mask_function, dtype=dtype, **more)
     allowed = view.under(mask_function)
-    return torch.zeros(allowed.shape, dtype=dtype, device=allowed.device).masked_fill_(
-        ~allowed, torch.finfo(dtype).min
-    )
+    return torch.zeros(allowed.shape, dtype=dtype, device=allowed.device).masked_fill_(~allowed, torch.finfo(dtype).min)

@@ -2,37 +2,35 @@
 
 Owns the comparison: a cut of the model, once plain with eager attention and once as this engine runs it, on packed
 segments, branches, shared beginnings, left padding, cached steps, and the gradients of two adapters. Does not know
-files of a base. What has passed is remembered by the configuration, the code and the versions of the libraries.
-"""
+files of a base or what is remembered."""
 
 from __future__ import annotations
 
-import hashlib
-import json
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from functools import cache
-from importlib.metadata import version
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers.pytorch_utils import Conv1D
 
 from regimen.engine.adapter_bank import AdapterBank, Slot, initial_row
 from regimen.engine.base_model import BaseModel, segment_mask
+from regimen.engine.checkpoints import save_adapter
 from regimen.engine.cut import VOCABULARY, cut_config, depth_of, fill
 from regimen.engine.generation import Continuation, fill_group
+from regimen.engine.merging import merge_row
 from regimen.engine.objective import token_losses
+from regimen.engine.peft_check import load_by_peft
 from regimen.engine.prefixes import Group
 from regimen.engine.scoring import Scored, score_group
 from regimen.engine.stateful_generation import fill_alone
+from regimen.engine.verdicts import Verdict
 from regimen.errors import ModelError
-from regimen.files import cache_home, write_json
-from regimen.study.schema import Adapter
+from regimen.study.schema import Adapter, Base
 
 LIMIT = 1e-3  # of the largest logit, of the largest gradient of a layer, or nats
 LENGTHS = (5, 13)  # tokens of the two segments; the second is longer than the window of the cut
@@ -40,39 +38,25 @@ ADAPTER = Adapter(rank=2, alpha=4.0)
 NEW_TOKENS = 3
 
 
-def probed(base: BaseModel) -> str | None:
-    """None if the base may hold segments side by side; else one sentence that says why each text stands alone.
-
-    Raises ModelError for a base that is computed rightly in neither way.
-    """
-    record = cache_home() / "probes" / f"{_fingerprint(base)}.json"
-    if record.is_file():
-        try:
-            return json.loads(record.read_text(encoding="utf-8"))["alone"]
-        except (OSError, ValueError, KeyError, TypeError):
-            record.unlink(missing_ok=True)
-    alone = examine(base.model)
-    record.parent.mkdir(parents=True, exist_ok=True)
-    write_json(record, {"alone": alone})
-    return alone
-
-
-def examine(model: Any) -> str | None:
-    """What `probed` says, tried now."""
+def examine(model: Any) -> Verdict:
+    """What a base of this kind can do, tried now; raises ModelError for one that is computed rightly in no way."""
     family = type(model).__name__
     with torch.random.fork_rng(devices=[]):
-        pair = _Pair.of(model)
-        packed = _first_fault(pair.checks())
-        if packed is None:
-            return None
-        pair.ours.alone = packed
-        by_itself = _first_fault(pair.checks())
-    if by_itself is not None:
-        raise ModelError(f"{family} is not computed rightly here: {by_itself}; it is not supported")
-    return (
-        f"{family} cannot keep apart texts that share a row ({packed}); set `packing: false` and train on prompts with "
-        "answers"
-    )
+        pair = Pair.of(model)
+        alone = None
+        fault = _first_fault(pair.trained_packed())
+        if fault is not None:
+            alone = pair.ours.alone = (
+                f"{family} cannot keep apart texts that share a row ({fault}); set `packing: false` and train on "
+                "prompts with answers"
+            )
+            fault = _first_fault(pair.trained_alone())
+        branches = alone is None and _first_fault(pair.asked_together()) is None
+        fault = fault or (None if branches else _first_fault(pair.asked_alone()))
+        fault = fault or _first_fault([("an adapter merged into the weights", pair.merged)])
+        if fault is not None:
+            raise ModelError(f"{family} is not computed rightly here: {fault}; it is not supported")
+        return Verdict(alone, branches, _first_fault([("an adapter loaded by PEFT", pair.by_peft)]))
 
 
 Check = tuple[str, Callable[[], float]]
@@ -92,7 +76,7 @@ def _first_fault(checks: Sequence[Check]) -> str | None:
 
 
 @dataclass
-class _Pair:
+class Pair:
     """The same cut twice: `plain` as transformers runs it, `ours` as this engine does; two adapters on both."""
 
     plain: Any
@@ -102,7 +86,7 @@ class _Pair:
     seen: dict[Any, Tensor] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, model: Any) -> _Pair:
+    def of(cls, model: Any) -> Pair:
         from regimen.engine.loading import assemble, attention_of
 
         plain, other = _cuts(model, attention_of(model.config))
@@ -112,27 +96,34 @@ class _Pair:
         generator = torch.Generator().manual_seed(7)
         rows = [initial_row(ours, ADAPTER, seed) for seed in (1, 2)]
         rows = [row + 0.1 * torch.randn(row.shape, generator=generator) for row in rows]
-        texts = [torch.randint(2, VOCABULARY, (n,), generator=generator).tolist() for n in LENGTHS]
+        known = min(VOCABULARY, ours.head.shape[0])
+        texts = [torch.randint(2, known, (n,), generator=generator).tolist() for n in LENGTHS]
         return cls(plain, ours, AdapterBank(ours, ADAPTER, rows), texts)
 
-    def checks(self) -> list[Check]:
-        """What is compared, each with a function that gives by how much it differs."""
-        if self.ours.alone is not None:
-            return [
-                ("a text alone", self.rows_alone),
-                ("the gradient of an adapter", self.gradients),
-                ("the score of an answer", self.scores_alone),
-                ("a generated token", self.generated_alone),
-            ]
+    def trained_packed(self) -> list[Check]:
+        """What training takes for granted, each with a function that gives by how much it differs."""
         return [
             ("a text longer than a window, alone in its row,", self.longest),
             ("a text packed beside another", self.packed),
             ("the gradient of an adapter", self.gradients),
+        ]
+
+    def trained_alone(self) -> list[Check]:
+        """The same for a base that carries a state from token to token."""
+        return [("a text alone", self.rows_alone), ("the gradient of an adapter", self.gradients)]
+
+    def asked_together(self) -> list[Check]:
+        """What scoring and generation take for granted."""
+        return [
             ("the score of an answer among others to the same prompt", lambda: self.scores(0)),
             ("the score of an answer after a shared beginning", lambda: self.scores(3)),
             ("a token generated from the cache", lambda: self.generated(0)),
             ("a token generated after a shared beginning", lambda: self.generated(3)),
         ]
+
+    def asked_alone(self) -> list[Check]:
+        """The same where every answer and every prompt has a row of its own, without padding before it."""
+        return [("the score of an answer", self.scores_alone), ("a generated token", self.generated_alone)]
 
     def expected(self, member: int, ids: Sequence[int]) -> Tensor:
         """Plain transformers' logits (L, V) of one text alone, with one adapter."""
@@ -241,6 +232,30 @@ class _Pair:
             worst = max(worst, float((found - theirs).abs().max()) / largest)
         return worst
 
+    def merged(self) -> float:
+        """The weights with an adapter merged into them against the adapter beside them."""
+        before = {name: value.clone() for name, value in self.ours.model.state_dict().items()}
+        wanted = [self.expected(0, text) for text in self.texts]
+        merge_row(self.ours, ADAPTER, self.bank.row(0))
+        try:
+            with torch.no_grad():
+                found = [self.plain(input_ids=torch.tensor([text]), use_cache=False).logits[0] for text in self.texts]
+        finally:
+            self.ours.model.load_state_dict(before)
+        return max(_apart(one.float(), other) for one, other in zip(found, wanted, strict=True))
+
+    def by_peft(self) -> float:
+        """The adapter's files loaded by PEFT; the plain model is PEFT's from then on."""
+        text = self.texts[1]
+        wanted = self.expected(0, text)
+        with tempfile.TemporaryDirectory() as folder:
+            save_adapter(Path(folder), self.ours, Base(id=folder), ADAPTER, self.bank.row(0))
+            model, lost = load_by_peft(self.plain, Path(folder))
+        if lost is not None:
+            raise ModelError(lost)
+        with torch.no_grad():
+            return _apart(model(input_ids=torch.tensor([text]), use_cache=False).logits[0].float(), wanted)
+
     def _items(self) -> list[Scored]:
         short, long = self.texts
         return [Scored(long[:9], [[5], [6, 7], long[9:]]), Scored(long[:3] + short, [short, [8, 9, 10, 11]])]
@@ -337,7 +352,7 @@ def _cuts(model: Any, attention: str) -> tuple[Any, Any]:
                 raise
     plain, other = (one.to(torch.float32).eval().requires_grad_(False) for one in made)
     fill(plain)
-    other.load_state_dict(plain.state_dict(), assign=True)
+    other.load_state_dict(plain.state_dict(), assign=True)  # one copy of the weights for both
     other.requires_grad_(False)
     return plain, other
 
@@ -346,21 +361,3 @@ def _depth(model: Any) -> int:
     from regimen.engine.loading import decoder_of, layers_of
 
     return depth_of(layers_of(decoder_of(model), int(model.config.get_text_config().num_hidden_layers)))
-
-
-def _fingerprint(base: BaseModel) -> str:
-    """Of all that the verdict hangs on: the configuration, this engine's code, the versions of the libraries."""
-    config = base.model.config.to_dict()
-    for name in ("_name_or_path", "transformers_version", "dtype", "architectures"):
-        config.pop(name, None)
-    versions = [version(package) for package in ("transformers", "torch")]
-    told = json.dumps([config, versions, _code()], sort_keys=True, default=str)
-    return hashlib.sha256(told.encode()).hexdigest()[:24]
-
-
-@cache
-def _code() -> str:
-    digest = hashlib.sha256()
-    for file in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(file.read_bytes())
-    return digest.hexdigest()

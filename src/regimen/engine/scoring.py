@@ -95,7 +95,7 @@ def score_with_greedy(
 ) -> list[tuple[NDArray[np.float64], NDArray[np.bool_]]]:
     """Per item two arrays (K, continuations): log-likelihoods, and whether greedy decoding gives the continuation."""
     batch = _Batch.of(base, bank, items)
-    if base.alone is not None:
+    if not base.branches:
         batch.add_alone()
     else:
         for group in groups_of([item.prompt for item in items]):
@@ -128,9 +128,7 @@ class _Batch:
     @classmethod
     def of(cls, base: BaseModel, bank: AdapterBank | None, items: Sequence[Scored]) -> _Batch:
         first_cells = np.cumsum([0, *(len(item.continuations) for item in items)])
-        nats = torch.zeros(
-            len(bank) if bank else 1, int(first_cells[-1]), dtype=torch.float64, device=base.device
-        )
+        nats = torch.zeros(len(bank) if bank else 1, int(first_cells[-1]), dtype=torch.float64, device=base.device)
         return cls(base, bank, items, first_cells, _Totals(nats, torch.zeros_like(nats)))
 
     def results(self) -> list[tuple[NDArray[np.float64], NDArray[np.bool_]]]:
