@@ -28,8 +28,9 @@ from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast, Qwen2Con
 
 from regimen.data.items import Item
 from regimen.engine.adapter_bank import AdapterBank, initial_row
-from regimen.engine.base_model import BaseModel, load_base
+from regimen.engine.base_model import BaseModel
 from regimen.engine.generation import generate
+from regimen.engine.loading import load_base
 from regimen.engine.scoring import Scored, score
 from regimen.study.schema import Adapter
 

@@ -20,7 +20,8 @@ from regimen.data.cleaning import Ledger
 from regimen.data.items import Item, build_items
 from regimen.data.sources import Where
 from regimen.data.tokenizer import TextTokenizer
-from regimen.engine.base_model import BaseModel, load_base
+from regimen.engine.base_model import BaseModel
+from regimen.engine.loading import load_base
 from regimen.engine.locate import locate_base
 from regimen.study import Study, load_study
 

@@ -25,7 +25,8 @@ from rivals import Bench, choice_requests, generation_requests, machine
 
 from regimen.data.items import Item
 from regimen.engine.base_model import BaseModel
-from regimen.engine.generation import Continuation, generate
+from regimen.engine.continuations import Continuation
+from regimen.engine.generation import generate
 from regimen.engine.scoring import Scored, score
 from regimen.evaluation.answers import cut_at_stops
 from regimen.evaluation.stops import stop_rule

@@ -31,8 +31,9 @@ from benchmarks.training import ours, peers
 from benchmarks.training.rows import documents, tweets
 from regimen.data.tokenizer import TextTokenizer
 from regimen.engine import lockstep
-from regimen.engine.base_model import BaseModel, load_base
+from regimen.engine.base_model import BaseModel
 from regimen.engine.bench import RandomBlocks
+from regimen.engine.loading import load_base
 from regimen.engine.locate import locate_base
 from regimen.study import load_study
 

@@ -13,8 +13,8 @@ from regimen import api
 from regimen.cli.app import app
 from regimen.cli.bench import chosen
 from regimen.engine.adapter_bank import layout
-from regimen.engine.base_model import load_base
 from regimen.engine.bench import Measured, flops_per_token
+from regimen.engine.loading import load_base
 from regimen.engine.locate import locate_base
 from regimen.plan.rates import Rate, remember, remembered
 from regimen.study import load_study

@@ -15,8 +15,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from typer.testing import CliRunner
 
 from regimen.cli.app import app
-from regimen.engine.base_model import load_base
 from regimen.engine.checkpoints import load_adapter
+from regimen.engine.loading import load_base
 from regimen.engine.locate import locate_base
 from regimen.engine.merging import merge_row
 from regimen.errors import ModelError, RunFolderError, UsageError

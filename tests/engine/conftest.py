@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from regimen.engine.base_model import BaseModel, load_base
+from regimen.engine.base_model import BaseModel
+from regimen.engine.loading import load_base
 from tests.support.random_models import CONFIGS, save_random
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from regimen.engine.adapter_bank import initial_row
-from regimen.engine.base_model import load_base
+from regimen.engine.loading import load_base
 from regimen.engine.lockstep import Lockstep, Member
 from regimen.engine.states import MemberState
 from regimen.study.schema import Adapter, LearningRate, Schedule

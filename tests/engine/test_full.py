@@ -9,8 +9,9 @@ import torch
 from torch.nn import functional
 from transformers import AutoModelForCausalLM
 
-from regimen.engine.base_model import load_base, segment_mask
+from regimen.engine.base_model import segment_mask
 from regimen.engine.full_bank import FullBank, full_row
+from regimen.engine.loading import load_base
 from regimen.engine.lockstep import Lockstep, Member
 from regimen.engine.states import MemberState
 from regimen.errors import TrainingError

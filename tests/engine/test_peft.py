@@ -11,9 +11,10 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
 from regimen.engine.adapter_bank import AdapterBank, initial_row
-from regimen.engine.base_model import BaseModel, load_base
+from regimen.engine.base_model import BaseModel
 from regimen.engine.checkpoints import ADAPTER as FILE
 from regimen.engine.checkpoints import load_adapter, save_adapter
+from regimen.engine.loading import load_base
 from regimen.engine.merging import merge_row
 from regimen.errors import ModelError, RunFolderError
 from regimen.study.schema import Adapter, Base

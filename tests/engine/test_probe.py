@@ -14,9 +14,10 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM
 
 from regimen.engine import attention, generation, masks, probe, verdicts
-from regimen.engine.base_model import BaseModel, load_base
+from regimen.engine.base_model import BaseModel
 from regimen.engine.caches import GrowingLayer
 from regimen.engine.head import Head
+from regimen.engine.loading import load_base
 from regimen.engine.lockstep_linear import LockstepLinear
 from regimen.errors import ModelError
 from tests.engine.families import config_of, save_family

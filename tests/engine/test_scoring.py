@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from regimen.engine import generation, prefixes, scoring
 from regimen.engine.adapter_bank import AdapterBank, initial_row
-from regimen.engine.base_model import BaseModel, load_base
+from regimen.engine.base_model import BaseModel
 from regimen.engine.generation import generate
+from regimen.engine.loading import load_base
 from regimen.engine.prefixes import groups_of
 from regimen.engine.scoring import Scored, score
 from regimen.engine.weights import can_lay_out

@@ -17,7 +17,8 @@ from regimen.data.blocks import Block, Example, pack_examples
 from regimen.data.sources import Where, parts_of, rows_of
 from regimen.data.tokenizer import TextTokenizer
 from regimen.engine.adapter_bank import initial_row, layout, named_factors
-from regimen.engine.base_model import BaseModel, load_base
+from regimen.engine.base_model import BaseModel
+from regimen.engine.loading import load_base
 from regimen.engine.locate import is_present, locate_base
 from regimen.engine.lockstep import Lockstep, Member
 from regimen.engine.states import MemberState

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from regimen.data.tokenizer import TextTokenizer
-from regimen.engine.base_model import BaseModel, load_base
+from regimen.engine.base_model import BaseModel
+from regimen.engine.loading import load_base
 from regimen.engine.locate import locate_base
 from regimen.study import load_study
 

@@ -14,7 +14,8 @@ import torch
 from regimen.data.items import Item
 from regimen.data.tokenizer import TextTokenizer
 from regimen.engine.adapter_bank import AdapterBank, initial_row
-from regimen.engine.base_model import BaseModel, load_base
+from regimen.engine.base_model import BaseModel
+from regimen.engine.loading import load_base
 from regimen.engine.scoring import Scored, score
 from regimen.evaluation import evaluator
 from regimen.evaluation.evaluator import Model, evaluate

@@ -33,8 +33,8 @@ def bench(
 ) -> None:
     """Measure tokens a second, share of peak and memory for K = 1, 2, 4, ...; remember the best."""
     from regimen.api import load_and_compile
-    from regimen.engine.base_model import load_base
     from regimen.engine.bench import flops_per_token, peak_flops, use_threads
+    from regimen.engine.loading import load_base
     from regimen.engine.locate import locate_base
     from regimen.execution.machine import available_cores, default_workers, visible_gpus
     from regimen.plan.rates import remember

@@ -86,8 +86,6 @@ class BaseModel:
     @property
     def layers(self) -> nn.ModuleList:
         """The decoder's layers; raises ModelError for a model that has no plain list of them."""
-        from regimen.engine.loading import layers_of
-
         return layers_of(self.decoder, int(self.config.num_hidden_layers))
 
     def targets(self, adapter: Adapter) -> list[str]:
@@ -178,15 +176,18 @@ class BaseModel:
             ).last_hidden_state
 
 
-def load_base(folder: Path, precision: str, device: str = "cpu") -> BaseModel:
-    """Loads a base from a folder of safetensors, frozen, its projections ready for adapters.
+def decoder_of(model: Any) -> Any:
+    """The part of a causal LM that maps tokens to hidden states after the last norm."""
+    decoder = model.get_decoder()
+    return model.model if decoder is model else decoder
 
-    Raises ModelError, in one sentence, for a folder that is not whole and for a model that is not computed rightly
-    here.
-    """
-    from regimen.engine.loading import load
 
-    return load(folder, precision, device)
+def layers_of(decoder: nn.Module, depth: int) -> nn.ModuleList:
+    """The list of a decoder's layers; raises ModelError for one that has none of this length."""
+    for module in decoder.children():
+        if isinstance(module, nn.ModuleList) and len(module) == depth:
+            return module
+    raise ModelError(f"{type(decoder).__name__} has no plain list of {depth} layers")
 
 
 def segment_mask(positions: Tensor, *, always: bool = False) -> Tensor | None:

@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from regimen.engine.base_model import TOKENIZER_FILES, load_base
+from regimen.engine.base_model import TOKENIZER_FILES
 from regimen.engine.checkpoints import ADAPTER, ADAPTER_CONFIG, load_adapter
+from regimen.engine.loading import load_base
 from regimen.engine.merging import merge_row
 from regimen.errors import ModelError, UsageError
 from regimen.study.schema import Adapter, Base

@@ -7,10 +7,8 @@ is asked of the caller. Every row has a leading group of K adapters (1 for the b
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -20,26 +18,14 @@ from transformers.cache_utils import Cache
 from regimen.engine.adapter_bank import AdapterBank
 from regimen.engine.base_model import BaseModel
 from regimen.engine.caches import GrowingLayer
+from regimen.engine.continuations import MAX_ROWS, Continuation, Stops
 from regimen.engine.prefixes import Group, Prefix, compute_prefix, groups_of
 
 CACHE_BYTES = {"cpu": 3 << 29, "cuda": 16 << 30}  # what the keys and values of one batch may take
-MAX_ROWS = {"cpu": 512, "cuda": 4096}
 # Prompt tokens that go through the model at once. The CPU is as fast with few, and few pad less.
 PREFILL_TOKENS = {"cpu": 512, "cuda": 65536}
 LAID_OUT = 12  # new tokens from which laying out the weights pays
 NOT_FINITE = -2  # stands for a token
-
-Stops = Callable[[Sequence[int]], bool]
-Ending = Literal["end", "stop", "length", "not finite"]
-
-
-@dataclass
-class Continuation:
-    """What followed a prompt, and what ended it: an end token (left out), the caller's stop, the limit on
-    new tokens, or a logit that was not finite (nothing was chosen from it)."""
-
-    ids: list[int] = field(default_factory=list)
-    ending: Ending = "length"
 
 
 def generate(
@@ -52,7 +38,7 @@ def generate(
     members = len(bank) if bank else 1
     results = [[Continuation() for _ in range(members)] for _ in prompts]
     if not base.branches:
-        from regimen.engine.stateful_generation import fill_alone
+        from regimen.engine.stateful_generation import fill_alone  # transformers' own loop takes long to import
 
         fill_alone(base, bank, prompts, results, new_tokens, stops)
         return results

@@ -7,32 +7,38 @@ no code that comes with a model. Does not know what the base is used for.
 from __future__ import annotations
 
 import json
-import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from regimen.engine.attention import NAME, PLAIN, register
+from regimen.engine.assembly import assemble, attention_of
 from regimen.engine.base_model import DTYPES, BaseModel
-from regimen.engine.head import head_of
-from regimen.engine.lockstep_linear import wrap_linears
+from regimen.engine.verdicts import Verdict, remembered
 from regimen.errors import ModelError, RegimenError
 
 
-def load(folder: Path, precision: str, device: str = "cpu") -> BaseModel:
-    """The base in a folder; raises ModelError for one that is damaged, or that is not computed rightly here."""
-    from regimen.engine.verdicts import probed
+def load_base(folder: Path, precision: str, device: str = "cpu") -> BaseModel:
+    """Loads a base from a folder of safetensors, frozen, its projections ready for adapters.
 
+    Raises ModelError, in one sentence, for a folder that is not whole and for a model that is not computed rightly
+    here.
+    """
     with refused(f"the base model in {folder}"):
         model = read_model(folder, DTYPES[precision])
         model.to(torch.device(device))
         base = assemble(model, folder, torch.device(device), end_tokens(folder, model))
-        verdict = probed(base.model)
+        verdict = remembered(base.model, _examine)
         base.alone, base.branches, base.peft_fault = verdict.alone, verdict.branches, verdict.peft
     return base
+
+
+def _examine(model: Any) -> Verdict:
+    from regimen.engine.probe import examine  # what it needs takes long to import, and is seldom needed
+
+    return examine(model)
 
 
 def read_model(folder: Path, dtype: torch.dtype) -> Any:
@@ -57,42 +63,6 @@ def read_model(folder: Path, dtype: torch.dtype) -> Any:
     _check_keys(type(model).__name__, folder, report)
     _check_values(folder, model)
     return model.eval().requires_grad_(False)
-
-
-def attention_of(config: Any) -> str:
-    """The attention that models of this config are built with: ours, or their own for those that choose it by class."""
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
-
-    register()
-    try:
-        family = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
-    except KeyError:
-        raise ModelError(f"{type(config).__name__} is no configuration of a causal language model") from None
-    asks = "ALL_ATTENTION_FUNCTIONS" in vars(sys.modules[family.__module__])
-    return NAME if asks else "eager"
-
-
-def assemble(model: Any, folder: Path, device: torch.device, ends: frozenset[int]) -> BaseModel:
-    """A base of a model that has been read: its decoder found, its linear layers wrapped, its masks ours."""
-    config = model.config.get_text_config()
-    if config._attn_implementation == "eager":
-        config._attn_implementation_internal = PLAIN
-    decoder = decoder_of(model)
-    return BaseModel(model, folder, device, ends, decoder, head_of(model, config), wrap_linears(model, decoder))
-
-
-def decoder_of(model: Any) -> Any:
-    """The part of a causal LM that maps tokens to hidden states after the last norm."""
-    decoder = model.get_decoder()
-    return model.model if decoder is model else decoder
-
-
-def layers_of(decoder: nn.Module, depth: int) -> nn.ModuleList:
-    """The list of a decoder's layers; raises ModelError for one that has none of this length."""
-    for module in decoder.children():
-        if isinstance(module, nn.ModuleList) and len(module) == depth:
-            return module
-    raise ModelError(f"{type(decoder).__name__} has no plain list of {depth} layers")
 
 
 @contextmanager

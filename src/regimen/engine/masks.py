@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from transformers.masking_utils import causal_mask_function, eager_mask, sdpa_mask
 
-Rule = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+Rule = Callable[..., Tensor | bool]  # of a row, a head, a query's place and a key's: transformers' mask functions
 
 
 @dataclass

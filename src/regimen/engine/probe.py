@@ -18,10 +18,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from regimen.engine.adapter_bank import AdapterBank, Slot, initial_row
-from regimen.engine.base_model import BaseModel, segment_mask
+from regimen.engine.assembly import assemble, attention_of
+from regimen.engine.base_model import BaseModel, decoder_of, layers_of, segment_mask
 from regimen.engine.checkpoints import save_adapter
+from regimen.engine.continuations import Continuation
 from regimen.engine.cut import VOCABULARY, cut_config, depth_of, fill
-from regimen.engine.generation import Continuation, fill_group
+from regimen.engine.generation import fill_group
 from regimen.engine.merging import merge_row
 from regimen.engine.objective import token_losses
 from regimen.engine.peft_check import load_by_peft
@@ -87,8 +89,6 @@ class Pair:
 
     @classmethod
     def of(cls, model: Any) -> Pair:
-        from regimen.engine.loading import assemble, attention_of
-
         plain, other = _cuts(model, attention_of(model.config))
         ours = assemble(other, Path(), torch.device("cpu"), frozenset())
         if not ours.linears:
@@ -358,6 +358,4 @@ def _cuts(model: Any, attention: str) -> tuple[Any, Any]:
 
 
 def _depth(model: Any) -> int:
-    from regimen.engine.loading import decoder_of, layers_of
-
     return depth_of(layers_of(decoder_of(model), int(model.config.get_text_config().num_hidden_layers)))

@@ -17,7 +17,7 @@ from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList,
 
 from regimen.engine.adapter_bank import AdapterBank
 from regimen.engine.base_model import BaseModel
-from regimen.engine.generation import MAX_ROWS, Continuation, Stops
+from regimen.engine.continuations import MAX_ROWS, Continuation, Stops
 
 
 class _Endings(StoppingCriteria):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.metadata import version
@@ -31,16 +32,14 @@ class Verdict:
     peft: str | None = None
 
 
-def probed(model: Any) -> Verdict:
-    """What the base can do, from memory or tried now; raises ModelError for a base that is not computed rightly."""
+def remembered(model: Any, examine: Callable[[Any], Verdict]) -> Verdict:
+    """What a model can do, from memory or tried now by `examine`, whose errors are not remembered."""
     record = cache_home() / "probes" / f"{_fingerprint(model)}.json"
     if record.is_file():
         try:
             return Verdict(**json.loads(record.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             record.unlink(missing_ok=True)
-    from regimen.engine.probe import examine
-
     verdict = examine(model)
     record.parent.mkdir(parents=True, exist_ok=True)
     write_json(record, asdict(verdict))

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from regimen.data.items import Item
 from regimen.engine.adapter_bank import AdapterBank
 from regimen.engine.base_model import BaseModel
-from regimen.engine.generation import Ending, generate
+from regimen.engine.continuations import Ending
+from regimen.engine.generation import generate
 from regimen.engine.scoring import Scored, score
 from regimen.evaluation import answers
 from regimen.evaluation.entities import types_of as entity_types

@@ -21,8 +21,9 @@ from regimen.data.items import texts_to_avoid
 from regimen.data.overlap import TestTexts
 from regimen.data.sources import Where
 from regimen.data.tokenizer import TextTokenizer
-from regimen.engine.base_model import BaseModel, load_base
+from regimen.engine.base_model import BaseModel
 from regimen.engine.checkpoints import load_adapter
+from regimen.engine.loading import load_base
 from regimen.engine.locate import locate_base
 from regimen.engine.merging import merge_row
 from regimen.errors import RunFolderError

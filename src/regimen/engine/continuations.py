@@ -1,0 +1,21 @@
+"""What generation gives, by whichever loop. Knows nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+MAX_ROWS = {"cpu": 512, "cuda": 4096}  # of one batch
+
+Stops = Callable[[Sequence[int]], bool]
+Ending = Literal["end", "stop", "length", "not finite"]
+
+
+@dataclass
+class Continuation:
+    """What followed a prompt, and what ended it: an end token (left out), the caller's stop, the limit on
+    new tokens, or a logit that was not finite (nothing was chosen from it)."""
+
+    ids: list[int] = field(default_factory=list)
+    ending: Ending = "length"
