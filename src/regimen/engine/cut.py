@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from regimen.engine.base_model import decoder_of, layers_of
+
 VOCABULARY = 97
 WINDOW = 8  # tokens that a layer with a window sees in the cut
 WIDEST = 128  # of the layers between; attention keeps its widths
@@ -92,3 +94,27 @@ def fill(model: nn.Module) -> None:
         for weight in model.parameters():
             noise = torch.randn(weight.shape, generator=generator)
             weight.copy_(noise / weight.shape[-1] ** 0.5 if weight.dim() > 1 else weight + 0.1 * noise)
+
+
+def cuts(model: Any, attention: str) -> tuple[Any, Any]:
+    """A plain cut of the model and another with our attention, of the same weights; all layers if a cut fails."""
+    from transformers import AutoModelForCausalLM
+
+    config = model.config
+    whole = int(config.get_text_config().num_hidden_layers)
+    made = []
+    for depth in dict.fromkeys((depth_of(layers_of(decoder_of(model), whole)), whole)):
+        try:
+            for implementation in ("eager", attention):
+                cut = cut_config(config, depth)
+                made.append(AutoModelForCausalLM.from_config(cut, attn_implementation=implementation))
+            break
+        except Exception:  # the cut does not fit the family; the last try's fault is raised
+            made.clear()
+            if depth == whole:
+                raise
+    plain, other = (one.to(torch.float32).eval().requires_grad_(False) for one in made)
+    fill(plain)
+    other.load_state_dict(plain.state_dict(), assign=True)  # one copy of the weights for both
+    other.requires_grad_(False)
+    return plain, other

@@ -49,7 +49,7 @@ def read_model(folder: Path, dtype: torch.dtype) -> Any:
     logging.disable_progress_bar()
     logging.set_verbosity_error()  # what it would warn of is refused below
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    model, report = AutoModelForCausalLM.from_pretrained(
+    read: Any = AutoModelForCausalLM.from_pretrained(
         folder,
         config=config,
         dtype=dtype,
@@ -60,6 +60,7 @@ def read_model(folder: Path, dtype: torch.dtype) -> Any:
         ignore_mismatched_sizes=True,
         output_loading_info=True,
     )
+    model, report = read
     _check_keys(type(model).__name__, folder, report)
     _check_values(folder, model)
     return model.eval().requires_grad_(False)
@@ -126,7 +127,7 @@ def _tokenizer_end(folder: Path) -> set[int]:
     if not file.is_file() or not config.is_file():
         return set()
     end = json.loads(config.read_text(encoding="utf-8")).get("eos_token")
-    text = end.get("content") if isinstance(end, dict) else end
+    text = str(end.get("content") if isinstance(end, dict) else end)
     written = file.read_text(encoding="utf-8")
     ids = _added_tokens(written)
     if text not in ids:

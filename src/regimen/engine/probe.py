@@ -7,27 +7,26 @@ files of a base or what is remembered."""
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
-from regimen.engine.adapter_bank import AdapterBank, Slot, initial_row
+from regimen.engine.adapter_bank import AdapterBank, initial_row
 from regimen.engine.assembly import assemble, attention_of
-from regimen.engine.base_model import BaseModel, decoder_of, layers_of, segment_mask
+from regimen.engine.base_model import BaseModel, segment_mask
 from regimen.engine.checkpoints import save_adapter
 from regimen.engine.continuations import Continuation
-from regimen.engine.cut import VOCABULARY, cut_config, depth_of, fill
+from regimen.engine.cut import VOCABULARY, cuts
 from regimen.engine.generation import fill_group
 from regimen.engine.merging import merge_row
 from regimen.engine.objective import token_losses
 from regimen.engine.peft_check import load_by_peft
 from regimen.engine.prefixes import Group
+from regimen.engine.reference import Reference
 from regimen.engine.scoring import Scored, score_group
 from regimen.engine.stateful_generation import fill_alone
 from regimen.engine.verdicts import Verdict
@@ -81,15 +80,14 @@ def _first_fault(checks: Sequence[Check]) -> str | None:
 class Pair:
     """The same cut twice: `plain` as transformers runs it, `ours` as this engine does; two adapters on both."""
 
-    plain: Any
+    plain: Reference
     ours: BaseModel
     bank: AdapterBank
     texts: list[list[int]]
-    seen: dict[Any, Tensor] = field(default_factory=dict)
 
     @classmethod
     def of(cls, model: Any) -> Pair:
-        plain, other = _cuts(model, attention_of(model.config))
+        plain, other = cuts(model, attention_of(model.config))
         ours = assemble(other, Path(), torch.device("cpu"), frozenset())
         if not ours.linears:
             raise ModelError(f"{type(model).__name__} has no linear layer that could carry an adapter")
@@ -98,7 +96,8 @@ class Pair:
         rows = [row + 0.1 * torch.randn(row.shape, generator=generator) for row in rows]
         known = min(VOCABULARY, ours.head.shape[0])
         texts = [torch.randint(2, known, (n,), generator=generator).tolist() for n in LENGTHS]
-        return cls(plain, ours, AdapterBank(ours, ADAPTER, rows), texts)
+        bank = AdapterBank(ours, ADAPTER, rows)
+        return cls(Reference(plain, bank.slots, rows, ADAPTER.alpha / ADAPTER.rank), ours, bank, texts)
 
     def trained_packed(self) -> list[Check]:
         """What training takes for granted, each with a function that gives by how much it differs."""
@@ -124,30 +123,6 @@ class Pair:
     def asked_alone(self) -> list[Check]:
         """The same where every answer and every prompt has a row of its own, without padding before it."""
         return [("the score of an answer", self.scores_alone), ("a generated token", self.generated_alone)]
-
-    def expected(self, member: int, ids: Sequence[int]) -> Tensor:
-        """Plain transformers' logits (L, V) of one text alone, with one adapter."""
-        key = (member, tuple(ids))
-        if key not in self.seen:
-            with torch.no_grad(), self._adapted(member):
-                self.seen[key] = self.plain(input_ids=torch.tensor([list(ids)]), use_cache=False).logits[0].float()
-        return self.seen[key]
-
-    @contextmanager
-    def _adapted(self, member: int, leaves: dict[str, Tensor] | None = None) -> Iterator[None]:
-        """Within, the plain model has one adapter, added by hooks: y + alpha / rank * x A^T B^T."""
-        row = self.bank.row(member)
-        factors = leaves or {slot.key: row[slot.start : slot.end].view(slot.shape) for slot in self.bank.slots}
-        modules = dict(self.plain.named_modules())
-        handles = []
-        for down, up in _paired(self.bank.slots):
-            hook = _Addition(factors[down.key], factors[up.key], ADAPTER.alpha / ADAPTER.rank)
-            handles.append(modules[down.layer].register_forward_hook(hook))
-        try:
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
 
     def _run(self, rows: Sequence[Sequence[Sequence[int]]]) -> tuple[Tensor, list[list[tuple[int, int]]]]:
         """Our hidden states of rows of segments for both adapters, (2, R, L, d), and where each segment lies."""
@@ -176,7 +151,7 @@ class Pair:
                 for row, texts in enumerate(rows):
                     for text, (start, end) in zip(texts, places[row], strict=True):
                         found = self.ours.logits(hidden[member, row, start:end]).float()
-                        worst = max(worst, _apart(found, self.expected(member, text)))
+                        worst = max(worst, _apart(found, self.plain.logits(member, text)))
         return worst
 
     def packed(self) -> float:
@@ -194,7 +169,7 @@ class Pair:
             tokens = torch.tensor([text]).expand(2, -1)
             hidden = self.ours.body(tokens, torch.arange(len(text)).expand(2, -1), None)
             found = self.ours.logits(hidden.flatten(0, 1)).view(2, len(text), -1).float()
-        return max(_apart(found[member], self.expected(member, text)) for member in range(2))
+        return max(_apart(found[member], self.plain.logits(member, text)) for member in range(2))
 
     def gradients(self) -> float:
         """A training pass of both adapters against autograd through the plain model."""
@@ -214,32 +189,24 @@ class Pair:
         return max(self._gradient_apart(member) for member in range(2))
 
     def _gradient_apart(self, member: int) -> float:
-        row = self.bank.row(member)
-        slots = self.bank.slots
-        leaves = {slot.key: row[slot.start : slot.end].view(slot.shape).clone().requires_grad_() for slot in slots}
-        with torch.enable_grad(), self._adapted(member, leaves):
-            total = torch.zeros(())
-            for text in self.texts:
-                ids = torch.tensor([text])
-                logits = self.plain(input_ids=ids, use_cache=False).logits[0].float()
-                total = total + functional.cross_entropy(logits[:-1], ids[0, 1:], reduction="sum")
-            wanted = torch.autograd.grad(total, list(leaves.values()), allow_unused=True)
-        largest = max(float(grad.abs().max()) for grad in wanted if grad is not None)
+        wanted = self.plain.gradients(member, self.texts)
+        largest = max(float(grad.abs().max()) for grad in wanted)
         worst = 0.0
-        for slot, grad in zip(slots, wanted, strict=True):
+        for slot, theirs in zip(self.bank.slots, wanted, strict=True):
             found = self.bank.grads[member, slot.start : slot.end].view(slot.shape)
-            theirs = torch.zeros_like(found) if grad is None else grad
             worst = max(worst, float((found - theirs).abs().max()) / largest)
         return worst
 
     def merged(self) -> float:
         """The weights with an adapter merged into them against the adapter beside them."""
         before = {name: value.clone() for name, value in self.ours.model.state_dict().items()}
-        wanted = [self.expected(0, text) for text in self.texts]
+        wanted = [self.plain.logits(0, text) for text in self.texts]
         merge_row(self.ours, ADAPTER, self.bank.row(0))
         try:
             with torch.no_grad():
-                found = [self.plain(input_ids=torch.tensor([text]), use_cache=False).logits[0] for text in self.texts]
+                found = [
+                    self.plain.model(input_ids=torch.tensor([text]), use_cache=False).logits[0] for text in self.texts
+                ]
         finally:
             self.ours.model.load_state_dict(before)
         return max(_apart(one.float(), other) for one, other in zip(found, wanted, strict=True))
@@ -247,10 +214,10 @@ class Pair:
     def by_peft(self) -> float:
         """The adapter's files loaded by PEFT; the plain model is PEFT's from then on."""
         text = self.texts[1]
-        wanted = self.expected(0, text)
+        wanted = self.plain.logits(0, text)
         with tempfile.TemporaryDirectory() as folder:
             save_adapter(Path(folder), self.ours, Base(id=folder), ADAPTER, self.bank.row(0))
-            model, lost = load_by_peft(self.plain, Path(folder))
+            model, lost = load_by_peft(self.plain.model, Path(folder))
         if lost is not None:
             raise ModelError(lost)
         with torch.no_grad():
@@ -276,7 +243,9 @@ class Pair:
         for item, values in zip(items, found, strict=True):
             for choice, ids in enumerate(item.continuations):
                 for member in range(2):
-                    logs = self.expected(member, [*item.prompt, *ids]).log_softmax(dim=-1)[len(item.prompt) - 1 : -1]
+                    logs = self.plain.logits(member, [*item.prompt, *ids]).log_softmax(dim=-1)[
+                        len(item.prompt) - 1 : -1
+                    ]
                     wanted = float(logs.gather(1, torch.tensor(list(ids))[:, None]).sum())
                     worst = max(worst, abs(wanted - float(values[member, choice])))
         return worst
@@ -306,56 +275,12 @@ class Pair:
             for member, out in enumerate(by_member):
                 if len(out.ids) != NEW_TOKENS:
                     return float("inf")
-                logits = self.expected(member, [*prompt, *out.ids])[len(prompt) - 1 : -1]
+                logits = self.plain.logits(member, [*prompt, *out.ids])[len(prompt) - 1 : -1]
                 chosen = logits.gather(1, torch.tensor(out.ids)[:, None])[:, 0]
                 worst = max(worst, float((logits.amax(dim=1) - chosen).max()))
         return worst
 
 
-@dataclass(frozen=True)
-class _Addition:
-    """A forward hook that adds a low-rank product to a linear layer's output."""
-
-    down: Tensor
-    up: Tensor
-    scale: float
-
-    def __call__(self, module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
-        return output + self.scale * (inputs[0] @ self.down.T) @ self.up.T
-
-
-def _paired(slots: Sequence[Slot]) -> list[tuple[Slot, Slot]]:
-    return list(zip(slots[::2], slots[1::2], strict=True))
-
-
 def _apart(found: Tensor, wanted: Tensor) -> float:
     """The largest difference, as a share of the largest value."""
     return float((found - wanted).abs().max() / wanted.abs().max())
-
-
-def _cuts(model: Any, attention: str) -> tuple[Any, Any]:
-    """A plain cut of the model and another with our attention, of the same weights; all layers if a cut fails."""
-    from transformers import AutoModelForCausalLM
-
-    config = model.config
-    whole = int(config.get_text_config().num_hidden_layers)
-    made = []
-    for depth in dict.fromkeys((_depth(model), whole)):
-        try:
-            for implementation in ("eager", attention):
-                cut = cut_config(config, depth)
-                made.append(AutoModelForCausalLM.from_config(cut, attn_implementation=implementation))
-            break
-        except Exception:  # the cut does not fit the family; the last try's fault is raised
-            made.clear()
-            if depth == whole:
-                raise
-    plain, other = (one.to(torch.float32).eval().requires_grad_(False) for one in made)
-    fill(plain)
-    other.load_state_dict(plain.state_dict(), assign=True)  # one copy of the weights for both
-    other.requires_grad_(False)
-    return plain, other
-
-
-def _depth(model: Any) -> int:
-    return depth_of(layers_of(decoder_of(model), int(model.config.get_text_config().num_hidden_layers)))
