@@ -7,6 +7,7 @@ no code that comes with a model. Does not know what the base is used for.
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,7 @@ def refused(what: str):
         raise ModelError(f"{what} cannot be loaded: {said[0] if said else type(fault).__name__}") from fault
 
 
-def _check_keys(family: str, folder: Path, report: dict[str, Any]) -> None:
+def _check_keys(family: str, folder: Path, report: Mapping[str, Collection[Any]]) -> None:
     faults = [
         (report.get("mismatched_keys"), "in another shape than its config says"),
         (report.get("missing_keys"), "not in its files, so they would be made up at random"),
