@@ -20,7 +20,7 @@ from regimen.engine.head import Head
 from regimen.engine.loading import load_base
 from regimen.engine.lockstep_linear import LockstepLinear
 from regimen.errors import ModelError
-from tests.engine.families import config_of, save_family
+from tests.support.families import config_of, save_family
 
 FAMILIES = ("qwen2", "mistral-window", "gemma2")
 
