@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -76,34 +76,42 @@ def test_copies_are_dropped_before_the_split(tmp_path: Path) -> None:
 
 
 @given(st.text(max_size=30))
-@settings(max_examples=80, deadline=None)
-def test_normalising_is_idempotent_and_sees_through_disguises(text: str) -> None:
+@settings(max_examples=200, deadline=None)
+def test_normalising_is_idempotent_and_knows_no_case_and_no_composition(text: str) -> None:
     once = normalised(text)
     assert normalised(once) == once
-    disguised = f"  {text.upper()}\t https://t.co/AbC123"
-    assert normalised(disguised) == normalised(text.upper())
+    assert normalised(f"  {unicodedata.normalize('NFD', text)}\t ") == once
+    assert normalised(text.casefold()) == once
 
 
-DISGUISED = st.lists(
-    st.sampled_from(
-        ["$AAPL", "$é", "$brk.b’s", "https://t.co/A’b", "www.x\u2003", "Straße", "K", "İ", "ΑΣ", "\x1c", "\xa0"]
-    )
-    | st.sampled_from(" \t\nA$z.’é中")
-).map("".join)
+UNUSUAL = st.lists(
+    st.sampled_from(["Straße", "K", "İ", "ΑΣ", "\x1c", "\xa0", "e\u0301", "ﬁ", "ͅ", "½"]) | st.text(max_size=2)
+)
 
 
-@given(st.text(max_size=20) | DISGUISED)
+@given(st.text(max_size=20) | UNUSUAL.map("".join))
 @settings(max_examples=400, deadline=None)
 def test_normalising_is_what_it_says_read_plainly(text: str) -> None:
-    """Case, URLs, tickers, blanks, one after the other, by Python's own strings."""
-    plain = re.sub(r"(?:https?://|www\.)\S+", " ", text.casefold())
-    plain = re.sub(r"\$[a-z]{1,6}(?:[.-][a-z]{1,3})?\b", " ", plain)
+    """Compatibility form, case, blanks, by Python's own strings, until nothing changes."""
+    plain, before = text, ""
+    while plain != before:
+        before, plain = plain, unicodedata.normalize("NFKC", plain).casefold()
     assert normalised(text) == " ".join(plain.split())
 
 
-def test_normalising_by_hand() -> None:
-    assert normalised("$BYND -  JPMorgan REELS in\nhttps://t.co/bd0xbFGjkT") == "- jpmorgan reels in"
-    assert normalised("costs $5 and $AAPL rises") == "costs $5 and rises"
+def test_addresses_formulas_and_code_are_no_duplicates() -> None:
+    texts = [
+        "https://a.org/1",
+        "https://a.org/2",
+        "$a$ of $b$",
+        "$c$ of $b$",
+        "echo $HOME",
+        "echo $PATH",
+        "not so",
+        "so",
+    ]
+    assert len({normalised(text) for text in texts}) == len(texts)
+    assert normalised("Cafe\u0301  AU\nLait ") == "café au lait"
 
 
 def test_the_held_out_share_is_a_share() -> None:
@@ -176,8 +184,8 @@ def test_test_rows_are_kept_out_and_counted(tmp_path: Path, tokenizer: TextToken
     source = Source.model_validate({**QA, "held_out": None})
     tests = TestTexts(
         [
-            TestText("exam", "a", "CONTEXT 3"),
-            TestText("exam", "b", "context  7 https://t.co/x"),
+            TestText("exam", "a", "CONTEXT 3 Question 0?"),
+            TestText("exam", "b", "context  7 question 0 https://t.co/x"),
             TestText("other", "c", "not there"),
         ]
     )
@@ -251,15 +259,17 @@ def test_shots_come_from_training_rows_and_take_classes_in_turn(tmp_path: Path) 
 
 
 def test_rows_of_another_source_are_not_tested_on(tmp_path: Path) -> None:
-    write(tmp_path / "mood.jsonl", [{"text": f"t{i}", "label": i % 3} for i in range(100)])
-    write(tmp_path / "other.jsonl", [{"text": f"T{i} https://t.co/x", "label": 0} for i in range(0, 100, 2)])
+    write(tmp_path / "mood.jsonl", [{"text": f"they call it t{i}", "label": i % 3} for i in range(100)])
+    write(
+        tmp_path / "other.jsonl", [{"text": f"They call it T{i} https://t.co/x", "label": 0} for i in range(0, 100, 2)]
+    )
     mood = Source.model_validate({**MOOD, "held_out": {"share": 0.5, "not_in": ["other"]}})
     other = Source.model_validate({**MOOD, "files": ["other.jsonl"], "form": {**MOOD["form"], "group": "{{ text }}"}})  # type: ignore[dict-item]
     ledger = Ledger()
     mood = with_fields(mood, form=with_fields(mood.form, group="{{ text }}"))
     items = build_items(TASK, {"mood": mood, "other": other}, None, 1, Where(here=tmp_path), ledger)
     assert items
-    assert all(int(item.body[1:]) % 2 == 1 for item in items)
+    assert all(int(item.parts[0].split("t")[-1]) % 2 == 1 for item in items)
     assert ledger.counts["stands in another source"] > 10
 
 

@@ -71,7 +71,7 @@ def test_it_sees_no_test_row_and_no_row_twice(tmp_path: Path) -> None:
     )
     form = Form(prompt="{{ t }}\nA:", label=Label(column="y", names={"pos": "pos", "neg": "neg"}), group="{{ t }}")
     source = Source(files=("rows.jsonl",), form=form, held_out=HeldOut(share=1e-9))
-    items = [Item("1", "tested\nA:", " neg", (" pos", " neg"), 1, body="tested")]
+    items = [Item("1", "tested\nA:", " neg", (" pos", " neg"), 1, parts=("tested",))]
     texts, labels = training_texts("own", source, items, Where(here=tmp_path))
     assert texts == ["good one\nA:", "bad one\nA:"]
     assert labels == ["pos", "neg"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
+import unicodedata
 from collections import Counter
 from pathlib import Path
 from types import TracebackType
@@ -19,26 +19,29 @@ from numpy.typing import NDArray
 
 from regimen.files import write_atomically
 
-_URL = re.compile(r"(?:https?://|www\.)\S+")
-_TICKER = re.compile(r"\$[a-z]{1,6}(?:[.-][a-z]{1,3})?\b")
 _ASCII = bytes(range(128))
 _ASCII_BLANKS = bytes(32 if chr(c).isspace() else c for c in range(128)) + bytes(range(128, 256))
 
 
 def normalised(text: str) -> str:
-    """The text without case, URLs, tickers ($AAPL) and differences in blanks."""
+    """The text by which duplicates and sides are told: Unicode's compatibility form (NFKC), no case, single blanks."""
     raw = text.encode("utf-8", "surrogatepass")
-    others = raw.translate(None, _ASCII).decode("utf-8", "surrogatepass")
-    if others and (others.split() != [others] or others.casefold() != others):
-        text = " ".join(text.casefold().split())
-    else:  # the same on bytes, in half the time: what is not ASCII has neither case nor blanks
-        text = _one_blank(raw.lower().translate(_ASCII_BLANKS)).decode("utf-8", "surrogatepass")
-    if "://" in text or "www." in text:
-        text = " ".join(_URL.sub(" ", text).split())
-    if "$" in text:
-        text, tickers = _TICKER.subn(" ", text)
-        return " ".join(text.split()) if tickers else text
-    return text
+    if not raw.isascii():
+        others = raw.translate(None, _ASCII).decode("utf-8", "surrogatepass")
+        composed = unicodedata.is_normalized("NFKC", text)
+        if not composed or others.split() != [others] or others.casefold() != others:
+            return _caseless(text)
+    # the same on bytes, in half the time: what is not ASCII has neither case nor blanks
+    return _one_blank(raw.lower().translate(_ASCII_BLANKS)).decode("utf-8", "surrogatepass")
+
+
+def _caseless(text: str) -> str:
+    """Folding case can undo the composed form and the other way round, so both are done until nothing changes."""
+    before = ""
+    while text != before:
+        before = text
+        text = unicodedata.normalize("NFKC", text).casefold()
+    return " ".join(text.split())
 
 
 def _one_blank(text: bytes) -> bytes:
@@ -51,6 +54,11 @@ def _one_blank(text: bytes) -> bytes:
 def digest(text: str) -> bytes:
     """8 bytes of the hash of a text; two different texts of a corpus of 10 million collide with p < 3e-6."""
     return hashlib.blake2b(text.encode("utf-8", errors="surrogatepass"), digest_size=8).digest()
+
+
+def group_digest(group: str) -> str:
+    """A group's name, normalised, as 16 hex digits."""
+    return digest(normalised(group)).hex()
 
 
 def is_held_out(group: str, share: float) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 
 from jinja2 import TemplateError
 
+from regimen.study.contents import is_all_content, put_in
 from regimen.study.sources import Form, Label
 from regimen.study.templates import columns_of, evaluate, fill
 
@@ -113,10 +114,55 @@ def render_text(form: Form, row: Row) -> str:
 
 
 def group_of(form: Form, row: Row, template: str | None = None) -> str:
-    """The text that names the row's group: rows of one group never stand on both sides of a split."""
-    source = template or form.group or form.text or form.prompt
-    assert source is not None
-    return _fill(source, row, form)
+    """The text that names the row's group: rows of one group never stand on both sides of a split.
+
+    A row whose group is missing or empty is a group of its own, named by its text.
+    """
+    source = template or form.group
+    columns = columns_of(source) if source else frozenset()
+    if source and not (columns and all(name in row and _is_blank(row[name]) for name in columns)):
+        named = _fill(source, row, form)
+        if named.strip():
+            return named
+    own = form.text or form.prompt
+    assert own is not None
+    return _fill(own, row, form)
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a row itself puts into its text, the templates' fixed words left out: one text a value, in order."""
+
+    prompt: tuple[str, ...]
+    answer: tuple[str, ...] = ()
+
+    @property
+    def asked(self) -> str:
+        """The prompt's values, joined by blanks."""
+        return " ".join(self.prompt)
+
+    @property
+    def whole(self) -> str:
+        """All values, joined by blanks."""
+        return " ".join((*self.prompt, *self.answer))
+
+
+def content_of(form: Form, row: Row, text: str | None = None) -> Content:
+    """The row's own values: of its `text` where `text`, its rendered form, is given, else of prompt and answer.
+
+    The name of a class is the study's word, not the row's. The group is no part of it. For rows that were rendered.
+    """
+    if text is not None or form.prompt is None:
+        assert form.text is not None
+        if text is not None and is_all_content(form.text):
+            return Content((text,))
+        return Content(put_in(form.text, _without_none(row)))
+    values = _without_none(row)
+    return Content(put_in(form.prompt, values), put_in(form.answer, values) if form.answer else ())
+
+
+def _without_none(row: Row) -> Row:
+    return {name: "" if value is None else value for name, value in row.items()}
 
 
 def class_of(label: Label, row: Row) -> int:

@@ -6,24 +6,27 @@ Owns which held-out rows are tested on, in which order, and what an item holds. 
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from regimen.data.cleaning import Ledger, digest, normalised
-from regimen.data.forms import Rendered, group_of, render
+from regimen.data.cleaning import Ledger, digest, group_digest, normalised
+from regimen.data.forms import Content, Rendered, content_of, group_of, render
+from regimen.data.keys import loosened
 from regimen.data.overlap import TestText, TestTexts
-from regimen.data.prepare import trainable_rows
-from regimen.data.rows import Side, UsableRow, groups_of, in_batches, usable_rows
+from regimen.data.prepare import hits_of, trainable_rows
+from regimen.data.rows import Side, UsableRow, in_batches, usable_rows
 from regimen.data.sources import Where
 from regimen.errors import SourceMissing
 from regimen.study.schema import Task
 from regimen.study.sources import Source
 
 NEAR_DUPLICATES = "near-duplicates"
+LONE_WORDS = 8  # a value of at least so many words is looked for without the others of its prompt
+LONE_ANSWER_WORDS = 20  # an answer of at least so many is looked for without its prompt
 SHOTS_FROM = 2000  # the training rows that solved examples are chosen among, the first ones
 
 
@@ -33,7 +36,8 @@ class Item:
 
     `prompt` ends without a trailing blank; `choices` begin with the joining blank, `target` is the index of the right
     one (-1 for open answers); `answer` is the right answer's text; `cluster` names what the bootstrap draws whole;
-    `body` is the row's own text, for overlap checks; `extra` holds the tests of a program; `shots` are solved examples,
+    `parts` are the values that the row itself puts in, `source` and `group` (a digest) where it is from: what training
+    rows are checked against; `extra` holds the tests of a program; `shots` are solved examples,
     each with the blank lines after it, to be put before the prompt. `twin` says that the training side of the item's
     own source, as published, held its text or a near twin of it. `others` are right answers beside the first.
     """
@@ -44,7 +48,9 @@ class Item:
     choices: tuple[str, ...] = ()
     target: int = -1
     cluster: str = ""
-    body: str = ""
+    parts: tuple[str, ...] = ()
+    source: str | None = None
+    group: str = ""
     extra: dict[str, str] = field(default_factory=dict)
     shots: tuple[str, ...] = ()
     twin: bool = False
@@ -70,11 +76,11 @@ def build_items(
         elsewhere = _texts_of(source, sources, where)
         found = []
         for row in usable_rows(name, source, "test", where, ledger):
-            body = group_of(source.form, row.values)
-            if elsewhere and normalised(body) in elsewhere:
-                ledger.drop(row.part, row.number, "stands in another source", body)
+            content = _content(source, row)
+            if elsewhere and loosened(content.asked) in elsewhere:
+                ledger.drop(row.part, row.number, "stands in another source", content.asked)
                 continue
-            found.append(_item(task, name, source, row, body))
+            found.append(_item(task, name, source, row, content))
         items += _choose(found, share, seed)
     if cap is not None:
         items = items[:cap]
@@ -89,7 +95,7 @@ def mark_twins(items: list[Item], task: Task, sources: dict[str, Source], where:
 
     A source whose training rows are not there marks nothing.
     """
-    tests = TestTexts(test_text("", item) for item in items)
+    tests = TestTexts(test_texts("", items))
     twins: set[str] = set()
     for name in task.source:
         source = sources[name]
@@ -97,26 +103,61 @@ def mark_twins(items: list[Item], task: Task, sources: dict[str, Source], where:
             continue
         with suppress(SourceMissing):
             for batch in in_batches(usable_rows(name, source, "train", where, Ledger())):
-                found = tests.find([row.normal for row in batch], groups_of(source.form, batch))
-                twins |= {hit.item for hits in found for hit in hits}
+                found = hits_of(name, source.model_copy(update={"leaks": "near"}), "finetune", batch, tests)
+                twins |= {hit.item for hits in found for hit in hits if hit.how != "group"}
     return [replace(item, twin=item.id in twins) for item in items]
 
 
-def test_text(task: str, item: Item) -> TestText:
-    """What training must not hold. Of a text without a prompt only the text itself is looked for, not its like."""
-    return TestText(task, item.id, item.body, near=bool(item.prompt))
+def test_texts(task: str, items: Sequence[Item]) -> Iterator[TestText]:
+    """What training must not hold of a task's items.
+
+    Of each item the values that it puts into its prompt, joined; each long one of several also by itself, and its
+    answer if that is a text of many words. A value that very many items share (an instruction, a system message) is
+    no item's own: it is left out, and looked for only together with the rest. Of a text without a prompt only the text
+    itself is looked for, not its like.
+    """
+    shared = _shared(items)
+    for item in items:
+        near, own = bool(item.prompt), tuple(part for part in item.parts if normalised(part) not in shared)
+
+        def text(*parts: str, near: bool = near, item: Item = item) -> TestText:
+            return TestText(task, item.id, " ".join(parts), near, parts, item.source, item.group)
+
+        yield text(*(own or item.parts), near=near and bool(own))
+        if own and own != item.parts:
+            yield text(*item.parts, near=False)
+        if len(own) > 1:
+            yield from (text(part) for part in own if len(part.split()) >= LONE_WORDS)
+            if len(own) == 2:
+                yield text(*reversed(own))
+        lone = near and not item.choices and len(item.answer.split()) >= LONE_ANSWER_WORDS
+        if lone and normalised(item.answer) not in shared:
+            yield text(item.answer.strip())
 
 
-test_text.__test__ = False  # type: ignore[attr-defined]
+test_texts.__test__ = False  # type: ignore[attr-defined]
 
 
-def _item(task: Task, name: str, source: Source, row: UsableRow, body: str) -> Item:
+def _shared(items: Sequence[Item]) -> set[str]:
+    """The values, normalised, that no item is told by: in most of the items, or in over 20 of them and a fiftieth."""
+    counts = Counter(
+        value for item in items for value in {normalised(part) for part in (*item.parts, item.answer)} if value
+    )
+    most = len(items) / 2
+    return {value for value, n in counts.items() if n > max(3, most) or n > max(20, len(items) / 50)}
+
+
+def _item(task: Task, name: str, source: Source, row: UsableRow, content: Content) -> Item:
     ident = _identity(name, source, row)
+    held_out = source.held_out
+    keeps = source.form.group is not None and held_out is not None and held_out.share is None
+    group = group_digest(group_of(source.form, row.values)) if keeps else ""
     if task.scoring == "text":
-        return Item(ident, prompt="", answer=row.text, cluster=ident, body=body)
+        parts = content.prompt + content.answer
+        return Item(ident, prompt="", answer=row.text, cluster=ident, parts=parts, source=name, group=group)
     rendered = row.rendered or render(source.form, row.values)
     if task.resample == NEAR_DUPLICATES:
-        cluster = normalised(body)
+        cluster = loosened(content.asked)
     else:
         cluster = group_of(source.form, row.values, task.resample) if task.resample else ident
     extra = {}
@@ -129,7 +170,9 @@ def _item(task: Task, name: str, source: Source, row: UsableRow, body: str) -> I
         choices=rendered.choices,
         target=rendered.target,
         cluster=digest(cluster).hex(),
-        body=body,
+        parts=content.prompt,
+        source=name,
+        group=group,
         extra=extra,
         others=rendered.others,
     )
@@ -143,6 +186,10 @@ def _identity(name: str, source: Source, row: UsableRow) -> str:
     among = source.configs if len(source.configs) > 1 else ()
     config = next((f"{config}/" for config in among if f"/{config}/" in row.part), "")
     return f"{name}:{config}{split}:{row.number}"
+
+
+def _content(source: Source, row: UsableRow) -> Content:
+    return content_of(source.form, row.values, row.text if row.rendered is None else None)
 
 
 def _choose(items: list[Item], cap: int | None, seed: int) -> list[Item]:
@@ -163,14 +210,14 @@ def _choose(items: list[Item], cap: int | None, seed: int) -> list[Item]:
 
 
 def _texts_of(source: Source, sources: dict[str, Source], where: Where) -> set[str]:
-    """The normalised texts of the sources that this one's test rows must not stand in."""
+    """The loosened texts of the sources that this one's test rows must not stand in."""
     texts: set[str] = set()
     for name in source.held_out.not_in if source.held_out else ():
         other = sources[name]
         sides: tuple[Side, ...] = ("train", "test") if other.held_out else ("train",)
         for side in sides:
             rows = usable_rows(name, other, side, where, Ledger())
-            texts |= {normalised(group_of(other.form, row.values)) for row in rows}
+            texts |= {loosened(_content(other, row).asked) for row in rows}
     return texts
 
 
@@ -181,7 +228,7 @@ def _shots(task: Task, sources: dict[str, Source], shots: int, where: Where, ite
     """
     name = task.source[0]
     source = sources[name]
-    tests = TestTexts(test_text("", item) for item in items)
+    tests = TestTexts(test_texts("", items))
     rendered: list[Rendered] = []
     for batch in trainable_rows(name, source, "finetune", where, tests, Ledger()):
         rendered += [row.rendered or render(source.form, row.values) for row in batch]
@@ -210,12 +257,12 @@ def read_items(path: Path) -> list[Item]:
     with path.open(encoding="utf-8") as file:
         for line in file:
             values: dict[str, Any] = json.loads(line)
-            items.append(Item(**{**values, **{name: tuple(values[name]) for name in ("choices", "shots", "others")}}))
+            tuples = {name: tuple(values[name]) for name in ("choices", "parts", "shots", "others")}
+            items.append(Item(**{**values, **tuples}))
     return items
 
 
 def texts_to_avoid(paths: Iterable[tuple[str, Path]]) -> Iterator[TestText]:
     """The texts of all items in the given files, each with its task's name."""
     for task, path in paths:
-        for item in read_items(path):
-            yield test_text(task, item)
+        yield from test_texts(task, read_items(path))

@@ -1,8 +1,9 @@
 """Which training texts hold a test text: the same, inside a longer text, or with a few words changed.
 
-Owns the comparison. Two texts are compared by their keys (case, URLs, tickers, punctuation and blanks aside). A
-training text holds a test text if the key of one stands inside the key of the other, or if all but a tenth of the
-test text's words stand in one stretch of it. Does not know rows, sources or what is done about a hit.
+Owns the comparison. Two texts are compared by their keys (`data.keys`). A training text holds a test text if the two
+are the same, if the key of the test text stands inside the other's, or if all but a tenth of the test text's words
+stand in one stretch of it and what differs is no number and no negation: with those it is another text. Does not know
+rows, forms or what is done about a hit.
 
 How: each test text is cut into one piece more than words may differ, so that one piece must be whole; of each piece
 one run of eight bytes, a rare one, is looked for at every position of the training text at once.
@@ -18,37 +19,27 @@ from itertools import accumulate, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from regimen.data.cleaning import normalised
+from regimen.data.cleaning import group_digest
+from regimen.data.keys import FEWEST_WORDS, is_long, keys_of, loosened
+from regimen.data.twins import is_telling_apart
 
 GRAM = 8  # bytes looked for together; one unsigned 64-bit number
-SHORTEST = 16  # bytes; a shorter key is compared whole and never looked for inside a longer text
-FEWEST_WORDS = 3
 NEAR_WORDS = 8  # a text of fewer words has no near twins
 NEAR_SHARE = 10  # one word in so many may differ
 MOST_PIECES = 8  # up to this many changed words, less one, are found for certain
 _RARITY_BITS = 22
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
-_PUNCTUATION = "‘’“”«»–—…•·"
-_BLANK, _NEWLINE = b" \n"
-_BLANKED = bytes(c if chr(c).isalnum() or c >= 128 or c == _NEWLINE else _BLANK for c in range(256))
-
-
-def keys_of(normals: Sequence[str]) -> list[bytes]:
-    """The keys of normalised texts: their letters and digits, one blank wherever anything else stood."""
-    if not normals:
-        return []
-    joined = "\n".join(normals)  # no normalised text holds one
-    for mark in _PUNCTUATION:
-        joined = joined.replace(mark, " ")
-    raw = np.frombuffer(joined.encode("utf-8", errors="replace").translate(_BLANKED), np.uint8)
-    kept = raw != _BLANK
-    kept[1:] |= raw[:-1] > _BLANK  # the first blank after a word
-    return raw[kept].tobytes().replace(b" \n", b"\n").rstrip(b" ").split(b"\n")
 
 
 @dataclass(frozen=True)
 class TestText:
-    """One test item's text; without `near` only the text itself is looked for, not one with other words."""
+    """One test item's text; without `near` only the text itself is looked for, not one with other words.
+
+    `parts` are the values that the text was joined of, where it was: words may differ within a long part, a short
+    part must stand there as it is. `source` is the item's own source: a text of one or two words, which many a row of
+    another source is, is looked for in that source alone (None: in all). `group` is the digest of the item's group
+    (`data.cleaning.group_digest`) where rows of its source may not be of it.
+    """
 
     __test__ = False
 
@@ -56,11 +47,14 @@ class TestText:
     item: str
     text: str
     near: bool = True
+    parts: tuple[str, ...] = ()
+    source: str | None = None
+    group: str = ""
 
 
 @dataclass(frozen=True)
 class Hit:
-    """A test item that a training text holds; `how` is "same", "inside" or "near"."""
+    """A test item that a training row holds; `how` is "same", "inside", "near", or "group": it is only of its group."""
 
     task: str
     item: str
@@ -87,30 +81,70 @@ class TestTexts:
         self._keys: list[bytes] = []
         self._number: dict[bytes, int] = {}
         self._near: list[bool] = []
+        self._parts: list[tuple[Counter[bytes], ...]] = []
+        self._sources: list[set[str | None]] = []
+        self._groups: dict[str, dict[str, Hit]] = {}
         tests = list(texts)
-        for test, key in zip(tests, keys_of([normalised(test.text) for test in tests]), strict=True):
-            if not key:
-                continue
-            number = self._number.setdefault(key, len(self._keys))
-            if number == len(self._keys):
-                self._keys.append(key)
-                self._items.append([])
-                self._near.append(False)
-            self._near[number] |= test.near
-            self._items[number].append((test.task, test.item))
+        for test, key in zip(tests, keys_of([loosened(test.text) for test in tests]), strict=True):
+            if key.strip():
+                self._add(test, key)
+            if test.group and test.source is not None:
+                self._groups.setdefault(test.source, {})[test.group] = Hit(test.task, test.item, "group")
         self._index()
+
+    def _add(self, test: TestText, key: bytes) -> None:
+        number = self._number.setdefault(key, len(self._keys))
+        if number == len(self._keys):
+            self._keys.append(key)
+            self._items.append([])
+            self._near.append(False)
+            parts = keys_of([loosened(part) for part in test.parts]) if len(test.parts) > 1 else [key]
+            self._parts.append(tuple(Counter(part.split()) for part in parts))
+            self._sources.append(set())
+        self._near[number] |= test.near
+        self._sources[number].add(test.source)
+        self._items[number].append((test.task, test.item))
 
     def __len__(self) -> int:
         return len(self._keys)
 
-    def find(self, normals: Sequence[str], groups: Sequence[str] = ()) -> list[list[Hit]]:
-        """For each training text, normalised, the test items that it holds, and those that its group is, if given."""
-        found = self._find(keys_of(normals))
-        for row, key in enumerate(keys_of(groups)):
+    def find(
+        self, texts: Sequence[str], whole: Sequence[str] = (), source: str | None = None, *, near: bool = True
+    ) -> list[list[Hit]]:
+        """For each training text, loosened, the test items that it holds; without `near` no near twins.
+
+        `whole` are the parts of these texts that may be a test text as a whole (a row's prompt of its prompt and
+        answer), where they are not the texts themselves; `source` is the source that the texts are of.
+        """
+        found = self._find(keys_of(texts))
+        for row, key in enumerate(keys_of(whole)):
             number = self._number.get(key)
             if number is not None:
-                found[row].setdefault(number, "same")
-        return [[hit for number, how in row.items() for hit in self._hits(number, how)] for row in found]
+                found[row][number] = "same"
+        return [
+            [
+                hit
+                for number, how in row.items()
+                if (near or how != "near") and self._counts(number, source)
+                for hit in self._hits(number, how)
+            ]
+            for row in found
+        ]
+
+    def has_groups(self, source: str) -> bool:
+        """Whether test items of this source have groups to be kept on their side."""
+        return source in self._groups
+
+    def find_groups(self, source: str, groups: Sequence[str]) -> list[list[Hit]]:
+        """For each group of a row of `source`, a test item of that source which is of the same group."""
+        known = self._groups.get(source, {})
+        return [[hit] if (hit := known.get(group_digest(group))) else [] for group in groups]
+
+    def _counts(self, number: int, source: str | None) -> bool:
+        """Whether a hit says anything: one or two words only in the source that they are tested on."""
+        sources = self._sources[number]
+        long = self._keys[number].count(b" ") + 1 >= FEWEST_WORDS
+        return long or source is None or None in sources or source in sources
 
     def _find(self, keys: Sequence[bytes]) -> list[dict[int, str]]:
         """For each key, how it holds which test texts."""
@@ -157,18 +191,19 @@ class TestTexts:
             return "inside"
         if not self._near[piece.text]:
             return None
-        words = Counter(key.split())
-        allowed = may_differ(words.total())
+        allowed = may_differ(key.count(b" ") + 1)
         if not allowed:
             return None
         margin = 12 * allowed
-        stretch = buffer[max(start, begin - margin) : min(end, begin + len(key) + margin)]
-        missing = words - Counter(stretch.split())
-        return "near" if missing.total() <= allowed else None
+        stretch = buffer[max(start, begin - margin) : min(end, begin + len(key) + margin)].split()
+        there = Counter(stretch)
+        if any((part - there).total() > may_differ(part.total()) for part in self._parts[piece.text]):
+            return None
+        return None if is_telling_apart(key.split(), stretch) else "near"
 
     def _index(self) -> None:
         """Chooses the anchors: for each piece the run of eight bytes that is rarest among the test texts."""
-        long = [n for n, key in enumerate(self._keys) if len(key) >= SHORTEST and key.count(b" ") + 1 >= FEWEST_WORDS]
+        long = [number for number, key in enumerate(self._keys) if is_long(key)]
         scores = _Rarity(self._keys[number] for number in long)
         values: list[int] = []
         pieces: list[_Piece] = []

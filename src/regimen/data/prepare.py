@@ -12,7 +12,7 @@ import os
 import shutil
 import uuid
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -24,10 +24,11 @@ import numpy as np
 
 from regimen.data.ahead import ahead, in_threads
 from regimen.data.blocks import FACTS, Block, BlockWriter, Example, TextPacker, fit, pack_examples
-from regimen.data.cleaning import Ledger, normalised
-from regimen.data.forms import Rendered, render_text
+from regimen.data.cleaning import Ledger
+from regimen.data.forms import Content, Rendered, content_of, group_of, render_text
+from regimen.data.keys import loosened
 from regimen.data.overlap import Hit, TestTexts
-from regimen.data.rows import UsableRow, groups_of, in_batches, usable_rows
+from regimen.data.rows import UsableRow, in_batches, usable_rows
 from regimen.data.sources import Where
 from regimen.data.spool import Spool
 from regimen.data.tokenizer import TextTokenizer
@@ -114,15 +115,15 @@ def trainable_rows(
 ) -> Iterator[list[UsableRow]]:
     """Batches of the rows that may be trained on: those of the training side that hold no test item.
 
-    A row is dropped if the text that would be trained on holds a test item's text, or if its group is one.
+    A row is dropped if what it puts into the text that would be trained on holds a test item's text, or if it is of a
+    group of its own source that is tested on. The source's `leaks` says how test items are looked for.
     """
     for batch in in_batches(usable_rows(name, source, "train", where, ledger)):
         if not len(tests):
             yield batch
             continue
         kept = []
-        found = tests.find([_normal(source, form, row) for row in batch], groups_of(source.form, batch))
-        for row, hits in zip(batch, found, strict=True):
+        for row, hits in zip(batch, hits_of(name, source, form, batch, tests), strict=True):
             if hits:
                 _drop(ledger, row, hits)
             else:
@@ -130,10 +131,34 @@ def trainable_rows(
         yield kept
 
 
-def _normal(source: Source, form: LegKind, row: UsableRow) -> str:
-    """The text that would be trained on, normalised."""
-    text = _text(source, row) if form == "pretrain" else row.text
-    return row.normal if text is row.text else normalised(text)
+def hits_of(
+    name: str, source: Source, form: LegKind, rows: Sequence[UsableRow], tests: TestTexts
+) -> Sequence[list[Hit]]:
+    """For each row of a source, in the form in which it is read, the test items that it holds or is of a group with."""
+    found: list[list[Hit]] = [[] for _ in rows]
+    if source.leaks != "off":
+        contents = [_content(source, form, row) for row in rows]
+        asked = [_loose(row, content.asked) for row, content in zip(rows, contents, strict=True)]
+        texts = [
+            _loose(row, content.whole) if content.answer else own
+            for row, content, own in zip(rows, contents, asked, strict=True)
+        ]
+        answers = any(content.answer for content in contents)
+        found = tests.find(texts, asked if answers else (), name, near=source.leaks == "near")
+    if source.form.group is not None and tests.has_groups(name):
+        groups = tests.find_groups(name, [group_of(source.form, row.values) for row in rows])
+        found = [hits + more for hits, more in zip(found, groups, strict=True)]
+    return found
+
+
+def _content(source: Source, form: LegKind, row: UsableRow) -> Content:
+    text = _text(source, row) if form == "pretrain" and source.form.text is not None else None
+    return content_of(source.form, row.values, text)
+
+
+def _loose(row: UsableRow, text: str) -> str:
+    """A text loosened; what the row was cleaned by is normalised already."""
+    return loosened(text, row.normal if text is row.text else None)
 
 
 def _text(source: Source, row: UsableRow) -> str:
@@ -143,13 +168,18 @@ def _text(source: Source, row: UsableRow) -> str:
 
 
 def _drop(ledger: Ledger, row: UsableRow, hits: list[Hit]) -> None:
-    first = min(hits, key=lambda hit: ("same", "inside", "near").index(hit.how))
+    first = min(hits, key=lambda hit: tuple(_WORDS).index(hit.how))
     items = [hit.item for hit in hits[:NAMED_ITEMS]]
     reason = f"{_WORDS[first.how]} {first.task}"
     ledger.drop(row.part, row.number, reason, row.text, task=first.task, how=first.how, items=items)
 
 
-_WORDS = {"same": "test item of", "inside": "holds a test item of", "near": "near twin of a test item of"}
+_WORDS = {
+    "same": "test item of",
+    "inside": "holds a test item of",
+    "near": "near twin of a test item of",
+    "group": "of a group that is tested on in",
+}
 
 
 def _move(scratch: Path, home: Path) -> None:

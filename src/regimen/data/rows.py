@@ -5,7 +5,7 @@ Owns the order of these steps and joining running rows into documents. Does not 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal
@@ -15,7 +15,7 @@ from regimen.data.forms import Rendered, RowFault, group_of, render, render_text
 from regimen.data.sources import Part, Where, parts_of, rows_of
 from regimen.errors import DataError
 from regimen.study.patterns import compiled_pattern
-from regimen.study.sources import Documents, Form, HeldOut, Source
+from regimen.study.sources import Documents, HeldOut, Source
 
 Side = Literal["train", "test"]
 BATCH_ROWS = 1000
@@ -88,11 +88,6 @@ def in_batches(rows: Iterable[UsableRow]) -> Iterator[list[UsableRow]]:
             batch, size = [], 0
     if batch:
         yield batch
-
-
-def groups_of(form: Form, rows: Sequence[UsableRow]) -> list[str]:
-    """The rows' groups, normalised; none of a form without groups."""
-    return [] if form.group is None else [normalised(group_of(form, row.values)) for row in rows]
 
 
 def _on_side(source: Source, held_out: HeldOut | None, side: Side, values: dict[str, Any]) -> bool:

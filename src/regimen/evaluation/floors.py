@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from regimen.data.cleaning import Ledger
 from regimen.data.forms import render
-from regimen.data.items import Item, test_text
+from regimen.data.items import Item, test_texts
 from regimen.data.overlap import TestTexts
 from regimen.data.prepare import trainable_rows
 from regimen.data.sources import Where
@@ -55,7 +55,7 @@ def training_texts(name: str, source: Source, items: Sequence[Item], where: Wher
 
     Raises SourceMissing where the training rows are not there.
     """
-    tests = TestTexts(test_text("", item) for item in items)
+    tests = TestTexts(test_texts("", items))
     texts, labels = [], []
     for batch in trainable_rows(name, source, "finetune", where, tests, Ledger()):
         rendered = [row.rendered or render(source.form, row.values) for row in batch]

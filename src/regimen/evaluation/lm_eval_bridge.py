@@ -77,8 +77,27 @@ def harness_items(task: Task, cap: int | None, shots: int, here: Path | None) ->
         answer = harness.doc_to_target(first.doc)
         ident = f"{task.lm_eval}:{number}"
         extra = {"requests": json.dumps(requests), "document": str(number)}
-        items.append(Item(ident, str(first.args[0]), str(answer), cluster=ident, body=str(first.args[0]), extra=extra))
+        asked = str(first.args[0])
+        parts = _put_in(first.doc, asked)
+        items.append(Item(ident, asked, str(answer), cluster=ident, parts=parts, source=task.lm_eval, extra=extra))
     return items
+
+
+def _put_in(document: Any, asked: str) -> tuple[str, ...]:
+    """The document's own texts that stand in its prompt, in the prompt's order; the prompt where there is none."""
+    texts: list[str] = []
+
+    def collect(value: Any) -> None:
+        if isinstance(value, str):
+            texts.append(value.strip())
+        elif isinstance(value, dict | list | tuple):
+            for part in value.values() if isinstance(value, dict) else value:
+                collect(part)
+
+    collect(document)
+    there = sorted({text for text in texts if text and text in asked}, key=asked.index)
+    within = [text for text in there if not any(text != other and text in other for other in there)]
+    return tuple(within) or (asked,)
 
 
 def run_harness(

@@ -16,7 +16,7 @@ from regimen.plan.cohorts import form_cohorts
 from regimen.plan.cost import schedule_bars
 from regimen.plan.evaluations import Evaluations
 from regimen.plan.plan import Plan, PlannedExperiment, Stage
-from regimen.plan.stages import LegSpec, PrepareSpec, TrainSpec
+from regimen.plan.stages import ItemsSpec, LegSpec, PrepareSpec, TrainSpec
 from regimen.study import Study, unknown_name
 from regimen.study.schema import Experiment, Leg
 from regimen.study.study import FULL
@@ -65,8 +65,8 @@ def compile_plan(
     """
     _check_counts(cohort_width=cohort_width, gpus=gpus, eval_items=eval_items)
     chosen = _select(study, track, only)
-    compiler = _Compiler(study, sharing)
     evaluations = Evaluations(study, tasks, eval_items)
+    compiler = _Compiler(study, sharing, evaluations.test_items())
     planned = _walk(study, chosen, compiler, evaluations)
     reference = evaluations.references(chosen)
     stages = _stages(compiler, evaluations)
@@ -109,9 +109,8 @@ def _walk(
 
 def _stages(compiler: _Compiler, evaluations: Evaluations) -> dict[str, Stage]:
     """All stages, inputs before what needs them; training rows are cleaned against every task's test items."""
-    tests = tuple(evaluations.test_items()) if compiler.prepares else ()
-    prepares = {name: spec.model_copy(update={"tests": tests}) for name, spec in compiler.prepares.items()}
-    return {**evaluations.items, **prepares, **compiler.trainings, **evaluations.stages}
+    tests = {spec.fingerprint: spec for spec in compiler.tests} if compiler.prepares else {}
+    return {**evaluations.items, **tests, **compiler.prepares, **compiler.trainings, **evaluations.stages}
 
 
 def _check_counts(**counts: int | None) -> None:
@@ -145,8 +144,9 @@ class _Compiler:
     While `keeping`, what they need becomes part of the plan; else it is only named.
     """
 
-    def __init__(self, study: Study, sharing: bool):
+    def __init__(self, study: Study, sharing: bool, tests: Sequence[ItemsSpec]):
         self._study = study
+        self.tests = tests
         self._sharing = sharing
         self._legs: dict[str, list[_Leg]] = {}
         self._trunks = _Trunks()
@@ -202,12 +202,14 @@ class _Compiler:
         adapter = study.adapter_of(experiment)
         start = self._end(before) if before else None
         merges = before is not None and study.schedule.chain == "merge_then_new"
+        prepares = {name: self._prepare(name, leg.kind) for name in leg.mixture}
         spec = LegSpec(
             base=study.base,
             adapter=adapter,
             kind=leg.kind,
             mixture=leg.mixture,
-            sources={name: self._prepare(name, leg.kind).fingerprint for name in leg.mixture},
+            sources={name: prepare.fingerprint for name, prepare in prepares.items()},
+            rows={name: prepare.rows for name, prepare in prepares.items()},
             batch=study.batch,
             schedule=study.schedule,
             learning_rate=experiment.learning_rate or getattr(study.schedule.learning_rate, leg.kind),
@@ -236,6 +238,7 @@ class _Compiler:
                     "base": study.base,
                     "data": study.data,
                     "seed": study.seed,
+                    "tests": tuple(spec.fingerprint for spec in self.tests),
                 }
             )
         return self._prepares[key]

@@ -67,17 +67,16 @@ class Evaluations:
             if task.panel != "main"
         }
 
-    def test_items(self) -> list[str]:
-        """The items stages that training rows are cleaned against; call after the last experiment.
+    def test_items(self) -> list[ItemsSpec]:
+        """The test items that training rows are cleaned against.
 
         Every task's whole test set, whatever is evaluated now: a later call of the same run may evaluate more of it.
         Of text tasks the items that are evaluated.
         """
-        texts = [key for key, spec in self.items.items() if spec.task.panel == "text"]
-        whole = [
-            self._items(name, None, 0, "avoid") for name, task in self._study.tasks.items() if task.panel != "text"
-        ]
-        return [*(self.items.setdefault(spec.fingerprint, spec).fingerprint for spec in whole), *texts]
+        tasks = self._study.tasks.items()
+        whole = [self._items(name, None, 0, "avoid") for name, task in tasks if task.panel != "text"]
+        texts = [name for name, task in tasks if task.panel == "text" and (not self._only or name in self._only)]
+        return [*whole, *(self._items(name, self._cap_of(name), 0, "score") for name in texts)]
 
     def _baseline(self, experiment: str, task: str) -> tuple[dict[str, str], list[PlannedEvaluation]]:
         main: dict[str, str] = {}
@@ -117,8 +116,7 @@ class Evaluations:
     def _add(self, label: str, name: str, trained: str | None, leg: LegSpec | None, shots: int = 0) -> str:
         study = self._study
         task = study.tasks[name]
-        caps = [cap for cap in (self._cap or study.evaluation.items, task.items) if cap is not None]
-        items = self._items(name, min(caps) if caps else None, shots, "score")
+        items = self._items(name, self._cap_of(name), shots, "score")
         stage = EvaluateSpec(
             label=label,
             base=study.base,
@@ -137,6 +135,11 @@ class Evaluations:
             self.items.setdefault(items.fingerprint, items)
             self.stages.setdefault(stage.fingerprint, named)
         return named.fingerprint
+
+    def _cap_of(self, name: str) -> int | None:
+        """The items of a task that are evaluated at most."""
+        of_all, own = self._cap or self._study.evaluation.items, self._study.tasks[name].items
+        return min((cap for cap in (of_all, own) if cap is not None), default=None)
 
     def _items(self, name: str, cap: int | None, shots: int, purpose: Literal["score", "avoid"]) -> ItemsSpec:
         key = (name, cap, shots, purpose)

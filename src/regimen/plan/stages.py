@@ -19,7 +19,7 @@ from regimen.study.sources import Source
 from regimen.study.values import Frozen, shares
 
 # Raised when a kind of stage would give other numbers for the same literals; old results are then not reused.
-VERSIONS = {"prepare": 3, "items": 4, "train": 1, "evaluate": 4}
+VERSIONS = {"prepare": 4, "items": 5, "train": 1, "evaluate": 4}
 
 
 # what of a task decides its items
@@ -53,7 +53,12 @@ class Spec(Frozen, ABC):
 
 
 class PrepareSpec(Spec):
-    """Reads a source, cleans it, renders it in one form, tokenises it and packs it into blocks."""
+    """Reads a source, cleans it, renders it in one form, tokenises it and packs it into blocks.
+
+    `tests` are the items stages whose texts are kept out: when they change, the rows are prepared anew. Trainings name
+    what they read by `rows`, which leaves the tests out: a training whose blocks are the same, whatever else was looked
+    for, stays what it is.
+    """
 
     kind: Literal["prepare"] = "prepare"
     source_name: str
@@ -67,10 +72,20 @@ class PrepareSpec(Spec):
 
     @property
     def identity(self) -> dict[str, Any]:
+        return {**self._rows, "tests": sorted(self.tests)}
+
+    @cached_property
+    def rows(self) -> str:
+        """12 hex digits that name what is read and how it is made into blocks, whatever is looked for in it."""
+        return fingerprint(self._rows)
+
+    @property
+    def _rows(self) -> dict[str, object]:
         return {
             "stage": "prepare",
             "version": VERSIONS["prepare"],
             "source": source_identity(self.source),
+            "leaks": self.source.leaks,
             "form": self.form,
             "block": self.batch.block,
             "packing": self.batch.packing,
@@ -117,6 +132,7 @@ class ItemsSpec(Spec):
 class LegSpec(Frozen):
     """One leg of training, whatever its length: all that decides the weights after n of its steps.
 
+    `sources` names the prepare stage of each source, `rows` what it reads, whatever test items are kept out of it.
     `start` is the train stage it continues; `merged` lists the ends that are merged into the base before it, in
     order, where the chain merges. `alone` names the experiment that shares nothing (`--no-sharing`).
     """
@@ -126,6 +142,7 @@ class LegSpec(Frozen):
     kind: LegKind
     mixture: dict[str, float]
     sources: dict[str, str]
+    rows: dict[str, str]
     batch: Batch
     schedule: Schedule
     learning_rate: float
@@ -152,7 +169,7 @@ class LegSpec(Frozen):
             "base": base_identity(self.base),
             "adapter": adapter,
             "kind": self.kind,
-            "mixture": {self.sources[name]: share for name, share in shares(self.mixture).items()},
+            "mixture": {self.rows[name]: share for name, share in shares(self.mixture).items()},
             "batch": self.batch.model_dump(mode="json"),
             "schedule": schedule | {"learning_rate": self.learning_rate},
             "seed": self.seed,
@@ -283,7 +300,7 @@ def base_identity(base: Base) -> dict[str, Any]:
 
 def source_identity(source: Source) -> dict[str, Any]:
     """A source without what is only said about it."""
-    plain = source.model_dump(mode="json", exclude={"licence", "size", "notes"})
+    plain = source.model_dump(mode="json", exclude={"licence", "size", "notes", "leaks"})
     if plain["held_out"] and not plain["held_out"]["files"]:
         del plain["held_out"]["files"]  # sources without are what they were before there were any
     return plain

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from regimen.data.cleaning import Ledger
-from regimen.data.items import Item, build_items, test_text
+from regimen.data.items import Item, build_items, test_texts
 from regimen.data.overlap import TestText, TestTexts
 from regimen.data.sources import Where
 from regimen.errors import SourceMissing
@@ -33,7 +33,7 @@ def texts_of(specs: Iterable[ItemsSpec], where: Where) -> tuple[TestTexts, dict[
     absent: dict[str, str] = {}
     for spec in specs:
         try:
-            texts += [test_text(spec.task_name, item) for item in items_of(spec, where, Ledger())]
+            texts += test_texts(spec.task_name, items_of(spec, where, Ledger()))
         except SourceMissing as fault:
             absent[spec.task_name] = str(fault)
     return TestTexts(texts), absent

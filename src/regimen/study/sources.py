@@ -5,7 +5,7 @@ Owns `Source` and its parts and the checks that one value can make of itself. Do
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -101,7 +101,11 @@ class HeldOut(Frozen):
 
 
 class Source(Frozen):
-    """One data set: where its rows are, what may be done with them, how they become text."""
+    """One data set: where its rows are, what may be done with them, how they become text.
+
+    `leaks` says which of its training rows go for holding a test item: those that hold its text or one with a few
+    words changed ("near"), those that hold the text itself ("exact"), none ("off": then scores prove little).
+    """
 
     hub: str | None = None
     files: tuple[str, ...] = ()
@@ -115,6 +119,7 @@ class Source(Frozen):
     held_out: HeldOut | None = None
     documents: Documents | None = None
     limit: Annotated[int, Field(ge=1)] | None = None
+    leaks: Literal["near", "exact", "off"] = "near"
     notes: str = ""
 
     @model_validator(mode="after")
