@@ -15,6 +15,7 @@ from regimen.data.rows import UsableRow, usable_rows
 from regimen.data.sources import Where
 from regimen.engine.locate import locate_base
 from regimen.errors import StudyError
+from regimen.evaluation.sandbox import why_not
 from regimen.plan import EvaluateSpec, ItemsSpec, Plan, compile_plan
 from regimen.results import EvaluatedFacts, RunFolder
 from regimen.study import Study, load_study
@@ -48,6 +49,14 @@ def test_reviews_run_and_learn(tmp_path: Path) -> None:
     found = scores(plan, out)
     assert found["direct-reviews", "reviews"] > found["1-reviews", "reviews"]
     assert {task for _, task in found} == {"reviews", "sums"}
+
+
+@pytest.mark.skipif(why_not() is not None, reason=f"{why_not()}")
+def test_programs_are_written_and_judged(tmp_path: Path) -> None:
+    plan, out = carried_out(EXAMPLES / "code.yaml", tmp_path / "run")
+    found = scores(plan, out)
+    assert found["1-functions", "functions"] == 0
+    assert found["direct-120", "functions"] > 0.5
 
 
 @pytest.fixture(scope="module")

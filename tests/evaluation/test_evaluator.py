@@ -240,7 +240,7 @@ def test_without_a_sandbox_programs_are_skipped_with_a_reason(
     tiny: BaseModel, tokenizer: TextTokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(evaluator, "why_not", lambda: "no namespaces here")
-    task = with_fields(NUMBERS, scoring="execution", metrics=("pass@1",))
+    task = with_fields(NUMBERS, scoring="execution", metrics=("pass@1",), generation=Generation(tokens=12, stop=()))
     found = evaluate(Model(tiny, None, tokenizer), task, items_of(1), 256, None)
     assert found.results == []
     assert found.skipped is not None

@@ -30,7 +30,12 @@ def test_an_answer_that_holds_a_stop_is_named_with_the_remedy() -> None:
         check_gold("steps", TASK, [item("fine", others=("two\nlines",))])
     roomy = with_fields(TASK, generation=Generation(tokens=4, stop=("\n\n",)))
     check_gold("steps", roomy, [item("First.\nThen.")])
-    check_gold("steps", with_fields(TASK, scoring="execution", metrics=("pass@1",)), [item("    a\n    b")])
+    program = with_fields(
+        TASK, scoring="execution", metrics=("pass@1",), generation=Generation(tokens=4, stop=("\ndef",))
+    )
+    check_gold("steps", program, [item("    a\n    b")])
+    with pytest.raises(DataError, match="holds the stop"):
+        check_gold("steps", program, [item("    a\ndef b(): pass")])
 
 
 @pytest.mark.parametrize(

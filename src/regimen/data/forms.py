@@ -59,7 +59,7 @@ def render(form: Form, row: Row) -> Rendered:
     prompt = _fill(form.prompt, row, form)
     columns = columns_of(form.prompt)
     if columns and all(_is_blank(row[column]) for column in columns):
-        raise RowFault(_first_column(form.prompt), row[min(columns)], "leaves nothing to ask about", drop="empty")
+        raise RowFault(first_column(form.prompt), row[min(columns)], "leaves nothing to ask about", drop="empty")
     if form.label is not None:
         target = class_of(form.label, row)
         choices = tuple(form.join + name for name in form.label.choices)
@@ -68,7 +68,7 @@ def render(form: Form, row: Row) -> Rendered:
     bare, others = _answers(form.answer, row, form)
     answer = form.join + (bare.strip() if form.join else bare)
     if not bare.strip():
-        raise RowFault(_first_column(form.answer), bare, "renders to an empty answer", drop="empty")
+        raise RowFault(first_column(form.answer), bare, "renders to an empty answer", drop="empty")
     if form.options is None:
         return Rendered(prompt, answer, others=others)
     options = evaluate(form.options, row)
@@ -76,7 +76,7 @@ def render(form: Form, row: Row) -> Rendered:
     if form.join:  # as the answer, so that a choice is what training shows
         names = [name.strip() for name in names]
     if bare.strip() not in names:
-        raise RowFault(_first_column(form.answer), bare, f"is none of the options {', '.join(names)}")
+        raise RowFault(first_column(form.answer), bare, f"is none of the options {', '.join(names)}")
     return Rendered(prompt, answer, tuple(form.join + name for name in names), names.index(bare.strip()))
 
 
@@ -103,6 +103,21 @@ def _listed(template: str, row: Row) -> list[str] | None:
     if not isinstance(values, list | tuple) or any(isinstance(value, dict | list | tuple | set) for value in values):
         return None
     return [str(value) for value in values if value is not None]
+
+
+def value_of(form: Form, template: str, row: Row) -> object:
+    """The value of a template that is one expression (text, list, ...), else its text; raises RowFault."""
+    for column in columns_of(template):
+        if column not in row:
+            raise RowFault(column, ", ".join(sorted(row)), "are the row's columns; this one is missing")
+    stripped = template.strip()
+    if not (stripped.startswith("{{") and stripped.endswith("}}") and stripped.count("{{") == 1):
+        return _fill(template, row, form)
+    try:
+        return evaluate(template, row)
+    except (TemplateError, TypeError, AttributeError, ValueError) as fault:
+        column = first_column(template)
+        raise RowFault(column, row.get(column), f"does not fit the template ({fault})") from None
 
 
 def render_text(form: Form, row: Row) -> str:
@@ -194,7 +209,8 @@ def _is_blank(value: object) -> bool:
     return value is None or value == [] or (isinstance(value, str) and not value.strip())
 
 
-def _first_column(template: str) -> str:
+def first_column(template: str) -> str:
+    """The column that a fault of a template is named by, "" where it has none."""
     return min(columns_of(template), default="")
 
 
@@ -212,6 +228,6 @@ def _fill(template: str, row: Row, form: Form) -> str:
         # a missing value is empty text: Jinja's filters would print the word "None"
         text = fill(template, {name: "" if value is None else value for name, value in row.items()})
     except (TemplateError, TypeError, AttributeError, ValueError) as fault:
-        column = _first_column(template)
+        column = first_column(template)
         raise RowFault(column, row.get(column), f"does not fit the template ({fault})") from None
     return text.rstrip(" ") if template is form.prompt else text

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from regimen.data.cleaning import Ledger, digest, group_digest, normalised
-from regimen.data.forms import Content, Rendered, content_of, group_of, render
+from regimen.data.forms import Content, Rendered, RowFault, content_of, group_of, render
 from regimen.data.keys import loosened
 from regimen.data.overlap import TestText, TestTexts
 from regimen.data.prepare import hits_of, trainable_rows
+from regimen.data.programs import program_facts
 from regimen.data.rows import Side, UsableRow, in_batches, usable_rows
 from regimen.data.sources import Where
-from regimen.errors import SourceMissing
+from regimen.errors import DataError, SourceMissing
 from regimen.study.schema import Task
 from regimen.study.sources import Source
 
@@ -80,7 +81,10 @@ def build_items(
             if elsewhere and loosened(content.asked) in elsewhere:
                 ledger.drop(row.part, row.number, "stands in another source", content.asked)
                 continue
-            found.append(_item(task, name, source, row, content))
+            try:
+                found.append(_item(task, name, source, row, content))
+            except RowFault as fault:
+                raise DataError(f"source {name!r}, {row.part}, row {row.number}, {fault}") from None
         items += _choose(found, share, seed)
     if cap is not None:
         items = items[:cap]
@@ -160,9 +164,9 @@ def _item(task: Task, name: str, source: Source, row: UsableRow, content: Conten
         cluster = loosened(content.asked)
     else:
         cluster = group_of(source.form, row.values, task.resample) if task.resample else ident
-    extra = {}
+    extra: dict[str, str] = {}
     if task.scoring == "execution":
-        extra = {key: str(row.values[key]) for key in ("test", "entry_point", "prompt")}
+        extra = program_facts(source.form, row.values, rendered.prompt, rendered.answer)
     return Item(
         ident,
         prompt=rendered.prompt,

@@ -25,9 +25,10 @@ from regimen.evaluation.entities import types_of as entity_types
 from regimen.evaluation.floors import positive_class
 from regimen.evaluation.gold import check_gold
 from regimen.evaluation.item_results import ItemResult
+from regimen.evaluation.programs import case_of
 from regimen.evaluation.prompts import EncodedItem, Encoder, encode_items, prompt_hash
 from regimen.evaluation.readers import ANSWER_BITS, Answer, counts_of, read, read_said_choice
-from regimen.evaluation.sandbox import Case, judge_many, why_not
+from regimen.evaluation.sandbox import judge_many, why_not
 from regimen.evaluation.stops import stop_rule
 from regimen.study.extraction import extracted
 from regimen.study.schema import Task
@@ -219,14 +220,10 @@ def _note_likelihoods(
 def _by_execution(
     model: Model, task: Task, items: Sequence[Item], context: int, cap: int | None
 ) -> list[list[ItemResult]]:
+    check_gold(task.title, task, items)
     encoded, said = _generated(model, task, items, context, cap)
     programs = [
-        Case(
-            program=item.extra["prompt"] + texts[member].text,
-            entry_point=item.extra["entry_point"],
-            test=item.extra["test"],
-            prompt=item.extra["prompt"],
-        )
+        case_of(item, texts[member].text)
         for item, texts in zip(items, said, strict=True)
         for member in range(model.members)
     ]

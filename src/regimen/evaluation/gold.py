@@ -1,6 +1,7 @@
 """Whether the right answers of a task can be reached by any answer, before anything is trained.
 
-Owns the checks of right answers against the task's stops, its `extract` and its metrics. Does not know models.
+Owns the checks of right answers against the task's stops, its `extract`, its metrics and their own tests. Does not know
+models.
 """
 
 from __future__ import annotations
@@ -10,14 +11,18 @@ from collections.abc import Sequence
 from regimen.data.items import Item
 from regimen.errors import DataError
 from regimen.evaluation import entities
+from regimen.evaluation.programs import case_of
+from regimen.evaluation.sandbox import judge_many, why_not
 from regimen.study.extraction import extracted
 from regimen.study.metrics import METRICS
 from regimen.study.schema import Task
 
+PROGRAMS_RUN = 32  # right answers that are run as programs, a tenth of a second each
+
 
 def check_gold(name: str, task: Task, items: Sequence[Item]) -> None:
     """Raises DataError naming the first row whose right answer no generated answer could equal."""
-    if task.scoring != "generation":
+    if task.scoring not in ("generation", "execution"):
         return
     reads_entities = any(METRICS[metric].family == "entities" for metric in task.metrics)
     for item in items:
@@ -35,6 +40,26 @@ def check_gold(name: str, task: Task, items: Sequence[Item]) -> None:
                     "row without), or take another metric than entity-f1"
                 )
     _check_extraction(name, task, items)
+
+
+def failing_programs(name: str, items: Sequence[Item]) -> tuple[int, int]:
+    """(how many right answers fail their own tests, how many were run): the first PROGRAMS_RUN, in the sandbox.
+
+    (0, 0) on a machine without a sandbox. Raises DataError for a test that can judge no program, and where no right
+    answer passes.
+    """
+    chosen = items[:PROGRAMS_RUN]
+    if not chosen or why_not() is not None:
+        return 0, 0
+    verdicts = judge_many([case_of(item, item.answer) for item in chosen])
+    failed = [(item, verdict) for item, verdict in zip(chosen, verdicts, strict=True) if not verdict.passed]
+    if len(failed) == len(chosen):
+        item, verdict = failed[0]
+        raise DataError(
+            f"the task {name!r}: none of {len(chosen)} right answers passes its own tests (row {item.id}: "
+            f"{verdict.reason}); look at `tests`, `entry` and how the answer follows the prompt"
+        )
+    return len(failed), len(chosen)
 
 
 def _check_extraction(name: str, task: Task, items: Sequence[Item]) -> None:

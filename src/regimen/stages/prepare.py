@@ -14,6 +14,7 @@ from regimen.data.sources import Where
 from regimen.data.standins import stand_in
 from regimen.errors import RegimenError, SourceMissing
 from regimen.evaluation.floors import bag_of_words, closed_lines, is_closed, positive_class, training_texts
+from regimen.evaluation.gold import failing_programs
 from regimen.plan import ItemsSpec, PrepareSpec
 from regimen.results import (
     Facts,
@@ -65,6 +66,9 @@ def run_items(specs: Sequence[ItemsSpec], folders: Sequence[StageFolder], contex
         if spec.purpose == "score" and spec.task.panel != "text":
             items = mark_twins(items, spec.task, spec.sources, where)
         write_items(items, path / layout.ITEMS)
+        if spec.task.scoring == "execution" and spec.purpose == "score":
+            failing, run = failing_programs(spec.task_name, items)
+            context.log(path, "right answers were run", failing=failing, run=run)
         facts = ItemsFacts(
             task=spec.task_name,
             sources=spec.task.source,

@@ -80,7 +80,10 @@ class Schedule(Frozen):
 
 
 class Generation(Frozen):
-    """Greedy decoding: at most `tokens` new tokens, ended early by any of `stop` or the end-of-text token."""
+    """Greedy decoding: at most `tokens` new tokens, ended early by any of `stop` or the end-of-text token.
+
+    Of programs (scoring: execution) the default is no stop at all.
+    """
 
     tokens: Annotated[int, Field(ge=1, le=4096)]
     stop: tuple[str, ...] = ("\n",)
@@ -115,8 +118,12 @@ class Task(Frozen):
 
     @model_validator(mode="before")
     @classmethod
-    def _harness(cls, values: Any) -> Any:
-        """Of a harness's task only its name and metrics need be said."""
+    def _defaults(cls, values: Any) -> Any:
+        """Of a harness's task only its name and metrics need be said; a program has more lines than one."""
+        if isinstance(values, dict) and values.get("scoring") == "execution":
+            generation = values.get("generation")
+            if isinstance(generation, dict) and "stop" not in generation:
+                return {**values, "generation": {**generation, "stop": ()}}
         if not isinstance(values, dict) or not values.get("lm_eval"):
             return values
         metrics = values.get("metrics") or ["acc"]
@@ -139,6 +146,8 @@ class Task(Frozen):
             raise ValueError("only a text task may have several sources")
         if fault := fault_of(self.metrics, self.scoring, self.generation is not None):
             raise ValueError(fault)
+        if self.scoring == "execution" and self.generation is not None and "\n" in self.generation.stop:
+            raise ValueError("the stop '\\n' ends a program after its first line; name others, or leave `stop` out")
         if self.positive is not None and "f1" not in self.metrics:
             raise ValueError("`positive` names the class that the metric f1 is of, and `metrics` has no f1")
         if self.extract is not None:

@@ -45,6 +45,10 @@ class Form(Frozen):
     `prompt` and `answer` (or `label`) are the fine-tuning form; they are joined by `join`, the same in training
     and in evaluation. `text` is the pretraining form; without it, it is prompt and answer joined. `options`
     lists the choices of a row when their number varies. `group` names what must stay on one side of a split.
+
+    `tests` are those of a program that the answer is - code that defines `check(candidate)`, a list of asserts, or
+    pairs of input and output - and `entry` names the function they call. Without them the columns `test`, `tests` or
+    `test_list` and `entry_point` are taken, as data sets have them; asserts may also leave it to their calls.
     """
 
     text: Template | None = None
@@ -54,6 +58,8 @@ class Form(Frozen):
     options: Template | None = None
     join: str = " "
     group: Template | None = None
+    tests: Template | None = None
+    entry: Template | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Form:

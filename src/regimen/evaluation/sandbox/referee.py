@@ -81,7 +81,7 @@ class Referee:
         try:
             return encode(job, ASKED_LIMIT)
         except TooLarge as error:
-            raise DataError(f"The test of {case.entry_point} is too large to run ({error}); shorten it.") from error
+            raise DataError(f"The test of {_named(case)} is too large to run ({error}); shorten it.") from error
 
     def _play(self, outcome: FileIO, calls: FileIO, replies: FileIO) -> tuple[str, str]:
         box = self._candidates.start([calls.fileno(), replies.fileno()])
@@ -156,10 +156,12 @@ def _read(case: Case, reason: str, detail: str) -> Verdict:
     if reason == "not started":
         raise _not_started("a program")
     if reason == "broken test":
-        raise DataError(
-            f"The test of {case.entry_point} cannot judge any program: {detail}; repair it or leave it out."
-        )
+        raise DataError(f"The test of {_named(case)} cannot judge any program: {detail}; repair it or leave it out.")
     return verdict(reason, detail)  # type: ignore[arg-type]  # `_hear` lets no other reason through
+
+
+def _named(case: Case) -> str:
+    return f"{case.entry_point} (row {case.origin})" if case.origin else case.entry_point
 
 
 def _not_started(what: str) -> MachineError:

@@ -5,7 +5,7 @@ Owns the three plain records of the sandbox. Knows nothing of processes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Literal, get_args
 
 from regimen.errors import UsageError
@@ -31,13 +31,14 @@ class Case:
 
     `program` is the whole source, prompt and completion; `entry_point` the function it must define; `test`
     the data set's code, which defines `check(candidate)`; `prompt` the data set's beginning of the program,
-    whose definitions the test may call.
+    whose definitions the test may call. `origin` names the row in messages and changes no verdict.
     """
 
     program: str
     entry_point: str
     test: str
     prompt: str = ""
+    origin: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,10 @@ class Limits:
     output: int = MIB
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
+        for limit in fields(self):
+            value = getattr(self, limit.name)
             if not value > 0:
-                raise UsageError(f"The sandbox limit {field.name} is {value}, and must be above 0.")
+                raise UsageError(f"The sandbox limit {limit.name} is {value}, and must be above 0.")
 
 
 @dataclass(frozen=True)
