@@ -48,21 +48,19 @@ HOMES = {
 # Values between packages have types of their own; a dictionary of anything is for a boundary (JSON, YAML, rows). How
 # often each floor says `dict[str, Any]` or `Mapping[str, Any]`: these numbers may only fall.
 UNTYPED = {
-    "analysis": 60,
+    "analysis": 2,
     "api": 4,
-    "cli": 18,
+    "cli": 15,
     "data": 15,
     "engine": 1,
     "evaluation": 2,
     "execution": 28,
     "plan": 18,
-    "report": 91,
-    "results": 21,
+    "report": 12,
+    "results": 20,
     "stages": 12,
     "study": 11,
 }
-# Files that import each other in a circle, to be taken apart.
-CIRCLES: list[set[str]] = []
 
 
 def modules() -> list[Path]:
@@ -141,6 +139,12 @@ def test_values_between_packages_are_typed() -> None:
     assert not above, f"more than { ({floor: UNTYPED.get(floor, 0) for floor in above}) }: give the value a type"
 
 
+def test_no_module_name_stands_in_both_analysis_and_report() -> None:
+    """Analysis computes and report draws: one name for both would not say which is meant."""
+    computed, drawn = ({path.stem for path in (SOURCE / floor).rglob("*.py")} for floor in ("analysis", "report"))
+    assert computed & drawn == {"__init__"}
+
+
 def module_name(path: Path) -> str:
     parts = path.relative_to(SOURCE.parent).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
@@ -153,9 +157,6 @@ def test_no_files_import_each_other_in_a_circle() -> None:
     for name, path in names.items():
         wanted = (imported if imported in names else imported.rpartition(".")[0] for _, imported in imports(path))
         needs[name] = {other for other in wanted if other in names and other != name}
-        for circle in CIRCLES:
-            if name in circle:
-                needs[name] -= circle
     try:
         TopologicalSorter(needs).prepare()
     except CycleError as fault:

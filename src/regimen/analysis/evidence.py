@@ -19,14 +19,14 @@ from regimen.plan import Plan, PlannedExperiment, compile_plan
 from regimen.results import layout
 from regimen.results.metrics import Columns
 from regimen.results.tables import Cell, RunTables
-from regimen.study import ZERO_SHOT, Pair
+from regimen.study import ZERO_SHOT, EndPoint, Pair
 
 State = Literal["there", "missing", "skipped"]
 EVERY = "every end point"
 
 
 class Evidence:
-    """The scores of a run. An end point is an experiment's id, "id@n", "id:5-shot" or "zero-shot"."""
+    """The scores of a run, by the text form of end points (`EndPoint`)."""
 
     def __init__(self, tables: RunTables, rules: Rules | None = None):
         self.tables = tables
@@ -71,9 +71,10 @@ class Evidence:
         """The end point's evaluation on a task."""
         if end == ZERO_SHOT:
             return self.tables.zero_shot(task)
-        stem, _, leg = end.partition("@")
-        if leg and stem in self._planned and int(leg) == len(self._planned[stem].experiment.legs):
-            end = stem
+        point = EndPoint.parse(end)
+        planned = self._planned.get(point.experiment)
+        if planned is not None and point.leg == len(planned.experiment.legs):
+            end = point.experiment
         return self._cells.get((end, task))
 
     def state(self, end: str, task: str) -> State:

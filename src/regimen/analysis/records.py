@@ -12,6 +12,8 @@ from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
 from pydantic import BaseModel
 
+from regimen.study import EndPoint
+
 DIGITS = 10  # significant digits of every number, so that equal inputs give equal bytes on any machine
 OMITTED = {"omitted": True}  # metadata of a dataclass field that its JSON object leaves out while it is None
 T = TypeVar("T")
@@ -53,6 +55,8 @@ def _cut(value: object) -> object:
 
 def to_json(value: object) -> Any:
     """The value as JSON holds it: dataclasses become objects, tuples lists, numbers that are not finite null."""
+    if isinstance(value, EndPoint):
+        return str(value)
     if isinstance(value, HasRecord):
         return to_json(value.record())
     if is_dataclass(value) and not isinstance(value, type):

@@ -15,7 +15,7 @@ from regimen.analysis.statistics.resampling import Resampled
 from regimen.plan import Plan
 from regimen.results import RunFolder
 from regimen.results.tables import COLUMNS, RunTables
-from regimen.study import ZERO_SHOT
+from regimen.study import ZERO_SHOT, EndPoint
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,6 +46,11 @@ class ResultRow:
     p_adjusted: float | None
     primary: bool
     adapter: str
+
+    @property
+    def end(self) -> EndPoint:
+        """The end point that `experiment` names."""
+        return EndPoint.parse(self.experiment)
 
 
 def results_table(folder: RunFolder, plan: Plan) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from regimen.analysis.exploratory_grid import Grid, GridCell
 from regimen.analysis.records import Size
 from regimen.analysis.statistics.metric_sums import Array
 from regimen.analysis.statistics.resampling import Resampled
-from regimen.study import ZERO_SHOT, Experiment
+from regimen.study import ZERO_SHOT, EndPoint, Experiment
 from regimen.study.questions import measures
 
 
@@ -51,7 +51,7 @@ class TransferCell:
 class ChainStage:
     """A stage of a chain: the end point after it, its training, and the tasks that show whether it is kept."""
 
-    end: str
+    end: EndPoint
     kind: str
     sources: Sequence[str]
     steps: int
@@ -187,7 +187,7 @@ def _stages(evidence: Evidence, last: Experiment) -> list[ChainStage]:
     study, tasks = evidence.study, evidence.study.tasks
     stages = _stages(evidence, study.experiment(last.start_from)) if last.start_from else []
     for number, leg in enumerate(last.legs, start=1):
-        end = last.id if number == len(last.legs) else f"{last.id}@{number}"
+        end = EndPoint(last.id, None if number == len(last.legs) else number)
         sources = list(leg.mixture)
         stages.append(ChainStage(end, leg.kind, sources, leg.steps, measures(leg.kind, sources, tasks)))
     return stages
@@ -197,7 +197,7 @@ def _chain(evidence: Evidence, grid: Grid, last: Experiment) -> Chain:
     stages = _stages(evidence, last)
     effects = []
     for task in evidence.study.tasks:
-        steps = [_effect(evidence, grid, stage.end, task) for stage in stages]
+        steps = [_effect(evidence, grid, str(stage.end), task) for stage in stages]
         if any(step is not None for step in steps):
             effects.append(ChainEffect(task, steps))
     return Chain(last.id, stages, effects, *_gem(evidence, stages))
@@ -222,7 +222,7 @@ def _gem(
     table = np.full((len(stages), len(stages)), np.nan)
     for row, stage in enumerate(stages):
         for column, task in enumerate(tasks):
-            value = evidence.value(stage.end, task)
+            value = evidence.value(str(stage.end), task)
             table[row, column] = math.nan if value is None else signs[column] * value.point
     base = [math.nan if (b := evidence.value(ZERO_SHOT, task)) is None else sign * b.point
             for task, sign in zip(tasks, signs, strict=True)]  # fmt: skip

@@ -15,7 +15,8 @@ from regimen.analysis.taxonomy import StrategyRow
 from regimen.analysis.thresholds import Threshold
 from regimen.report.charts import Axis, Mark, Rows
 from regimen.report.run_reading import Reading
-from regimen.report.words import NOT_YET, anchor, interval, number, probability, signed, stem
+from regimen.report.words import NOT_YET, anchor, interval, number, probability, signed
+from regimen.study import EndPoint
 
 WITHOUT_EVIDENCE = (NOT_YET, "not identifiable")
 
@@ -25,7 +26,7 @@ class ContrastRow:
     """A contrast, the end points that it compares, and the anchor of the first one's section ("" for none)."""
 
     judged: JudgedContrast
-    names: Sequence[str]
+    names: Sequence[EndPoint]
     link: str
 
     @property
@@ -88,8 +89,9 @@ def supported(answer: Answer, strategies: Sequence[StrategyRow]) -> tuple[str, s
 
 
 def _row(reading: Reading, judged: JudgedContrast) -> ContrastRow:
-    names = list(dict.fromkeys(end for pair in judged.contrast.pairs for end in (pair.of, pair.against)))
-    return ContrastRow(judged, names, anchor(names[0]) if names and stem(names[0]) in reading.anchors else "")
+    ends = dict.fromkeys(end for pair in judged.contrast.pairs for end in (pair.of, pair.against))
+    names = [EndPoint.parse(end) for end in ends]
+    return ContrastRow(judged, names, anchor(names[0]) if names and names[0].experiment in reading.anchors else "")
 
 
 def _chart(answer: Answer, rows: Sequence[ContrastRow]) -> Rows | None:

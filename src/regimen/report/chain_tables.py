@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from regimen.analysis.transfer import Chain
 from regimen.report.run_reading import Reading
 from regimen.report.tinted_cells import TintedCell, largest_of, tinted
-from regimen.report.words import anchor, number, points, signed, stem
+from regimen.report.words import anchor, number, points, signed
 from regimen.results import better_sign
-from regimen.study import ZERO_SHOT
+from regimen.study import EndPoint
 
 
 @dataclass(frozen=True)
 class ChainRow:
     """A stage: the end point after it, its training in words, and a cell for each task."""
 
-    end: str
+    end: EndPoint
     trained: str
     cells: Sequence[TintedCell]
 
@@ -41,25 +41,25 @@ def chains(reading: Reading) -> list[ChainTable]:
     return [_chain(reading, path) for path in paths(reading)]
 
 
-def paths(reading: Reading) -> list[list[str]]:
-    """The end points of every chain in order: experiments that continue one another, inner legs as "id@n"."""
+def paths(reading: Reading) -> list[list[EndPoint]]:
+    """The end points of every chain in order: experiments that continue one another, with the ends of their legs."""
     continued = {planned.experiment.start_from for planned in reading.trained}
     found = []
     for planned in reading.trained:
         experiment = planned.experiment
         if experiment.id in continued or (experiment.start_from is None and len(experiment.legs) < 2):
             continue
-        path: list[str] = []
+        path: list[EndPoint] = []
         name: str | None = experiment.id
         while name is not None and name in reading.planned:
             legs = len(reading.planned[name].experiment.legs)
-            path = [*(f"{name}@{leg}" for leg in range(1, legs)), name, *path]
+            path = [*(EndPoint(name, leg) for leg in range(1, legs)), EndPoint(name), *path]
             name = reading.planned[name].experiment.start_from
-        found.append([ZERO_SHOT, *path])
+        found.append([EndPoint.base(), *path])
     return found
 
 
-def _chain(reading: Reading, path: list[str]) -> ChainTable:
+def _chain(reading: Reading, path: list[EndPoint]) -> ChainTable:
     values = {(end, task): _value(reading, end, task) for end in path for task in reading.tasks}
     steps = {
         (end, task): _step(reading, values, path[: index + 1], task)
@@ -71,47 +71,49 @@ def _chain(reading: Reading, path: list[str]) -> ChainTable:
     for end in path:
         cells = [_cell(reading, end, task, values[end, task], steps[end, task], largest) for task in reading.tasks]
         rows.append(ChainRow(end, _trained(reading, end), cells))
-    last = reading.planned[path[-1]].experiment
+    last = reading.planned[path[-1].experiment].experiment
     found = next((chain for chain in reading.found.chains if chain.chain == last.id), None)
     return ChainTable(last.id, last.title.split(":")[0], last.phase, _measures(found), rows)
 
 
-def _cell(reading: Reading, end: str, task: str, value: float | None, step: float | None, largest: float) -> TintedCell:
+def _cell(
+    reading: Reading, end: EndPoint, task: str, value: float | None, step: float | None, largest: float
+) -> TintedCell:
     """Its text is the score, its mark the change."""
     return tinted(
         step,
         largest,
         number(value),
         mark=points(step) if step is not None else "",
-        link=anchor(end, task if value is not None and reading.row(stem(end), task) is not None else ""),
+        link=anchor(end, task if value is not None and reading.row(end.experiment, task) is not None else ""),
         group=reading.tasks[task].group,
     )
 
 
-def _value(reading: Reading, end: str, task: str) -> float | None:
+def _value(reading: Reading, end: EndPoint, task: str) -> float | None:
     headline = reading.tasks[task].headline
-    if "@" in end:  # inner legs are evaluated on what they trained, and stand in no row of results.csv
-        name, _, leg = end.partition("@")
-        cell = reading.tables.cells.get((name, f"{task}@{leg}"))
+    if end.leg is not None:  # earlier legs are evaluated on their own tasks, and stand in no row of results.csv
+        cell = reading.tables.cells.get((end.experiment, end.on(task)))
         return cell.metrics.get(headline) if cell else None
-    row = reading.row(end, task)
+    row = reading.row(end.experiment, task)
     return row.value if row else None
 
 
-def _step(reading: Reading, values: dict[tuple[str, str], float | None], path: list[str], task: str) -> float | None:
+def _step(
+    reading: Reading, values: dict[tuple[EndPoint, str], float | None], path: list[EndPoint], task: str
+) -> float | None:
     """The change against the nearest end point before that has a score on the task."""
     now = values[path[-1], task]
     before = next((v for end in reversed(path[:-1]) if (v := values[end, task]) is not None), None)
     return None if now is None or before is None else (now - before) * better_sign(reading.tasks[task].headline)
 
 
-def _trained(reading: Reading, end: str) -> str:
+def _trained(reading: Reading, end: EndPoint) -> str:
     """The training of the stage that ends here."""
-    if end == ZERO_SHOT:
+    if end.is_base:
         return "the base as it is"
-    name, _, leg = end.partition("@")
-    legs = reading.planned[name].experiment.legs
-    chosen = legs[int(leg) - 1] if leg else legs[-1]
+    legs = reading.planned[end.experiment].experiment.legs
+    chosen = legs[end.leg - 1] if end.leg else legs[-1]
     return f"{chosen.kind} on {', '.join(chosen.mixture)}, {chosen.steps:,} steps"
 
 

@@ -92,7 +92,7 @@ def _base(reading: Reading) -> ExperimentCard:
 
 def _card(reading: Reading, name: str) -> ExperimentCard:
     planned = reading.planned[name]
-    rows = [row for row in reading.rows if row.experiment.partition(":")[0] == name]
+    rows = [row for row in reading.rows if row.end.experiment == name]
     curve = own_curve(reading, name)
     done = sum(stage in reading.tables.outcomes for stage in planned.stages)
     keys = {one.key: one.stage for one in planned.all_evaluations}
@@ -177,12 +177,12 @@ def _evaluated(reading: Reading, name: str, key: str) -> EvaluatedFacts | None:
 
 def _score(reading: Reading, row: ResultRow, name: str) -> MetricRow:
     task = reading.plan.study.tasks[row.task]
-    shots = row.experiment.partition(":")[2]
-    evaluated = _evaluated(reading, name, row.task + (f":{shots}" if shots else ""))
+    shots = row.end.shots
+    evaluated = _evaluated(reading, name, row.end.on(row.task))
     return MetricRow(
         row=row,
         anchor=anchor(name, row.task) if row.primary and not shots else "",
-        task=task.title + (f" ({shots})" if shots else ""),
+        task=task.title + (f" ({shots}-shot)" if shots else ""),
         lower=better_sign(row.metric) < 0,
         alone=evaluated.metrics_without_twins.get(row.metric) if evaluated else None,
         is_clear=reading.is_clear(row),

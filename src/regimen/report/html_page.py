@@ -21,9 +21,10 @@ from regimen.report import words
 from regimen.report.charts import Chart, plotly_of, svg_of
 
 TEMPLATES = "templates"
+Context = dict[str, Any]  # the names that a template sees
 
 
-def render_page(context: dict[str, Any], version: str = "") -> str:
+def render_page(context: Context, version: str = "") -> str:
     """The whole document; with a `version` it asks the local server whether there is a newer one."""
     script = asset("page.js")
     plotly = _plotly()
@@ -41,12 +42,12 @@ def render_page(context: dict[str, Any], version: str = "") -> str:
     )
 
 
-def render_content(context: dict[str, Any]) -> str:
+def render_content(context: Context) -> str:
     """What the page shows: the part that a live page exchanges."""
     return render("content.html.jinja", context)
 
 
-def render(template: str, context: dict[str, Any]) -> str:
+def render(template: str, context: Context) -> str:
     """A template with the report's filters; HTML is escaped, Markdown and LaTeX have filters of their own."""
     return environment(template.endswith(".html.jinja")).get_template(template).render(context)
 

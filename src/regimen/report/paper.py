@@ -16,7 +16,7 @@ from typing import Any
 from regimen.errors import UsageError
 from regimen.files import write_atomically, write_text
 from regimen.report.charts import Chart, svg_of
-from regimen.report.html_page import render
+from regimen.report.html_page import Context, render
 from regimen.report.words import known
 
 FIGURES = "figures"
@@ -38,7 +38,7 @@ _LATEX = {
 }
 
 
-def write_paper(report: Path, context: dict[str, Any], charts: Sequence[Chart], *, png: bool) -> None:
+def write_paper(report: Path, context: Context, charts: Sequence[Chart], *, png: bool) -> None:
     """Writes the figures and the tables; raises UsageError where `png` is wanted and there is no browser."""
     browser = find_browser() if png else None
     folder = report / FIGURES

@@ -11,7 +11,6 @@ import hashlib
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from regimen import __version__
 from regimen.analysis.recipes import Recipe
@@ -22,7 +21,7 @@ from regimen.report import chain_tables, cost_chart, curve_charts, facts, paper,
 from regimen.report.answer_cards import answers
 from regimen.report.charts import Chart
 from regimen.report.experiment_cards import experiment_cards
-from regimen.report.html_page import render, render_page
+from regimen.report.html_page import Context, render, render_page
 from regimen.report.plain_table import advice_table, mixture_table
 from regimen.report.run_reading import Reading, read
 from regimen.report.simplex_charts import simplexes
@@ -77,7 +76,7 @@ def results_csv(rows: Sequence[ResultRow]) -> str:
     return out.getvalue()
 
 
-def page_context(reading: Reading) -> dict[str, Any]:
+def page_context(reading: Reading) -> Context:
     """Everything that the templates put into words."""
     return {
         "study": reading.plan.study,
@@ -98,7 +97,7 @@ def page_context(reading: Reading) -> dict[str, Any]:
     }
 
 
-def _found(reading: Reading) -> dict[str, Any]:
+def _found(reading: Reading) -> Context:
     """The parts of the page that show findings."""
     found, moved = reading.found, transfer(reading)
     by_task: dict[str, list[Recipe]] = {}
@@ -122,7 +121,7 @@ def _found(reading: Reading) -> dict[str, Any]:
     }
 
 
-def _scored(reading: Reading) -> dict[str, Any]:
+def _scored(reading: Reading) -> Context:
     """Scores: the heat map, the leaderboard, lines beside them, every value; curves."""
     rows = score_tables.heat(reading)
     return {
@@ -138,7 +137,7 @@ def _scored(reading: Reading) -> dict[str, Any]:
     }
 
 
-def _ran(reading: Reading) -> dict[str, Any]:
+def _ran(reading: Reading) -> Context:
     """What ran, on which rows, for how long."""
     return {
         "planned": facts.planned_gantt(reading),
@@ -155,7 +154,7 @@ def _phase_title(reading: Reading, name: str) -> str:
     return phase.title if phase else ""
 
 
-def charts_of(context: dict[str, Any]) -> list[Chart]:
+def charts_of(context: Context) -> list[Chart]:
     """The charts that are also written as files."""
     one = [context["heat_chart"], context["transfer_chart"], context["learning"], context["front"], context["planned"]]
     one.append(context["actual"])

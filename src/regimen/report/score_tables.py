@@ -213,9 +213,8 @@ def _line(reading: Reading, words: str, values: dict[str, float | None]) -> Line
 
 def _with_examples(reading: Reading) -> list[LineRow]:
     """A row for each number of examples that the base was given."""
-    found: dict[str, dict[str, float | None]] = {}
+    found: dict[int, dict[str, float | None]] = {}
     for row in reading.rows:
-        shots = row.experiment.partition(":")[2]
-        if shots and row.primary:
-            found.setdefault(shots, {})[row.task] = row.value
-    return [_line(reading, f"the base, {shots}", values) for shots, values in found.items()]
+        if row.end.shots and row.primary:
+            found.setdefault(row.end.shots, {})[row.task] = row.value
+    return [_line(reading, f"the base, {shots}-shot", values) for shots, values in found.items()]

@@ -9,6 +9,8 @@ import math
 import re
 from typing import Any
 
+from regimen.study import EndPoint
+
 NOT_YET = "not yet"
 
 
@@ -71,14 +73,14 @@ def percent(value: float) -> str:
     return f"{100 * value:g}"
 
 
-def stem(end: str) -> str:
-    """The experiment of an end point: "id@2" and "id:5-shot" are of "id"."""
-    return end.split("@", 1)[0].split(":", 1)[0]
+def stem(end: EndPoint | str) -> str:
+    """The experiment of an end point; a name as it is."""
+    return end.experiment if isinstance(end, EndPoint) else end
 
 
-def anchor(experiment: str, task: str = "") -> str:
+def anchor(end: EndPoint | str, task: str = "") -> str:
     """The anchor of an experiment's section, or of its score on a task."""
-    name = "x-" + re.sub(r"[^A-Za-z0-9.-]", "_", stem(experiment))
+    name = "x-" + re.sub(r"[^A-Za-z0-9.-]", "_", stem(end))
     return f"{name}--{re.sub(r'[^A-Za-z0-9.-]', '_', task)}" if task else name
 
 
