@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from regimen.execution.events import Observer
 from regimen.execution.runner import RunSummary, run_plan
-from regimen.plan import DEFAULT_WIDTH, Plan, compile_plan
+from regimen.plan import DEFAULT_WIDTH, Plan, compile_plan, compile_with
+from regimen.plan.options import check_hours
 from regimen.plan.rates import remembered
 from regimen.results import RunFolder, layout
 from regimen.stages.options import RunOptions
@@ -68,7 +68,7 @@ def carry_out(
     tuning = _tuning(plan.study, options.out)
     options = replace(options, pass_tokens=tuning.pass_tokens, compiled=tuning.compiled)
     recorded = {
-        "compile": dict(plan.compiled_with),
+        "compile": plan.options.to_json(),
         **({"command": command} if command else {}),
         "engine": {"pass_tokens": tuning.pass_tokens, "compiled": tuning.compiled},
     }
@@ -100,7 +100,7 @@ class Run:
     def __init__(self, out: str | Path):
         self.folder = RunFolder(Path(out))
         self.study: Study = self.folder.study()
-        self.plan: Plan = compile_plan(self.study, **self.folder.settings()["compile"])
+        self.plan: Plan = compile_with(self.study, self.folder.compile_options())
 
     def results(self) -> pd.DataFrame:
         """The columns of results.csv, one row for each experiment, task and metric; missing cells are left out."""
@@ -134,20 +134,24 @@ def load_and_compile(
     Without `cohort_width` it is that of the run folder `out`, or the one measured on this machine.
     """
     loaded = load_study(study, profile, seed=seed)
-    compile_for = partial(
-        compile_plan,
+    if cohort_width is None:
+        cohort_width = _tuning(loaded, out).width or DEFAULT_WIDTH
+    if budget_hours is not None:
+        check_hours(budget_hours)
+    plan = compile_plan(
         loaded,
         track=track,
+        only=only,
         tasks=tasks,
         eval_items=eval_items,
         sharing=sharing,
-        cohort_width=cohort_width or _tuning(loaded, out).width or DEFAULT_WIDTH,
+        cohort_width=cohort_width,
         gpus=gpus,
     )
-    plan = compile_for(only=only)
     if budget_hours is None:
         return plan
     from regimen.plan.budget import choose_within
 
     choice = choose_within(plan, budget_hours)
-    return replace(compile_for(only=choice.chosen), budget=choice.to_json())
+    chosen = compile_with(loaded, replace(plan.options, only=choice.chosen), gpus=gpus)
+    return replace(chosen, budget=choice.to_json())

@@ -74,7 +74,7 @@ def test_plan_says_which_estimate_is_which() -> None:
 def test_a_run_takes_the_measured_width_and_keeps_its_own(tmp_path: Path) -> None:
     def width(**more: Any) -> int:
         plan = api.load_and_compile("qwen2-finance", profile="demo", **more)
-        return dict(plan.compiled_with)["cohort_width"]
+        return plan.options.cohort_width
 
     assert width() == 8
     study = load_study("qwen2-finance", "demo")

@@ -46,7 +46,8 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Path]:
     full = experiment("whole", adapter=Adapter(method="full"), learning_rate=1e-3)
     plan = plan_of(
         experiment("one"), experiment("two", "imdb", start="one"), full,
-        experiment("odd", adapter=Adapter(rank=2, alpha=6)), experiment("not-run", "glue-cola"), chain="merge_then_new",
+        experiment("odd", adapter=Adapter(rank=2, alpha=6)), experiment("not-run", "glue-cola"),
+        experiment("after-odd", "imdb", start="odd", adapter=Adapter(rank=4, alpha=32)), chain="merge_then_new",
     )  # fmt: skip
     out = tmp_path_factory.mktemp("done")
     run_inline(plan, out)
@@ -114,6 +115,15 @@ def test_a_chain_of_merged_adapters_is_one_model(done: tuple[Plan, Path], tmp_pa
         merge_row(own, Adapter(), load_adapter(end_of(done, name), own, Adapter()))
     torch.testing.assert_close(logits(whole), logits(own.model), rtol=1e-5, atol=1e-5)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["two"], "no scratch is left"
+
+
+def test_each_merged_end_keeps_its_own_rank_and_scale(done: tuple[Plan, Path], tmp_path: Path) -> None:
+    export(done, "after-odd", tmp_path / "whole", "--merged")
+    theirs = load(tmp_path / "whole")
+    own = load_base(locate_base(done[0].study.base), "fp32")
+    for name, adapter in (("odd", Adapter(rank=2, alpha=6)), ("after-odd", Adapter(rank=4, alpha=32))):
+        merge_row(own, adapter, load_adapter(end_of(done, name), own, adapter))
+    torch.testing.assert_close(logits(theirs), logits(own.model), rtol=1e-5, atol=1e-5)
 
 
 def test_a_full_fine_tuning_is_a_model(done: tuple[Plan, Path], tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ ADVICE = {"field": "steps", "what": "train longer (twice the steps)", "change": 
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
     plan = compile_plan(load_study("qwen2-finance", "demo"), track="fast")
-    RunFolder(tmp_path / "run").create(plan.study, plan, {"compile": dict(plan.compiled_with)})
+    RunFolder(tmp_path / "run").create(plan.study, plan, {"compile": plan.options.to_json()})
     return tmp_path / "run"
 
 

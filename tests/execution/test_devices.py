@@ -37,7 +37,7 @@ def calm(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run_on(device: dict[str, object], plan: Plan, out: Path, patch: pytest.MonkeyPatch) -> RunSummary:
     patch.setenv("REGIMEN_TEST_DEVICE", json.dumps(device))
     patch.setenv("PYTHONPATH", os.pathsep.join([str(FAILING), os.environ.get("PYTHONPATH", "")]))
-    recorded = {"compile": dict(plan.compiled_with)}
+    recorded = {"compile": plan.options.to_json()}
     return run_plan(plan, RunOptions(out, workers=1), lambda event: None, recorded)
 
 

@@ -176,7 +176,7 @@ def test_hostile_data_runs_nothing(tab: Any, tmp_path: Path) -> None:
 
 def test_the_live_page_moves_without_a_reload(browser: Any, plan: Plan, finished: RunFolder, tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
-    folder.create(plan.study, plan, {"compile": dict(plan.compiled_with)})
+    folder.create(plan.study, plan, {"compile": plan.options.to_json()})
     watch = Watch(folder.path, pause=0.1)
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     tab = context.new_page()

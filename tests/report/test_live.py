@@ -28,7 +28,7 @@ from tests.support.patience import patient, wait_until
 def moving(plan: Plan, tmp_path: Path) -> Iterator[tuple[Watch, RunFolder, int]]:
     """A run without results, served; (its watch, its folder, the port)."""
     folder = RunFolder(tmp_path / "run")
-    folder.create(plan.study, plan, {"compile": dict(plan.compiled_with)})
+    folder.create(plan.study, plan, {"compile": plan.options.to_json()})
     watch = Watch(folder.path, pause=0.05)
     with make_server(watch, 0) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})

@@ -74,7 +74,7 @@ def test_the_same_run_gives_the_same_bytes(finished: RunFolder, plan: Plan, tmp_
 
 def test_an_empty_run_says_not_yet_everywhere(plan: Plan, tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
-    folder.create(plan.study, plan, {"compile": dict(plan.compiled_with)})
+    folder.create(plan.study, plan, {"compile": plan.options.to_json()})
     page = write_report(folder, plan)
     assert set(verdicts(page)) <= {"not yet", "not identifiable"}
     assert verdicts(page).count("not yet") >= 5

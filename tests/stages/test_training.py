@@ -137,7 +137,7 @@ def test_merge_then_new_trains_a_new_adapter_on_the_merged_base(demo: Study, tmp
     a, b = (p.ends[-1] for p in plan.experiments)
     spec = plan.stages[b]
     assert isinstance(spec, TrainSpec)
-    assert spec.leg.merged == (a,)
+    assert [end.stage for end in spec.leg.merged] == [a]
     up = {key: value for key, value in adapter_of(plan, tmp_path, "b").items() if "lora_B" in key}
     first = {key: value for key, value in adapter_of(plan, tmp_path, "a").items() if "lora_B" in key}
     assert relative(up, first) > 0.5, "it is another adapter"

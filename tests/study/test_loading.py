@@ -172,3 +172,44 @@ def test_no_bytes_make_reading_crash(tmp_path_factory: pytest.TempPathFactory, d
     path.write_bytes(data)
     with pytest.raises(StudyError):
         load_study(path)
+
+
+CHAINED = """\
+  - {id: parent, phase: tune, title: t, adapter: {rank: 4, alpha: 8}, legs: [{finetune: mood, steps: 3}]}
+  - {id: child, phase: tune, title: t, start_from: parent, adapter: %s, legs: [{finetune: mood, steps: 2}]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("adapter", "differing"),
+    [
+        ("{rank: 16, alpha: 8}", "rank 16 instead of 4"),
+        ("{rank: 4, alpha: 32}", "alpha 32 instead of 8"),
+        ("{rank: 4, alpha: 8, targets: [q_proj, k_proj]}", "targets q_proj+k_proj instead of all-linear"),
+        ("{method: full}", "method full instead of lora"),
+    ],
+)
+def test_a_chain_that_trains_on_keeps_its_adapter(adapter: str, differing: str, tmp_path: Path) -> None:
+    (fault,) = faults(MINIMAL + CHAINED % adapter, tmp_path)
+    assert fault == (
+        f"line 24, experiment child: 'child' continues 'parent' with another adapter ({differing}), but a chain trains "
+        "one adapter on; give both the same `adapter`, or set `schedule.chain` to merge_then_new"
+    )
+
+
+@pytest.mark.parametrize("adapter", ["{rank: 16, alpha: 8}", "{rank: 4, alpha: 32}", "{targets: [q_proj]}"])
+def test_a_chain_that_merges_may_go_on_with_another_adapter(adapter: str, tmp_path: Path) -> None:
+    text = MINIMAL.replace("warmup_steps: 2}", "warmup_steps: 2, chain: merge_then_new}")
+    assert load(text + CHAINED % adapter, tmp_path).experiment("child").start_from == "parent"
+    (fault,) = faults(text + CHAINED % "{method: full}", tmp_path)
+    assert "'child' trains all weights (method full), so there is no adapter to merge" in fault
+
+
+@pytest.mark.parametrize("seed", [2**40, 2**31, -1, 1.5, True, "7"])
+def test_a_seed_put_in_is_checked_as_the_files_is(seed: Any) -> None:
+    with pytest.raises(UsageError, match=r"--seed is .*; it must be (a whole number, )?from 0 to 2,147,483,647"):
+        load_study("qwen2-finance", "demo", seed=seed)
+
+
+def test_the_largest_seed_is_taken() -> None:
+    assert load_study("qwen2-finance", "demo", seed=2**31 - 1).seed == 2**31 - 1

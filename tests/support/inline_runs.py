@@ -56,7 +56,7 @@ def run_inline(
 ) -> Scheduler:
     """Carries out what is missing of `plan` in `out`; returns the scheduler, with the states of all stages."""
     folder = RunFolder(out)
-    folder.create(plan.study, plan, {"compile": dict(plan.compiled_with)})
+    folder.create(plan.study, plan, {"compile": plan.options.to_json()})
     options = RunOptions(out, data=data, here=here, checkpoint_seconds=checkpoint_seconds)
     pool = InlinePool(Context(WorkerSetup(options, cache_home()), stopping))
     ledger = Ledger(out)

@@ -48,7 +48,7 @@ def simulate(
 
 def _simulate(out: Path, plan: Plan, skill: Skill, items: int, seed: int, skipped: frozenset[str]) -> RunTables:
     folder = RunFolder(out)
-    folder.create(plan.study, plan, {"compile": dict(plan.compiled_with)})
+    folder.create(plan.study, plan, {"compile": plan.options.to_json()})
     for number, stage in enumerate(plan.stages.values()):
         place = folder.folder(stage)
         path = place.open()

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 from regimen.analysis.rules import Rules
 from regimen.analysis.statistics.aligned_scores import TaskScores, read_rows
 from regimen.analysis.statistics.resampling import Bootstrap, Resampled, bootstrap
 from regimen.errors import DataError
-from regimen.plan import Plan, PlannedExperiment, compile_plan
+from regimen.plan import Plan, PlannedExperiment, compile_with
 from regimen.results import layout
 from regimen.results.metrics import Columns
 from regimen.results.tables import Cell, RunTables
@@ -193,9 +193,7 @@ class Evidence:
 
 def whole_plan(plan: Plan) -> Plan:
     """The plan of all the study's experiments, compiled with the plan's own settings."""
-    settings: dict[str, Any] = dict(plan.compiled_with)
-    everything = [experiment.id for experiment in plan.study.experiments]
-    if not settings or len(plan.experiments) == len(everything):
+    everything = tuple(experiment.id for experiment in plan.study.experiments)
+    if len(plan.experiments) == len(everything):
         return plan
-    settings["only"] = everything
-    return compile_plan(plan.study, **settings)
+    return compile_with(plan.study, replace(plan.options, only=everything))

@@ -44,7 +44,7 @@ def export(
         base=leg.base,
         base_folder=locate_base(leg.base, data),
         adapter=leg.adapter,
-        merged_before=[_done(opened, name, experiment) for name in leg.merged],
+        merged_before=[files.TrainedAdapter(_done(opened, end.stage, experiment), end.adapter) for end in leg.merged],
     )
     tasks = _evaluated(opened, planned) if lm_eval else []
     card = model_card(RunTables(opened.folder, opened.plan), experiment, merged=merged)

@@ -25,6 +25,14 @@ MODEL_FILES = ("model.safetensors", "config.json", "generation_config.json", *TO
 
 
 @dataclass(frozen=True)
+class TrainedAdapter:
+    """The folder that holds an adapter, and its settings."""
+
+    folder: Path
+    adapter: Adapter
+
+
+@dataclass(frozen=True)
 class Trained:
     """A trained end: its stage folder, its base and adapter, and the ends that were merged into the base before it."""
 
@@ -32,7 +40,7 @@ class Trained:
     base: Base
     base_folder: Path
     adapter: Adapter
-    merged_before: Sequence[Path] = ()
+    merged_before: Sequence[TrainedAdapter] = ()
 
 
 def export(trained: Trained, to: Path, card: str, *, merged: bool) -> None:
@@ -62,8 +70,8 @@ def export(trained: Trained, to: Path, card: str, *, merged: bool) -> None:
 def _merge(trained: Trained, folder: Path) -> None:
     """The sums are formed in fp32, one after another, and rounded once to the base's precision."""
     base = load_base(trained.base_folder, "fp32")
-    for end in (*trained.merged_before, trained.folder):
-        merge_row(base, trained.adapter, load_adapter(end, base, trained.adapter))
+    for end in (*trained.merged_before, TrainedAdapter(trained.folder, trained.adapter)):
+        merge_row(base, end.adapter, load_adapter(end.folder, base, end.adapter))
     base.round_to(trained.base.precision)
     base.save(folder)
 

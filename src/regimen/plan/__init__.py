@@ -1,16 +1,19 @@
 """Study -> plan: the stages of a study, what they share, which go together, what they cost. Pure functions."""
 
-from regimen.plan.compiler import DEFAULT_WIDTH, compile_plan, stable_steps
+from regimen.plan.compiler import compile_plan, compile_with, stable_steps
+from regimen.plan.options import DEFAULT_WIDTH, CompileOptions
 from regimen.plan.plan import Bar, Cohort, Plan, PlannedEvaluation, PlannedExperiment, Stage
-from regimen.plan.stages import EvaluateSpec, ItemsSpec, LegSpec, PrepareSpec, TrainSpec, parse_spec
+from regimen.plan.stages import EvaluateSpec, ItemsSpec, LegSpec, MergedEnd, PrepareSpec, TrainSpec, parse_spec
 
 __all__ = [
     "DEFAULT_WIDTH",
     "Bar",
     "Cohort",
+    "CompileOptions",
     "EvaluateSpec",
     "ItemsSpec",
     "LegSpec",
+    "MergedEnd",
     "Plan",
     "PlannedEvaluation",
     "PlannedExperiment",
@@ -18,6 +21,7 @@ __all__ = [
     "Stage",
     "TrainSpec",
     "compile_plan",
+    "compile_with",
     "parse_spec",
     "stable_steps",
 ]

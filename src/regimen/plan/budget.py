@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from regimen.errors import UsageError
+from regimen.plan.options import check_hours
 from regimen.plan.plan import Plan, PlannedExperiment
 from regimen.plan.stages import TrainSpec
 from regimen.study.endpoints import ZERO_SHOT, EndPoint
@@ -116,6 +117,7 @@ def _steps(plan: Plan, name: str) -> int:
 
 def choose_within(plan: Plan, hours: float) -> Choice:
     """The best subset of the plan's experiments that takes at most `hours`; raises UsageError if none fits."""
+    check_hours(hours)
     cheapest = min(subset_hours(plan, _with_starts(plan, p)) for p in plan.experiments)
     if hours < cheapest:
         raise UsageError(f"--budget-hours is {hours:g}; the cheapest experiment takes {cheapest:.2g} hours")

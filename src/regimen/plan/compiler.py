@@ -11,17 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-from regimen.errors import UsageError
 from regimen.plan.cohorts import form_cohorts
 from regimen.plan.cost import schedule_bars
 from regimen.plan.evaluations import Evaluations
+from regimen.plan.options import DEFAULT_WIDTH, CompileOptions
 from regimen.plan.plan import Plan, PlannedExperiment, Stage
-from regimen.plan.stages import ItemsSpec, LegSpec, PrepareSpec, TrainSpec
+from regimen.plan.stages import ItemsSpec, LegSpec, MergedEnd, PrepareSpec, TrainSpec
 from regimen.study import Study, unknown_name
 from regimen.study.schema import Experiment, Leg
 from regimen.study.study import FULL
-
-DEFAULT_WIDTH = 8
+from regimen.study.values import check_whole
 
 
 @dataclass(frozen=True)
@@ -61,33 +60,39 @@ def compile_plan(
 ) -> Plan:
     """Compiles the experiments of a track (or those matching `only`, with what they start from).
 
-    `tasks` limits the evaluations, `eval_items` the items of each. Raises UsageError for unknown names.
+    `tasks` limits the evaluations, `eval_items` the items of each. Raises UsageError for unknown names and for counts
+    below 1.
     """
-    _check_counts(cohort_width=cohort_width, gpus=gpus, eval_items=eval_items)
-    chosen = _select(study, track, only)
-    evaluations = Evaluations(study, tasks, eval_items)
-    compiler = _Compiler(study, sharing, evaluations.test_items())
+    options = CompileOptions(
+        track=track,
+        only=only,  # type: ignore[arg-type]
+        tasks=tasks,  # type: ignore[arg-type]
+        eval_items=eval_items,
+        sharing=sharing,
+        cohort_width=cohort_width,
+    )
+    return compile_with(study, options, gpus=gpus)
+
+
+def compile_with(study: Study, options: CompileOptions, *, gpus: int = 1) -> Plan:
+    """Compiles a study with these options; `gpus` only draws the Gantt. Raises UsageError as `compile_plan` does."""
+    check_whole("gpus", gpus, 1)
+    chosen = _select(study, options.track, options.only)
+    evaluations = Evaluations(study, options.tasks, options.eval_items)
+    compiler = _Compiler(study, options.sharing, evaluations.test_items())
     planned = _walk(study, chosen, compiler, evaluations)
     reference = evaluations.references(chosen)
     stages = _stages(compiler, evaluations)
     return Plan(
         study=study,
-        track=track,
+        options=options,
         experiments=tuple(planned),
         stages=stages,
-        cohorts=form_cohorts(stages, cohort_width),
+        cohorts=form_cohorts(stages, options.cohort_width),
         reference=reference,
         steps_to_run=sum(stage.steps for stage in compiler.trainings.values()),
         gantt=schedule_bars(study, planned, gpus),
         steps_per_gpu_hour=study.cost.steps_per_gpu_hour,
-        compiled_with=(
-            ("track", track),
-            ("only", list(only)),
-            ("tasks", list(tasks)),
-            ("eval_items", eval_items),
-            ("sharing", sharing),
-            ("cohort_width", cohort_width),
-        ),
     )
 
 
@@ -111,12 +116,6 @@ def _stages(compiler: _Compiler, evaluations: Evaluations) -> dict[str, Stage]:
     """All stages, inputs before what needs them; training rows are cleaned against every task's test items."""
     tests = {spec.fingerprint: spec for spec in compiler.tests} if compiler.prepares else {}
     return {**evaluations.items, **tests, **compiler.prepares, **compiler.trainings, **evaluations.stages}
-
-
-def _check_counts(**counts: int | None) -> None:
-    for name, value in counts.items():
-        if value is not None and value < 1:
-            raise UsageError(f"--{name.replace('_', '-')} is {value}; it must be at least 1")
 
 
 def _select(study: Study, track: str, only: Sequence[str]) -> tuple[Experiment, ...]:
@@ -215,7 +214,7 @@ class _Compiler:
             learning_rate=experiment.learning_rate or getattr(study.schedule.learning_rate, leg.kind),
             seed=study.seed_of(experiment),
             start=start,
-            merged=(*before.spec.merged, start) if before and merges and start else (),
+            merged=_merged(before.spec, start) if before and merges and start else (),
             alone=None if self._sharing else experiment.id,
         )
         stable = stable_steps(leg.steps, study.schedule.cooldown)
@@ -278,6 +277,11 @@ class _Compiler:
     def _keep(self, spec: TrainSpec) -> TrainSpec:
         named = self._named.setdefault(spec.fingerprint, spec)
         return self.trainings.setdefault(spec.fingerprint, named) if self.keeping else named
+
+
+def _merged(before: LegSpec, end: str) -> tuple[MergedEnd, ...]:
+    """The ends that are merged into the base after a leg that ends with the stage `end`."""
+    return (*before.merged, MergedEnd(stage=end, adapter=before.adapter))
 
 
 def stable_steps(steps: int, cooldown: float) -> int:

@@ -6,10 +6,11 @@ Owns the plan's shape: experiments, stages, cohorts, totals, Gantt. Does not kno
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from regimen.plan.options import CompileOptions
 from regimen.plan.stages import EvaluateSpec, ItemsSpec, PrepareSpec, TrainSpec
 from regimen.study import Study
 from regimen.study.endpoints import EndPoint
@@ -85,7 +86,7 @@ class Plan:
     """A study compiled for one track: everything that is to be done, and what it costs by the plan's rate."""
 
     study: Study
-    track: str
+    options: CompileOptions
     experiments: tuple[PlannedExperiment, ...]
     stages: dict[str, Stage]
     cohorts: tuple[Cohort, ...]
@@ -93,10 +94,12 @@ class Plan:
     steps_to_run: int
     gantt: tuple[Bar, ...]
     steps_per_gpu_hour: float
-    rate_source: str = "the plan's rate"
-    compiled_with: tuple[tuple[str, Any], ...] = ()
-    notes: tuple[str, ...] = field(default=())
     budget: dict[str, Any] | None = None
+
+    @property
+    def track(self) -> str:
+        """The track it is compiled for."""
+        return self.options.track
 
     @cached_property
     def cohort_of(self) -> dict[str, str]:
@@ -122,7 +125,7 @@ class Plan:
             "steps_to_run": self.steps_to_run,
             "gpu_hours_planned": round(sum(planned.gpu_hours for planned in self.experiments), 6),
             "gpu_hours_to_run": round(self.steps_to_run / self.steps_per_gpu_hour + baselines, 6),
-            "rate": {"steps_per_gpu_hour": self.steps_per_gpu_hour, "source": self.rate_source},
+            "rate": {"steps_per_gpu_hour": self.steps_per_gpu_hour, "source": "the plan's rate"},
             "by_phase": by_phase,
         }
 
@@ -136,7 +139,6 @@ class Plan:
             "stages": [self._stage_json(stage) for stage in self.stages.values()],
             "totals": self.totals,
             "gantt": [bar.__dict__ for bar in self.gantt],
-            "notes": list(self.notes),
             **({"budget": self.budget} if self.budget else {}),
         }
 

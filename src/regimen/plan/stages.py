@@ -129,6 +129,13 @@ class ItemsSpec(Spec):
         }
 
 
+class MergedEnd(Frozen):
+    """A train stage whose adapter is merged into the base, and that adapter's settings."""
+
+    stage: str
+    adapter: Adapter
+
+
 class LegSpec(Frozen):
     """One leg of training, whatever its length: all that decides the weights after n of its steps.
 
@@ -148,7 +155,7 @@ class LegSpec(Frozen):
     learning_rate: float
     seed: int
     start: str | None
-    merged: tuple[str, ...] = ()
+    merged: tuple[MergedEnd, ...] = ()
     alone: str | None = None
 
     @cached_property
@@ -174,8 +181,14 @@ class LegSpec(Frozen):
             "schedule": schedule | {"learning_rate": self.learning_rate},
             "seed": self.seed,
             "start": self.start,
+            **({"merged_each_with_its_own": True} if self._merges_other_adapters else {}),
             **({"alone": self.alone} if self.alone else {}),
         }
+
+    @property
+    def _merges_other_adapters(self) -> bool:
+        """Whether an end is merged whose adapter is unlike this leg's: results of such legs were wrong once."""
+        return any(end.adapter != self.adapter for end in self.merged)
 
 
 class TrainSpec(Spec):
@@ -213,7 +226,7 @@ class TrainSpec(Spec):
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        trained = (self.parent or self.leg.start, *self.leg.merged)
+        trained = (self.parent or self.leg.start, *(end.stage for end in self.leg.merged))
         return (*sorted(set(self.leg.sources.values())), *(t for t in dict.fromkeys(trained) if t))
 
     @property
@@ -226,7 +239,8 @@ class TrainSpec(Spec):
         """Stages of one shape can train in one cohort."""
         leg = self.leg.identity
         alone = self.fingerprint if self.leg.adapter.method == "full" else None
-        return fingerprint([leg["base"], leg["adapter"], leg["batch"], self.leg.merged, alone])
+        merged = [end.stage for end in self.leg.merged]
+        return fingerprint([leg["base"], leg["adapter"], leg["batch"], merged, alone])
 
 
 class EvaluateSpec(Spec):
@@ -236,7 +250,7 @@ class EvaluateSpec(Spec):
     base: Base
     trained: str | None
     adapter: Adapter | None
-    merged: tuple[str, ...] = ()
+    merged: tuple[MergedEnd, ...] = ()
     task_name: str
     task: Task
     items: str
@@ -260,16 +274,15 @@ class EvaluateSpec(Spec):
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        return (self.items, *self.merged, *((self.trained,) if self.trained else ()))
+        return (self.items, *(end.stage for end in self.merged), *((self.trained,) if self.trained else ()))
 
     @property
     def shape(self) -> str:
         """Evaluations of one shape can share a pass: same base, items and adapter shape."""
         adapter = self.adapter.model_dump(mode="json") if self.adapter else None
         alone = self.trained if self.adapter and self.adapter.method == "full" else None
-        return fingerprint(
-            [base_identity(self.base), adapter, self.items, self.task_name, self.merged, alone, self.context]
-        )
+        merged = [end.stage for end in self.merged]
+        return fingerprint([base_identity(self.base), adapter, self.items, self.task_name, merged, alone, self.context])
 
 
 StageSpec = Annotated[PrepareSpec | ItemsSpec | TrainSpec | EvaluateSpec, Field(discriminator="kind")]

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from regimen.errors import RegimenError, UsageError
-from regimen.plan import compile_plan
+from regimen.plan import compile_with
 from regimen.report.html_page import render_content, render_page
 from regimen.report.run_reading import read
 from regimen.report.run_report import page_context
@@ -45,7 +45,7 @@ class Content:
 def render_run(out: Path) -> Content:
     """Renders the run as it is now; the version is the content's own digest."""
     folder = RunFolder(out)
-    plan = compile_plan(folder.study(), **folder.settings()["compile"])
+    plan = compile_with(folder.study(), folder.compile_options())
     context = page_context(read(folder, plan))
     part = render_content(context)
     version = hashlib.sha256(part.encode()).hexdigest()[:16]

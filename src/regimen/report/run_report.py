@@ -58,7 +58,7 @@ def up_to_date_report(folder: RunFolder, plan: Plan) -> Path:
 
 def _inputs(folder: RunFolder, plan: Plan) -> str:
     """A digest of what a report is made from: which stages are done, of which plan, by which version."""
-    parts = [__version__, dump_study(plan.study), repr(plan.compiled_with)]
+    parts = [__version__, dump_study(plan.study), repr(plan.options)]
     for stage in plan.stages.values():
         marker = folder.folder(stage).path / layout.MARKER
         parts.append(f"{stage.folder} {marker.read_text(encoding='utf-8') if marker.is_file() else 'missing'}")

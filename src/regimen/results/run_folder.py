@@ -15,9 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from regimen.errors import RunFolderError
+from regimen.errors import RunFolderError, UsageError
 from regimen.files import write_json, write_text
-from regimen.plan import Plan, Stage
+from regimen.plan import CompileOptions, Plan, Stage
 from regimen.results import layout
 from regimen.results.outcomes import Outcome, StageFolder, differences
 from regimen.study import Study, dump_study, load_study
@@ -59,6 +59,16 @@ class RunFolder:
             return json.loads((self.path / layout.SETTINGS).read_text(encoding="utf-8"))
         except (OSError, ValueError) as fault:
             raise RunFolderError(f"{self.path / layout.SETTINGS} cannot be read ({fault})") from None
+
+    def compile_options(self) -> CompileOptions:
+        """The options that the run's plan was compiled with; raises RunFolderError where they cannot be read."""
+        try:
+            return CompileOptions.from_json(self.settings()["compile"])
+        except (KeyError, TypeError, AttributeError, UsageError) as fault:
+            file = self.path / layout.SETTINGS
+            raise RunFolderError(
+                f"{file} does not say how the study was compiled ({fault!r}); run the study again"
+            ) from None
 
     def folder(self, stage: Stage) -> StageFolder:
         """The folder of a stage."""

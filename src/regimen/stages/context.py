@@ -10,7 +10,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -27,6 +27,7 @@ from regimen.engine.loading import load_base
 from regimen.engine.locate import locate_base
 from regimen.engine.merging import merge_row
 from regimen.errors import RunFolderError
+from regimen.plan import MergedEnd
 from regimen.results import ItemsFacts, Machine, Outcome, PreparedFacts, StageFolder, layout, read_outcome
 from regimen.results.facts import F
 from regimen.stages.blocks import blocks_folder
@@ -80,21 +81,20 @@ class Context:
         """The folder of a base model."""
         return locate_base(base, self.setup.options.data)
 
-    def base(self, base: Base, adapter: Adapter | None = None, merged: tuple[str, ...] = ()) -> BaseModel:
-        """The loaded base, with the adapters of `merged` (stage fingerprints) merged into it; kept while it is used.
+    def base(self, base: Base, adapter: Adapter | None = None, merged: Sequence[MergedEnd] = ()) -> BaseModel:
+        """The loaded base, with the ends of `merged` merged into it, each by its own settings; kept while it is used.
 
         A full fine-tuning overwrites its base, so it gets one of its own each time.
         """
-        key = (base.id, base.revision, base.precision, *merged)
+        key = (base.id, base.revision, base.precision, *(end.stage for end in merged))
         if adapter is not None and adapter.method == "full":
             self._bases.clear()
             return load_base(self.base_folder(base), base.precision, self.setup.device)
         if key not in self._bases:
             self._bases.clear()  # one base at a time: it is what fills the memory
             loaded = load_base(self.base_folder(base), base.precision, self.setup.device)
-            for fingerprint in merged:
-                assert adapter is not None
-                merge_row(loaded, adapter, load_adapter(self.input(fingerprint), loaded, adapter))
+            for end in merged:
+                merge_row(loaded, end.adapter, load_adapter(self.input(end.stage), loaded, end.adapter))
             self._bases[key] = loaded
         return self._bases[key]
 

@@ -22,7 +22,7 @@ from regimen.study.questions import Contrast, Question, unfold_contrasts
 from regimen.study.schema import Experiment, Phase
 from regimen.study.study import FULL, Study, faults_of, unknown_name
 from regimen.study.unfolding import unfold
-from regimen.study.values import Frozen
+from regimen.study.values import SEEDS, Frozen, check_whole
 
 _PARTS = ("base", "adapter", "batch", "schedule", "evaluation", "cost")
 
@@ -37,8 +37,11 @@ def load_study(study: str | Path, profile: str | None = None, *, seed: int | Non
     """Loads a packaged study by name, or any study file by path.
 
     `profile` chooses one of the file's profiles (default: "full", or the file's own values where it has none).
-    Raises StudyError with every fault of the file, UsageError for an unknown name or profile.
+    `seed` takes the place of the study's. Raises StudyError with every fault of the file, UsageError for an unknown
+    name or profile, or for a seed that no file could have.
     """
+    if seed is not None:
+        check_whole("seed", seed, *SEEDS)
     path = packaged_studies().get(str(study), Path(study))
     if not path.is_file():
         if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:

@@ -159,9 +159,45 @@ def _experiment_faults(study: Study) -> list[tuple[tuple[str, ...], str]]:
             faults.append((place, f"no task {experiment.task!r} in this study"))
         if study.phases and experiment.phase not in study.phases:
             faults.append((place, f"no phase {experiment.phase!r}; the phases are {', '.join(study.phases)}"))
+        faults += [(place, fault) for fault in _chain_faults(study, experiment)]
         for leg in experiment.legs:
             faults += [(place, fault) for fault in _leg_faults(study, leg.kind, list(leg.mixture))]
     return faults
+
+
+def _chain_faults(study: Study, experiment: Experiment) -> list[str]:
+    """Faults of a training that follows another, between the two adapters.
+
+    Where a chain continues, both must have one adapter. Where it merges, each end is merged with its own adapter, but
+    a full fine-tuning leaves no adapter to merge.
+    """
+    before = next((e for e in study.experiments if e.id == experiment.start_from), None)
+    own = study.adapter_of(experiment)
+    if study.schedule.chain == "merge_then_new":
+        stages = [e for e in (before, experiment) if e is not None and study.adapter_of(e).method == "full"]
+        if not stages or (before is None and len(experiment.legs) < 2):
+            return []
+        return [
+            f"{stages[0].id!r} trains all weights (method full), so there is no adapter to merge into the base between "
+            f"the legs of {experiment.id!r}; set `schedule.chain` to continue, or `method` to lora"
+        ]
+    if before is None or not (differing := _differing(study.adapter_of(before), own)):
+        return []
+    return [
+        f"{experiment.id!r} continues {before.id!r} with another adapter ({differing}), but a chain trains one adapter "
+        "on; give both the same `adapter`, or set `schedule.chain` to merge_then_new"
+    ]
+
+
+def _differing(before: Adapter, own: Adapter) -> str:
+    """The fields in which two adapters differ, as "rank 8 instead of 4"; those of LoRA alone only where both are."""
+    fields = ("method",) if "full" in (before.method, own.method) else ("rank", "alpha", "targets")
+    changed = [(name, getattr(before, name), getattr(own, name)) for name in fields]
+    return ", ".join(f"{name} {_shown(new)} instead of {_shown(old)}" for name, old, new in changed if old != new)
+
+
+def _shown(value: object) -> str:
+    return "+".join(value) if isinstance(value, tuple) else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _leg_faults(study: Study, kind: str, mixture: list[str]) -> list[str]:

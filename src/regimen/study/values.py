@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from regimen.errors import UsageError
 from regimen.study.patterns import check_pattern
 from regimen.study.templates import check_template
 
@@ -18,7 +19,8 @@ Template = Annotated[str, AfterValidator(check_template)]
 Pattern = Annotated[str, AfterValidator(check_pattern)]
 Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(gt=0, lt=1)]
-Seed = Annotated[int, Field(ge=0, lt=2**31)]
+SEEDS = (0, 2**31 - 1)
+Seed = Annotated[int, Field(ge=SEEDS[0], le=SEEDS[1])]
 
 
 class Frozen(BaseModel):
@@ -31,3 +33,13 @@ def shares(mixture: Mapping[str, float]) -> dict[str, float]:
     """A mixture's weights as shares, which add up to 1: {"a": 70, "b": 30} as {"a": 0.7, "b": 0.3}."""
     total = sum(mixture.values())
     return {name: weight / total for name, weight in mixture.items()}
+
+
+def check_whole(name: str, value: object, low: int, high: int | None = None) -> None:
+    """Raises UsageError unless `value`, given for the option `name`, is a whole number from `low` to `high`."""
+    whole = value if isinstance(value, int) and not isinstance(value, bool) else None
+    if whole is not None and low <= whole and (high is None or whole <= high):
+        return
+    limits = f"at least {low:,}" if high is None else f"from {low:,} to {high:,}"
+    kind = "a whole number, " if whole is None else ""
+    raise UsageError(f"--{name.replace('_', '-')} is {value!r}; it must be {kind}{limits}")

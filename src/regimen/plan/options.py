@@ -1,0 +1,60 @@
+"""What a study is compiled with, besides itself: kept in a run folder's run.json, so that others compile the same plan.
+
+Owns the options, the checks that one of them can make of itself, and their JSON. Does not know studies.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from regimen.errors import UsageError
+from regimen.study.study import FULL
+from regimen.study.values import check_whole
+
+DEFAULT_WIDTH = 8  # adapters trained together
+
+
+@dataclass(frozen=True)
+class CompileOptions:
+    """Which experiments of a study are planned, what they are evaluated on, and what may share work.
+
+    `only` picks experiments of `track` by id or glob, `tasks` limits the evaluations and `eval_items` the items of
+    each (None: the study's). Without `sharing` every experiment trains alone. At most `cohort_width` adapters train
+    together. Raises UsageError for a value that no plan can have.
+    """
+
+    track: str = FULL
+    only: tuple[str, ...] = ()
+    tasks: tuple[str, ...] = ()
+    eval_items: int | None = None
+    sharing: bool = True
+    cohort_width: int = DEFAULT_WIDTH
+
+    def __post_init__(self) -> None:
+        check_whole("cohort_width", self.cohort_width, 1)
+        if self.eval_items is not None:
+            check_whole("eval_items", self.eval_items, 1)
+        for name in ("only", "tasks"):
+            value = getattr(self, name)
+            if isinstance(value, str):
+                raise UsageError(f"--{name} is the text {value!r}; give a list of names, as [{value!r}]")
+            object.__setattr__(self, name, tuple(value))
+
+    def to_json(self) -> dict[str, Any]:
+        """As run.json holds it."""
+        return asdict(self) | {"only": list(self.only), "tasks": list(self.tasks)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> CompileOptions:
+        """The options of a run.json; options that it does not hold have their defaults, other keys are left out."""
+        known = {field.name for field in fields(cls)}
+        return cls(**{name: option for name, option in value.items() if name in known})
+
+
+def check_hours(hours: float) -> None:
+    """Raises UsageError unless a budget is a positive, finite number of hours."""
+    if isinstance(hours, bool) or not isinstance(hours, int | float) or not (math.isfinite(hours) and hours > 0):
+        raise UsageError(f"--budget-hours is {hours!r}; it must be a number of hours above 0")
