@@ -154,4 +154,4 @@ def load_and_compile(
 
     choice = choose_within(plan, budget_hours)
     chosen = compile_with(loaded, replace(plan.options, only=choice.chosen), gpus=gpus)
-    return replace(chosen, budget=choice.to_json())
+    return replace(chosen, budget=choice)

@@ -64,12 +64,12 @@ def test_the_plan_within_a_budget(hours: float, answerable: set[str]) -> None:
     plan = load_and_compile("qwen2-finance", budget_hours=hours)
     assert plan.budget is not None
     assert plan.totals["gpu_hours_to_run"] <= hours
-    assert plan.totals["gpu_hours_to_run"] == pytest.approx(plan.budget["hours"]), "shared trunks are paid for once"
-    assert {p.experiment.id for p in plan.experiments} == set(plan.budget["chosen"])
-    assert set(plan.budget["answerable"]) == answerable
-    assert set(plan.budget["open"]) == set(STUDY.questions) - answerable
-    assert len(plan.budget["chosen"]) + len(plan.budget["left_out"]) == 72
-    for titles in plan.budget["open"].values():
+    assert plan.totals["gpu_hours_to_run"] == pytest.approx(plan.budget.hours), "shared trunks are paid for once"
+    assert {p.experiment.id for p in plan.experiments} == set(plan.budget.chosen)
+    assert set(plan.budget.answerable) == answerable
+    assert set(plan.budget.open) == set(STUDY.questions) - answerable
+    assert len(plan.budget.chosen) + len(plan.budget.left_out) == 72
+    for titles in plan.budget.open.values():
         assert titles
 
 

@@ -105,14 +105,14 @@ def _budget(plan: Plan) -> list[Text]:
         return []
     budget = plan.budget
     lines = [
-        f"within {budget['budget_hours']:g} GPU-hours, {budget['hours']:.1f} used: {len(budget['chosen'])} experiments",
-        f"questions that can be answered: {', '.join(budget['answerable']) or 'none'}",
+        f"within {budget.budget:g} GPU-hours, {budget.hours:.1f} used: {len(budget.chosen)} experiments",
+        f"questions that can be answered: {', '.join(budget.answerable) or 'none'}",
     ]
-    for name, titles in budget["open"].items():
+    for name, titles in budget.open.items():
         more = f" and {len(titles) - 3} more" if len(titles) > 3 else ""
         lines.append(f"{name} stays open, without {'; '.join(titles[:3])}{more}")
-    if budget["left_out"]:
-        lines.append(f"left out: {', '.join(budget['left_out'])}")
+    if budget.left_out:
+        lines.append(f"left out: {', '.join(budget.left_out)}")
     return [Text("\n".join(lines))]
 
 

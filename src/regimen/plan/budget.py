@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from regimen.errors import UsageError
 from regimen.plan.options import check_hours
-from regimen.plan.plan import Plan, PlannedExperiment
+from regimen.plan.plan import Choice, Plan, PlannedExperiment
 from regimen.plan.stages import TrainSpec
 from regimen.study.endpoints import ZERO_SHOT, EndPoint
 from regimen.study.questions import Contrast, ContrastRule, RankRule
@@ -28,32 +27,6 @@ class Need:
     id: str
     title: str
     groups: tuple[frozenset[str], ...]
-
-
-@dataclass(frozen=True)
-class Choice:
-    """The experiments chosen and left out, what they cost, the questions they can answer and those left open.
-
-    `open` gives for each question that stays open the titles of what it still needs.
-    """
-
-    budget: float
-    hours: float
-    chosen: tuple[str, ...]
-    left_out: tuple[str, ...]
-    answerable: tuple[str, ...]
-    open: dict[str, tuple[str, ...]]
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON."""
-        return {
-            "budget_hours": self.budget,
-            "hours": round(self.hours, 6),
-            "chosen": list(self.chosen),
-            "left_out": list(self.left_out),
-            "answerable": list(self.answerable),
-            "open": {name: list(titles) for name, titles in self.open.items()},
-        }
 
 
 def needs_of(plan: Plan) -> dict[str, tuple[Need, ...]]:

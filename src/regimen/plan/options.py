@@ -6,7 +6,6 @@ Owns the options, the checks that one of them can make of itself, and their JSON
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -48,8 +47,13 @@ class CompileOptions:
         return asdict(self) | {"only": list(self.only), "tasks": list(self.tasks)}
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> CompileOptions:
-        """The options of a run.json; options that it does not hold have their defaults, other keys are left out."""
+    def from_json(cls, value: Any) -> CompileOptions:
+        """The options of a run.json; options that it does not hold have their defaults, other keys are left out.
+
+        Raises UsageError for what is no mapping, or holds a value that no plan can have.
+        """
+        if not isinstance(value, dict):
+            raise UsageError(f"the options of a plan are a mapping, not {value!r}")
         known = {field.name for field in fields(cls)}
         return cls(**{name: option for name, option in value.items() if name in known})
 

@@ -82,6 +82,32 @@ class Bar:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """The experiments chosen and left out, what they cost, the questions they can answer and those left open.
+
+    `open` gives for each question that stays open the titles of what it still needs.
+    """
+
+    budget: float
+    hours: float
+    chosen: tuple[str, ...]
+    left_out: tuple[str, ...]
+    answerable: tuple[str, ...]
+    open: dict[str, tuple[str, ...]]
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "budget_hours": self.budget,
+            "hours": round(self.hours, 6),
+            "chosen": list(self.chosen),
+            "left_out": list(self.left_out),
+            "answerable": list(self.answerable),
+            "open": {name: list(titles) for name, titles in self.open.items()},
+        }
+
+
+@dataclass(frozen=True)
 class Plan:
     """A study compiled for one track: everything that is to be done, and what it costs by the plan's rate."""
 
@@ -94,7 +120,7 @@ class Plan:
     steps_to_run: int
     gantt: tuple[Bar, ...]
     steps_per_gpu_hour: float
-    budget: dict[str, Any] | None = None
+    budget: Choice | None = None
 
     @property
     def track(self) -> str:
@@ -139,7 +165,7 @@ class Plan:
             "stages": [self._stage_json(stage) for stage in self.stages.values()],
             "totals": self.totals,
             "gantt": [bar.__dict__ for bar in self.gantt],
-            **({"budget": self.budget} if self.budget else {}),
+            **({"budget": self.budget.to_json()} if self.budget else {}),
         }
 
     def _stage_json(self, stage: Stage) -> dict[str, Any]:

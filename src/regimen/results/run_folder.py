@@ -64,7 +64,7 @@ class RunFolder:
         """The options that the run's plan was compiled with; raises RunFolderError where they cannot be read."""
         try:
             return CompileOptions.from_json(self.settings()["compile"])
-        except (KeyError, TypeError, AttributeError, UsageError) as fault:
+        except (KeyError, TypeError, UsageError) as fault:
             file = self.path / layout.SETTINGS
             raise RunFolderError(
                 f"{file} does not say how the study was compiled ({fault!r}); run the study again"
