@@ -7,6 +7,7 @@ cut so that shorter horizons branch off, what is evaluated on what. Does not kno
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -38,13 +39,18 @@ class _Trunks:
     """Where each trunk is cut: the fork points of the whole study, so that every track cuts alike."""
 
     forks: dict[str, set[int]] = field(default_factory=dict)
+    _ends: dict[str, list[int]] = field(default_factory=dict)
 
     def add(self, leg: _Leg) -> None:
         self.forks.setdefault(leg.key, set()).add(leg.stable)
+        self._ends.pop(leg.key, None)
 
-    def cuts(self, leg: _Leg) -> list[int]:
+    def cuts(self, leg: _Leg) -> Sequence[int]:
         """The ends of the trunk's pieces up to this leg's fork."""
-        return [step for step in sorted(self.forks[leg.key]) if 0 < step <= leg.stable]
+        if leg.key not in self._ends:
+            self._ends[leg.key] = sorted(step for step in self.forks[leg.key] if step > 0)
+        ends = self._ends[leg.key]
+        return ends[: bisect_right(ends, leg.stable)]
 
 
 def compile_plan(
@@ -154,7 +160,8 @@ class _Compiler:
         self._named: dict[str, TrainSpec] = {}
         self.prepares: dict[str, PrepareSpec] = {}
         self.trainings: dict[str, TrainSpec] = {}
-        self._trunk_pieces: dict[tuple[str, int], TrainSpec] = {}
+        self._trunk_pieces: dict[str, list[TrainSpec]] = {}
+        self._kept_pieces: dict[str, int] = {}
         for experiment in study.experiments:
             self._legs[experiment.id] = self._compile_legs(experiment)
 
@@ -244,25 +251,32 @@ class _Compiler:
 
     def _pieces(self, experiment: Experiment, leg: _Leg) -> list[TrainSpec]:
         """The trunk's pieces and the cooldown of one leg, each known by the first experiment that needs it."""
-        pieces: list[TrainSpec] = []
-        parent: str | None = None
-        first = 0
-        for cut in self._trunks.cuts(leg):
-            spec = self._trunk_pieces.get((leg.key, cut))
-            if spec is None:
-                spec = TrainSpec(
-                    label=f"{experiment.id}-trunk",
-                    leg=leg.spec,
-                    part="trunk",
-                    first_step=first,
-                    last_step=cut,
-                    parent=parent,
-                )
-                self._trunk_pieces[leg.key, cut] = spec
-            pieces.append(self._keep(spec))
-            parent, first = pieces[-1].fingerprint, cut
-        pieces.append(self._keep(self._cooldown(f"{experiment.id}-cooldown", leg, parent)))
-        return pieces
+        pieces = self._trunk(experiment, leg)
+        parent = pieces[-1].fingerprint if pieces else None
+        return [*pieces, self._keep(self._cooldown(f"{experiment.id}-cooldown", leg, parent))]
+
+    def _trunk(self, experiment: Experiment, leg: _Leg) -> list[TrainSpec]:
+        """The trunk's pieces up to this leg's fork; those that an experiment before it made are only looked up, so that
+        a ladder of thousands of lengths is planned in seconds."""
+        pieces = self._trunk_pieces.setdefault(leg.key, [])
+        cuts = self._trunks.cuts(leg)
+        for cut in cuts[len(pieces) :]:
+            before = pieces[-1] if pieces else None
+            spec = TrainSpec(
+                label=f"{experiment.id}-trunk",
+                leg=leg.spec,
+                part="trunk",
+                first_step=before.last_step if before else 0,
+                last_step=cut,
+                parent=before.fingerprint if before else None,
+            )
+            pieces.append(self._named.setdefault(spec.fingerprint, spec))
+        if self.keeping:
+            kept = self._kept_pieces.get(leg.key, 0)
+            for spec in pieces[kept : len(cuts)]:
+                self._keep(spec)
+            self._kept_pieces[leg.key] = max(kept, len(cuts))
+        return pieces[: len(cuts)]
 
     def _cooldown(self, label: str, leg: _Leg, parent: str | None) -> TrainSpec:
         return TrainSpec(

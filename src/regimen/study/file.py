@@ -15,9 +15,9 @@ from pydantic import BeforeValidator, Discriminator, Field, StringConstraints, T
 from regimen.study.questions import ContrastGroup, Gate, Question
 from regimen.study.schema import Adapter, Base, Batch, Cost, Evaluation, LegKind, Phase, Schedule, Task
 from regimen.study.sources import Source
-from regimen.study.values import Frozen, Name, Seed, Weight
+from regimen.study.values import Count, Frozen, Name, Seed, Weight
 
-Steps = Annotated[int, Field(ge=1)]
+Steps = Count
 Prefix = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]*$", max_length=60)]
 
 
@@ -139,8 +139,8 @@ GROUP_TAGS = frozenset({"baseline", "runs", "chain", "single"})
 class StepsRule(Frozen):
     """Scales every planned step count: steps / divide, at least `at_least`."""
 
-    divide: Annotated[int, Field(ge=1)] = 1
-    at_least: Annotated[int, Field(ge=1)] = 1
+    divide: Count = 1
+    at_least: Count = 1
 
     def scaled(self, steps: int) -> int:
         """The step count under this rule, rounded to the nearest whole step."""

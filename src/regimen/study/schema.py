@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from regimen.study.endpoints import EndPoint
 from regimen.study.extraction import check_pattern
 from regimen.study.metrics import HARNESS, Scoring, fault_of
-from regimen.study.values import Frozen, Name, Seed, Share, Template, Weight, shares
+from regimen.study.values import Count, FileName, Frozen, Name, Seed, Share, Template, Weight, shares
 
 Precision = Literal["fp32", "bf16", "auto"]
 LegKind = Literal["pretrain", "finetune"]
@@ -28,10 +28,10 @@ class Base(Frozen):
     processor multiplies it natively, else fp32.
     """
 
-    id: str = Field(min_length=1)
-    revision: str = "main"
+    id: FileName
+    revision: FileName = "main"
     origin: Literal["hub", "wheel", "packaged", "folder"] = "hub"
-    wheel: str | None = None
+    wheel: FileName | None = None
     precision: Precision = "bf16"
 
 
@@ -43,7 +43,7 @@ class Adapter(Frozen):
 
     method: Literal["lora", "full"] = "lora"
     rank: Annotated[int, Field(ge=1, le=1024)] = 4
-    alpha: Annotated[float, Field(gt=0)] = 8.0
+    alpha: Annotated[float, Field(gt=0, le=1e6)] = 8.0
     targets: Literal["all-linear"] | tuple[str, ...] = "all-linear"
 
 
@@ -70,7 +70,7 @@ class Schedule(Frozen):
     """
 
     learning_rate: LearningRate
-    warmup_steps: Annotated[int, Field(ge=0)] = 100
+    warmup_steps: Annotated[int, Field(ge=0, le=10**9)] = 100
     cooldown: Annotated[float, Field(gt=0, le=1)] = 0.1
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     betas: tuple[Share, Share] = (0.9, 0.999)
@@ -112,7 +112,7 @@ class Task(Frozen):
     generation: Generation | None = None
     positive: str | None = None
     extract: str | None = None
-    items: Annotated[int, Field(ge=1)] | None = None
+    items: Count | None = None
     truncate: Literal["left", "middle"] = "left"
     version: Annotated[int, Field(ge=1)] = 1
 
@@ -168,9 +168,9 @@ class Evaluation(Frozen):
     `generate` caps the new tokens of every task.
     """
 
-    items: Annotated[int, Field(ge=1)] | None = None
-    generate: Annotated[int, Field(ge=1)] | None = None
-    context: Annotated[int, Field(ge=32)] = 2048
+    items: Count | None = None
+    generate: Count | None = None
+    context: Annotated[int, Field(ge=32, le=10**7)] = 2048
     baseline_shots: tuple[Annotated[int, Field(ge=0, le=64)], ...] = (0,)
 
 
@@ -179,7 +179,7 @@ class Leg(Frozen):
 
     kind: LegKind
     mixture: dict[Name, Weight] = Field(min_length=1)
-    steps: Annotated[int, Field(ge=1)]
+    steps: Count
 
     @property
     def shares(self) -> dict[str, float]:
@@ -236,8 +236,8 @@ class Experiment(Frozen):
 class Cost(Frozen):
     """The plan's rate, used until this machine's is measured."""
 
-    steps_per_gpu_hour: Annotated[float, Field(gt=0)] = 2000.0
-    baseline_gpu_hours: Annotated[float, Field(ge=0)] = 0.17
+    steps_per_gpu_hour: Annotated[float, Field(ge=1e-3, le=1e12)] = 2000.0
+    baseline_gpu_hours: Annotated[float, Field(ge=0, le=1e6)] = 0.17
 
 
 class Phase(Frozen):

@@ -5,11 +5,11 @@ Owns `Source` and its parts and the checks that one value can make of itself. Do
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
-from regimen.study.values import Frozen, Name, Pattern, Share, Template
+from regimen.study.values import Count, FileName, Frozen, Name, Pattern, Share, Template
 
 TEST_FILES = "test files"  # the name of the split that a user's own test files are
 
@@ -76,7 +76,7 @@ class Documents(Frozen):
     """Joins running rows into documents: every `rows` rows, or anew at each row whose beginning matches the
     regular expression `starts` (RE2's syntax)."""
 
-    rows: Annotated[int, Field(ge=1)] | None = None
+    rows: Count | None = None
     starts: Pattern | None = None
     separator: str = ""
 
@@ -94,8 +94,8 @@ class HeldOut(Frozen):
     stands in a source of `not_in` are not tested on.
     """
 
-    split: str | None = None
-    files: tuple[str, ...] = ()
+    split: FileName | None = None
+    files: tuple[FileName, ...] = ()
     share: Share | None = None
     not_in: tuple[Name, ...] = ()
 
@@ -113,18 +113,18 @@ class Source(Frozen):
     words changed ("near"), those that hold the text itself ("exact"), none ("off": then scores prove little).
     """
 
-    hub: str | None = None
-    files: tuple[str, ...] = ()
-    config: str | tuple[str, ...] | None = None
-    split: str | None = "train"
-    revision: str = "main"
+    hub: FileName | None = None
+    files: tuple[FileName, ...] = ()
+    config: FileName | tuple[FileName, ...] | None = None
+    split: FileName | None = "train"
+    revision: FileName = "main"
     parquet_branch: bool = False
     licence: str = "none stated"
     size: str = ""
     form: Form
     held_out: HeldOut | None = None
     documents: Documents | None = None
-    limit: Annotated[int, Field(ge=1)] | None = None
+    limit: Count | None = None
     leaks: Literal["near", "exact", "off"] = "near"
     notes: str = ""
 

@@ -142,6 +142,7 @@ def _positive_fault(task: Task, name: str, source: Source) -> str | None:
 def _experiment_faults(study: Study) -> list[tuple[tuple[str, ...], str]]:
     faults: list[tuple[tuple[str, ...], str]] = []
     seen: set[str] = set()
+    baselines = {experiment.id for experiment in study.experiments if not experiment.legs}
     for experiment in study.experiments:
         place = ("experiments", experiment.id)
         if experiment.id == ZERO_SHOT:
@@ -152,6 +153,8 @@ def _experiment_faults(study: Study) -> list[tuple[tuple[str, ...], str]]:
             known = any(e.id == experiment.start_from for e in study.experiments)
             why = "must stand before it" if known else "is no experiment of this study"
             faults.append((place, f"`start_from` {experiment.start_from!r} {why}"))
+        if experiment.start_from in baselines:
+            faults.append((place, f"`start_from` {experiment.start_from!r} is a baseline, which trains nothing"))
         seen.add(experiment.id)
         if (experiment.task is None) == (not experiment.legs):
             faults.append((place, "needs either a `task` (a baseline) or legs (a training)"))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated
+from unicodedata import category
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
@@ -17,16 +18,29 @@ from regimen.study.templates import check_template
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]*$", max_length=80)]
 Template = Annotated[str, AfterValidator(check_template)]
 Pattern = Annotated[str, AfterValidator(check_pattern)]
-Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Weight = Annotated[float, Field(ge=1e-9, le=1e9)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 SEEDS = (0, 2**31 - 1)
 Seed = Annotated[int, Field(ge=SEEDS[0], le=SEEDS[1])]
 
 
-class Frozen(BaseModel):
-    """A value that cannot change and has no field that is not declared."""
+def _file_name(text: str) -> str:
+    """Returns a path or the name of a data set; raises ValueError for one that no file can have."""
+    if len(text) > 1000 or any(len(part.encode()) > 255 for part in text.split("/")):
+        raise ValueError(f"a name of {len(text):,} characters; at most 1,000 are allowed, 255 bytes between slashes")
+    if not text or any(category(mark) in ("Cc", "Cs") for mark in text):
+        raise ValueError("an empty name, or one with control characters, is no file's")
+    return text
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+FileName = Annotated[str, AfterValidator(_file_name)]
+Count = Annotated[int, Field(ge=1, le=10**9)]
+
+
+class Frozen(BaseModel):
+    """A value that cannot change and has no field that is not declared; its numbers are finite."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
 
 
 def shares(mixture: Mapping[str, float]) -> dict[str, float]:
