@@ -27,6 +27,8 @@ def test_test_sets_that_nothing_scores_may_be_missing(tmp_path: Path) -> None:
     page = Page((out / "report/index.html").read_text(encoding="utf-8")).text
     assert "Not looked for in training rows: the test items of math: source 'gsm8k' is not in the mirror" in page
     assert "the test items of sst2" not in page
+    recorded = [path.read_text() for path in out.glob("stages/*/outcome.json")]
+    assert not any(str(tmp_path) in text for text in [page, *recorded]), "folders of this machine are nobody's business"
 
 
 def test_what_an_experiment_needs_comes_first_in_the_message(tmp_path: Path) -> None:

@@ -32,6 +32,17 @@ def outcome_of(plan: Plan) -> Outcome:
     return Outcome(stage.fingerprint, stage.kind, stage.label, "done", 1.0, 3.5, facts=facts_with(stage.kind, 3))
 
 
+def test_a_study_that_would_not_be_read_back_is_not_written(plan: Plan, tmp_path: Path) -> None:
+    broken = plan.study.model_copy(update={"seed": 2**40})  # as no file could hold it
+    folder = RunFolder(tmp_path / "run")
+    with pytest.raises(RunFolderError, match="would not be read back from its run folder: .*seed"):
+        folder.create(broken, plan, {})
+    assert not (folder.path / "study.yaml").exists()
+    assert not list(folder.path.glob(".*.tmp"))
+    folder.create(plan.study, plan, {})
+    assert folder.study() == plan.study
+
+
 def test_a_stage_is_done_only_when_its_marker_stands(plan: Plan, tmp_path: Path) -> None:
     stage = next(iter(plan.stages.values()))
     folder = StageFolder(tmp_path, stage)

@@ -6,6 +6,7 @@ score is left out. Does not know how models are exported.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
@@ -121,7 +122,7 @@ def _sources(tables: RunTables, planned: PlannedExperiment) -> list[tuple[str, .
         total = sum(leg.mixture.values())
         for name, weight in leg.mixture.items():
             source = tables.plan.study.sources[name]
-            where = source.hub or ", ".join(source.files)
+            where = source.hub or ", ".join(_shown(file) for file in source.files)
             rows.append((f"{number}: {leg.kind}, {leg.steps:,} steps", where, f"{weight / total:.0%}", source.licence))
     return rows
 
@@ -146,3 +147,8 @@ def _score_parts(tables: RunTables, scores: list[Cell]) -> list[str]:
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     lines = [head, ("---",) * len(head), *(tuple(markdown(value) for value in row) for row in rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _shown(file: str) -> str:
+    """A file as the study names it; of an absolute path only the last part, which a card may be published with."""
+    return Path(file).name if Path(file).is_absolute() else file

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from regimen.errors import RunFolderError, UsageError
-from regimen.files import write_json, write_text
+from regimen.errors import RunFolderError, StudyError, UsageError
+from regimen.files import write_atomically, write_json
 from regimen.plan import CompileOptions, Plan, Stage
 from regimen.results import layout
 from regimen.results.outcomes import Outcome, StageFolder, differences
@@ -35,7 +35,8 @@ class RunFolder:
         self.report = out / layout.REPORT
 
     def create(self, study: Study, plan: Plan, settings: dict[str, Any]) -> None:
-        """Makes the folder for this study, or checks that it is this study's; raises RunFolderError if not."""
+        """Makes the folder for this study, or checks that it is this study's; raises RunFolderError if not, and where
+        the study cannot be read back as it is written."""
         before = self.study() if (self.path / layout.STUDY).is_file() else None
         if before is not None:
             _check_same_study(before, study, self.path)
@@ -43,7 +44,7 @@ class RunFolder:
             raise RunFolderError(f"{self.path} is not empty and not a run folder; choose another --out")
         self.stages.mkdir(parents=True, exist_ok=True)
         (self.path / layout.EXPERIMENTS).mkdir(exist_ok=True)
-        write_text(self.path / layout.STUDY, dump_study(study))
+        _write_study(self.path / layout.STUDY, study)
         write_json(self.path / layout.SETTINGS, {"format": FORMAT, "track": plan.track, **settings})
 
     def study(self) -> Study:
@@ -105,6 +106,28 @@ class RunFolder:
             file.write(f"process {os.getpid()} on {socket.gethostname()} since {started}")
             file.flush()
             yield
+
+
+def _write_study(path: Path, study: Study) -> None:
+    """Writes the study, once it has been read back as it is; raises RunFolderError, nothing written, where it is not.
+
+    A study that cannot be read back would lock its folder for good.
+    """
+    text = dump_study(study)
+    if path.is_file() and path.read_text(encoding="utf-8") == text:
+        return
+
+    def write(scratch: Path) -> None:
+        scratch.write_text(text, encoding="utf-8")
+        try:
+            same = load_study(scratch) == study
+        except StudyError as fault:
+            faults = "; ".join(fault.faults)
+            raise RunFolderError(f"the study would not be read back from its run folder: {faults}") from None
+        if not same:
+            raise RunFolderError("the study would be read back from its run folder as another; load it from a file")
+
+    write_atomically(path, write)
 
 
 def _lock(file: IO[str]) -> bool:

@@ -62,6 +62,15 @@ class Context:
         """Where rows are looked for."""
         return Where(origin, self.setup.options.data, self.setup.options.here)
 
+    def shareable(self, text: str) -> str:
+        """The text without this machine's folders: what is recorded with a stage may be published."""
+        options = self.setup.options
+        folders = ((options.data, "the mirror"), (options.here, "."), (self.cache, "the cache"), (options.out, "OUT"))
+        for folder, word in folders:
+            if folder is not None and folder.is_absolute():
+                text = text.replace(str(folder), word)
+        return text
+
     def input(self, fingerprint: str) -> Path:
         """The folder of a stage that this one builds on; raises RunFolderError if it is not done."""
         name = self.inputs.get(fingerprint)

@@ -90,7 +90,7 @@ def _items(spec: ItemsSpec, where: Where, ledger: Ledger, context: Context) -> t
     except SourceMissing as fault:
         if spec.purpose != "avoid" or not context.setup.options.skip_missing:
             raise
-        return [], str(fault)
+        return [], context.shareable(str(fault))
 
 
 def _stand_ins(spec: ItemsSpec, where: Where) -> str:
@@ -118,7 +118,7 @@ def _floors(spec: ItemsSpec, items: Sequence[Item], context: Context) -> Floors 
     try:
         texts, labels = training_texts(name, spec.sources[name], items, context.where(spec.data))
     except RegimenError as fault:  # no training rows here: the other lines stand without this one
-        return Floors(majority, chance, {}, note=str(fault))
+        return Floors(majority, chance, {}, note=context.shareable(str(fault)))
     said = bag_of_words(texts, labels, [item.prompt for item in items])
     tfidf = aggregate(metrics, {"target": lines.targets, "prediction": said, "positive": positive})
     return Floors(majority, chance, tfidf, tfidf_rows=len(texts))
