@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from regimen.errors import RunFolderError
 from regimen.execution.events import Observer
 from regimen.execution.runner import RunSummary, run_plan
 from regimen.plan import DEFAULT_WIDTH, Plan, compile_plan, compile_with
@@ -83,13 +84,23 @@ class _Tuning:
     pass_tokens: int | None = None
     compiled: bool = False
 
+    @staticmethod
+    def recorded(width: int, engine: object, out: Path) -> _Tuning:
+        """The tuning in a run.json, whose value `engine` is; raises RunFolderError where it is damaged."""
+        values = engine if isinstance(engine, dict) else {}
+        tokens, compiled = values.get("pass_tokens"), values.get("compiled", False)
+        whole = tokens is None or (isinstance(tokens, int) and tokens > 0)
+        if not (engine is None or isinstance(engine, dict)) or not whole or not isinstance(compiled, bool):
+            raise RunFolderError(f"{out / layout.SETTINGS} is damaged: its `engine` is {engine!r}; take it out")
+        return _Tuning(width, tokens, compiled)
+
 
 def _tuning(study: Study, out: Path | None) -> _Tuning:
     """The tuning that the run folder was begun with, so that a resumed run rounds alike; for a new one the tuning that
     `regimen bench` measured on this machine, if it did."""
     if out is not None and (out / layout.SETTINGS).is_file():
-        settings = RunFolder(out).settings()
-        return _Tuning(settings.get("compile", {}).get("cohort_width"), **settings.get("engine", {}))
+        folder = RunFolder(out)
+        return _Tuning.recorded(folder.compile_options().cohort_width, folder.settings().get("engine"), out)
     rate = remembered(study)
     return _Tuning() if rate is None else _Tuning(rate.width, rate.pass_tokens, rate.compiled)
 

@@ -40,7 +40,14 @@ class CompileOptions:
             value = getattr(self, name)
             if isinstance(value, str):
                 raise UsageError(f"--{name} is the text {value!r}; give a list of names, as [{value!r}]")
-            object.__setattr__(self, name, tuple(value))
+            names = tuple(value)
+            if not all(isinstance(one, str) for one in names):
+                raise UsageError(f"--{name} is {names!r}; it must be a list of names")
+            object.__setattr__(self, name, names)
+        if not isinstance(self.track, str):
+            raise UsageError(f"--track is {self.track!r}; it must be the name of a track")
+        if not isinstance(self.sharing, bool):
+            raise UsageError(f"sharing is {self.sharing!r}; it must be true or false")
 
     def to_json(self) -> dict[str, Any]:
         """As run.json holds it."""

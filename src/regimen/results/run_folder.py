@@ -42,9 +42,10 @@ class RunFolder:
             _check_same_study(before, study, self.path)
         elif self.path.exists() and any(p for p in self.path.iterdir() if p.name != layout.LOCK):
             raise RunFolderError(f"{self.path} is not empty and not a run folder; choose another --out")
-        self.stages.mkdir(parents=True, exist_ok=True)
-        (self.path / layout.EXPERIMENTS).mkdir(exist_ok=True)
+        self.path.mkdir(parents=True, exist_ok=True)
         _write_study(self.path / layout.STUDY, study)
+        self.stages.mkdir(exist_ok=True)
+        (self.path / layout.EXPERIMENTS).mkdir(exist_ok=True)
         write_json(self.path / layout.SETTINGS, {"format": FORMAT, "track": plan.track, **settings})
 
     def study(self) -> Study:
