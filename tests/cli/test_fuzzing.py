@@ -77,7 +77,7 @@ def changed(draw: st.DrawFn, valid: dict[str, Any]) -> dict[str, Any]:
             inside = inside[key]
         what = draw(st.sampled_from(["replace", "replace", "replace", "remove", "rename", "copy"]))
         if what == "replace":
-            inside[last] = draw(ANYTHING)
+            inside[last] = copy.deepcopy(draw(ANYTHING))  # hostile values are shared, and changed further
         elif what == "remove":
             del inside[last]
         elif what == "copy":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -94,13 +95,12 @@ def _measure_all(
     from regimen.errors import MachineError
 
     study = plan.study
-    common: dict[str, Any] = {"peak": peak, "seconds": seconds}
-    given = (base, study.adapter, study.schedule, study.batch)
+    try_out = partial(measure, base, study.adapter, study.schedule, study.batch, peak=peak, seconds=seconds)
     found: list[Measured] = []
     widths = [1] if study.adapter.method == "full" else [w for w in (1, 2, 4, 8, 16, 32, 64) if w <= widest]
     for width in widths:
         try:
-            found.append(measure(*given, width, **common))
+            found.append(try_out(width))
         except MachineError:  # it does not fit; wider ones will not either
             if not found:
                 raise
@@ -110,11 +110,11 @@ def _measure_all(
     for part in (2, 4):
         tokens = min(whole, best.pass_tokens) // part
         if tokens >= best.width * study.batch.block:
-            found.append(measure(*given, best.width, pass_tokens=tokens, **common))
+            found.append(try_out(best.width, pass_tokens=tokens))
     best = chosen(found)
     training = plan.steps_to_run / best.steps_per_second / workers
     if compiling and training * (1 - 1 / GAIN) > 30:  # compiling a base takes half a minute at the least
-        tried = measure(*given, best.width, pass_tokens=best.pass_tokens, compiled=True, **common)
+        tried = try_out(best.width, pass_tokens=best.pass_tokens, compiled=True)
         found.append(tried)
         saved = training * (1 - best.tokens_per_second / tried.tokens_per_second)
         if tried.tokens_per_second >= GAIN * best.tokens_per_second and saved > 3 * tried.first_seconds:

@@ -6,14 +6,18 @@ import json
 import platform
 import shutil
 import sqlite3
+from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from regimen.cli.options import DataOption, JsonOption, ProfileOption, folder_of
 from regimen.cli.terminal import say
+
+if TYPE_CHECKING:
+    from regimen.stages.availability import SourceState
 
 PACKAGES = (
     "regimen-lm",
@@ -30,6 +34,59 @@ BLOCK_BYTES = 4.2  # what a token of a cached block takes at most, at 512 tokens
 TOKENS_PER_BYTE = 0.25
 
 
+@dataclass(frozen=True)
+class _Machine:
+    python: str
+    system: str
+    cores: int
+    bf16: bool
+    gpus: int
+    memory_bytes: int
+    memory_free_bytes: int
+    cache: str
+    disk_free_bytes: int
+    sqlite: str
+
+
+@dataclass(frozen=True)
+class _Sandbox:
+    works: bool
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class _Base:
+    id: str
+    missing: str | None
+
+
+@dataclass(frozen=True)
+class _Study:
+    study: str
+    profile: str
+    base: _Base
+    sources: dict[str, SourceState]
+    sources_bytes: int
+    cache_bytes_estimate: int
+
+
+@dataclass(frozen=True)
+class _Report:
+    """What this machine has; `faults` are what keeps the study from running here."""
+
+    machine: _Machine
+    packages: dict[str, str | None]
+    sandbox: _Sandbox
+    study: _Study | None
+    faults: tuple[str, ...]
+
+    def to_json(self) -> str:
+        plain = asdict(self)
+        if self.study is None:
+            del plain["study"]
+        return json.dumps(plain, indent=2, ensure_ascii=False)
+
+
 def doctor(
     study: Annotated[str | None, typer.Argument(help="A packaged study or the path of a YAML file.")] = None,
     profile: ProfileOption = None,
@@ -37,22 +94,20 @@ def doctor(
     json_output: JsonOption = False,
 ) -> None:
     """Say what this machine has and what is missing; exit code 2 if the study cannot run here."""
-    found: dict[str, Any] = {"machine": _machine(), "packages": _packages(), "sandbox": _sandbox()}
-    faults: list[str] = []
-    if study is not None:
-        found["study"] = _study(study, profile, data, faults)
+    machine = _machine()
+    about, faults = _study(study, profile, data, machine) if study is not None else (None, [])
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         faults.append(f"SQLite is {sqlite3.sqlite_version}, at least 3.7 is needed; install a newer Python")
-    found["faults"] = faults
+    report = _Report(machine, _packages(), _sandbox(), about, tuple(faults))
     if json_output:
-        typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        typer.echo(report.to_json())
     else:
-        say(_text(found))
+        say(_text(report))
     if faults:
         raise typer.Exit(2)
 
 
-def _machine() -> dict[str, Any]:
+def _machine() -> _Machine:
     import psutil
 
     from regimen.execution.machine import available_cores, visible_gpus
@@ -62,18 +117,18 @@ def _machine() -> dict[str, Any]:
     cache = cache_home()
     there = next(folder for folder in (cache, *cache.parents) if folder.is_dir())
     memory = psutil.virtual_memory()
-    return {
-        "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "cores": available_cores(),
-        "bf16": cpu_has_bf16(),
-        "gpus": visible_gpus(),
-        "memory_bytes": memory.total,
-        "memory_free_bytes": memory.available,
-        "cache": str(cache),
-        "disk_free_bytes": shutil.disk_usage(there).free,
-        "sqlite": sqlite3.sqlite_version,
-    }
+    return _Machine(
+        python=platform.python_version(),
+        system=f"{platform.system()} {platform.machine()}",
+        cores=available_cores(),
+        bf16=cpu_has_bf16(),
+        gpus=visible_gpus(),
+        memory_bytes=memory.total,
+        memory_free_bytes=memory.available,
+        cache=str(cache),
+        disk_free_bytes=shutil.disk_usage(there).free,
+        sqlite=sqlite3.sqlite_version,
+    )
 
 
 def _packages() -> dict[str, str | None]:
@@ -86,56 +141,56 @@ def _packages() -> dict[str, str | None]:
     return found
 
 
-def _sandbox() -> dict[str, Any]:
+def _sandbox() -> _Sandbox:
     from regimen.evaluation.sandbox import why_not
 
     reason = why_not()
-    return {"works": reason is None, "reason": reason}
+    return _Sandbox(reason is None, reason)
 
 
-def _study(study: str, profile: str | None, data: Path | None, faults: list[str]) -> dict[str, Any]:
+def _study(study: str, profile: str | None, data: Path | None, machine: _Machine) -> tuple[_Study, list[str]]:
+    """The study's base and sources as they are here, and what is missing of them."""
     from regimen.api import load_and_compile
     from regimen.data.sources import Where
     from regimen.stages.availability import missing_base, missing_harness, source_states
 
     plan = load_and_compile(study, profile=profile)
     sources = source_states(plan.study, Where(plan.study.data, data, folder_of(study)))
-    missing = [f"source {name!r}: {state['why']}" for name, state in sources.items() if state["state"] == "missing"]
     base = missing_base(plan, data)
-    faults += [*missing, *missing_harness(plan.study), *([base] if base else [])]
-    there = sum(state["bytes"] or 0 for state in sources.values())
-    needed = round(there * TOKENS_PER_BYTE * BLOCK_BYTES * 2)
-    free = _machine()["disk_free_bytes"]
+    faults = [f"source {name!r}: {state.why}" for name, state in sources.items() if state.state == "missing"]
+    faults += [*missing_harness(plan.study), *([base] if base else [])]
+    size = sum(state.bytes for state in sources.values())
+    needed = round(size * TOKENS_PER_BYTE * BLOCK_BYTES * 2)
+    free = machine.disk_free_bytes
     if needed > free:
         faults.append(f"the cache of blocks needs about {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free")
-    return {
-        "study": plan.study.study,
-        "profile": plan.study.profile,
-        "base": {"id": plan.study.base.id, "missing": base},
-        "sources": sources,
-        "sources_bytes": there,
-        "cache_bytes_estimate": needed,
-    }
+    about = _Study(
+        plan.study.study,
+        plan.study.profile,
+        _Base(plan.study.base.id, base),
+        sources,
+        size,
+        cache_bytes_estimate=needed,
+    )
+    return about, faults
 
 
-def _text(found: dict[str, Any]) -> str:
-    machine = found["machine"]
-    sandbox = found["sandbox"]
+def _text(report: _Report) -> str:
+    machine, sandbox, about = report.machine, report.sandbox, report.study
     lines = [
-        f"python {machine['python']}, {machine['system']}, {machine['cores']} cores"
-        f"{' with bf16' if machine['bf16'] else ''}, {machine['gpus']} GPUs, SQLite {machine['sqlite']}",
-        f"memory {machine['memory_bytes'] / 1e9:.1f} GB, {machine['memory_free_bytes'] / 1e9:.1f} GB free; "
-        f"disk {machine['disk_free_bytes'] / 1e9:.1f} GB free at {machine['cache']}",
-        "packages " + ", ".join(f"{name} {number or '-'}" for name, number in found["packages"].items()),
-        "sandbox works" if sandbox["works"] else f"no sandbox, so `code` is skipped: {sandbox['reason']}",
+        f"python {machine.python}, {machine.system}, {machine.cores} cores"
+        f"{' with bf16' if machine.bf16 else ''}, {machine.gpus} GPUs, SQLite {machine.sqlite}",
+        f"memory {machine.memory_bytes / 1e9:.1f} GB, {machine.memory_free_bytes / 1e9:.1f} GB free; "
+        f"disk {machine.disk_free_bytes / 1e9:.1f} GB free at {machine.cache}",
+        "packages " + ", ".join(f"{name} {number or '-'}" for name, number in report.packages.items()),
+        "sandbox works" if sandbox.works else f"no sandbox, so `code` is skipped: {sandbox.reason}",
     ]
-    about = found.get("study")
     if about:
-        lines.append(f"study {about['study']}, profile {about['profile']}, base {about['base']['id']}")
-        for name, state in about["sources"].items():
-            size = f" {state['bytes'] / 1e6:,.1f} MB" if state["bytes"] else ""
-            note = f" - {state['stand_in']}" if state.get("stand_in") else ""
-            lines.append(f"  {name:20} {state['state']}{size} {state['why'] or ''}{note}".rstrip())
-        lines.append(f"  cache of blocks: about {about['cache_bytes_estimate'] / 1e9:.2f} GB")
-    lines += [f"missing: {fault}" for fault in found["faults"]] or ["nothing is missing"]
+        lines.append(f"study {about.study}, profile {about.profile}, base {about.base.id}")
+        for name, state in about.sources.items():
+            size = f" {state.bytes / 1e6:,.1f} MB" if state.bytes else ""
+            note = f" - {state.stand_in}" if state.stand_in else ""
+            lines.append(f"  {name:20} {state.state}{size} {state.why or ''}{note}".rstrip())
+        lines.append(f"  cache of blocks: about {about.cache_bytes_estimate / 1e9:.2f} GB")
+    lines += [f"missing: {fault}" for fault in report.faults] or ["nothing is missing"]
     return "\n".join(lines)

@@ -6,8 +6,8 @@ Owns the check before anything trains. Reads no rows, loads no torch. Does not k
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from regimen.data.sources import Where, parts_of
 from regimen.data.standins import stand_in
@@ -64,26 +64,39 @@ def _needs(stage: Stage) -> Iterable[tuple[str, Source, str]]:
                 yield name, source, split
 
 
-def source_states(study: Study, where: Where) -> dict[str, dict[str, Any]]:
-    """For each source {state, why, bytes, stand_in}: present, made here, on the Hub (not looked at), or missing."""
-    found: dict[str, dict[str, Any]] = {}
-    for name, source in study.sources.items():
-        splits = [split for split in dict.fromkeys((source.split, source.test_split)) if split]
-        state: dict[str, Any] = {"state": "present", "why": None, "bytes": 0, "stand_in": None}
-        notes = []
-        for split in splits:
-            try:
-                parts = parts_of(name, source, split, where)
-            except SourceMissing as fault:
-                state |= {"state": "missing", "why": str(fault)}
-                continue
-            state["bytes"] += sum(path.stat().st_size for part in parts for path in part.paths)
-            if any(part.table for part in parts):
-                state["state"] = "made by regimen"
-            elif any(part.hub for part in parts):
-                state |= {"state": "on the Hub", "why": f"{source.hub}, {source.size or 'size not known'}"}
-            if note := stand_in(source, split, where):
-                notes.append(f"{split}: {note}")
-        state["stand_in"] = "; ".join(notes) or None
-        found[name] = state
-    return found
+@dataclass(frozen=True)
+class SourceState:
+    """Whether a source is there: "present", "made by regimen", "on the Hub" (not looked at), or "missing" and why.
+
+    `bytes` is the size of its files; `stand_in` says which of its rows are not the source's own.
+    """
+
+    state: str = "present"
+    why: str | None = None
+    bytes: int = 0
+    stand_in: str | None = None
+
+
+def source_states(study: Study, where: Where) -> dict[str, SourceState]:
+    """The state of each source."""
+    return {name: _state_of(name, source, where) for name, source in study.sources.items()}
+
+
+def _state_of(name: str, source: Source, where: Where) -> SourceState:
+    state = SourceState()
+    notes = []
+    for split in [split for split in dict.fromkeys((source.split, source.test_split)) if split]:
+        try:
+            parts = parts_of(name, source, split, where)
+        except SourceMissing as fault:
+            state = replace(state, state="missing", why=str(fault))
+            continue
+        size = sum(path.stat().st_size for part in parts for path in part.paths)
+        state = replace(state, bytes=state.bytes + size)
+        if any(part.table for part in parts):
+            state = replace(state, state="made by regimen")
+        elif any(part.hub for part in parts):
+            state = replace(state, state="on the Hub", why=f"{source.hub}, {source.size or 'size not known'}")
+        if note := stand_in(source, split, where):
+            notes.append(f"{split}: {note}")
+    return replace(state, stand_in="; ".join(notes) or None)
