@@ -14,7 +14,7 @@ from regimen.plan import Plan, compile_plan
 from regimen.results import Facts, Ledger, Outcome, RunFolder, StageFolder, TrainedFacts, read_ledger, read_outcome
 from regimen.results.facts import parse_facts
 from regimen.results.outcomes import differences
-from regimen.study import load_study
+from regimen.study import dump_study, load_study
 from tests.support.studies import with_fields
 
 
@@ -32,11 +32,15 @@ def outcome_of(plan: Plan) -> Outcome:
     return Outcome(stage.fingerprint, stage.kind, stage.label, "done", 1.0, 3.5, facts=facts_with(stage.kind, 3))
 
 
-def test_a_study_that_would_not_be_read_back_is_not_written(plan: Plan, tmp_path: Path) -> None:
-    broken = plan.study.model_copy(update={"seed": 2**40})  # as no file could hold it
+def test_a_study_that_would_not_be_read_back_is_not_written(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = dump_study(plan.study) + f"seed: {2**40}\n"
     folder = RunFolder(tmp_path / "run")
-    with pytest.raises(RunFolderError, match="would not be read back from its run folder: .*seed"):
-        folder.create(broken, plan, {})
+    with monkeypatch.context() as patch:
+        patch.setattr("regimen.results.run_folder.dump_study", lambda study: broken)
+        with pytest.raises(RunFolderError, match="would not be read back from its run folder: .*seed"):
+            folder.create(plan.study, plan, {})
     assert not (folder.path / "study.yaml").exists()
     assert not list(folder.path.glob(".*.tmp"))
     folder.create(plan.study, plan, {})
