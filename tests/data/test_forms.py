@@ -95,12 +95,18 @@ def test_scores_fall_into_bins(score: float) -> None:
     [
         (Label(column="label", names=("a", "b")), {"label": 2}, "'2' is not a class id from 0 to 1"),
         (Label(column="label", names=("a", "b")), {"label": -1}, "'-1' is not a class id from 0 to 1"),
-        (Label(column="label", names=("a", "b")), {"label": "0"}, "'0' is not a class id"),
-        (Label(column="label", names=("a", "b")), {"label": True}, "'True' is not a class id"),
-        (Label(column="label", names=("a", "b")), {"label": None}, "'None' is not a class id"),
+        (Label(column="label", names=("a", "b")), {"label": "c"}, "'c' is not a class id from 0 to 1 and none of a, b"),
+        (Label(column="label", names=("a", "b")), {"label": "A"}, "'A' is not a class id from 0 to 1 and none of a, b"),
+        (Label(column="label", names=("a", "b")), {"label": 0.5}, "'0.5' is not a class id"),
+        (Label(column="label", names=("a", "b")), {"label": float("nan")}, "'nan' is not a class id"),
+        (Label(column="label", names=("a", "b")), {"label": None}, "'None' is not a class id from 0 to 1"),
+        (Label(column="label", names={"0": "a", "1": "b"}), {"label": None}, "'None' is none of 0, 1"),
         (Label(column="label", names=("a", "b")), {"lable": 1}, "the label's column is missing"),
         (Label(column="out", names={"x": "a", "y": "b"}), {"out": "z"}, "'z' is none of x, y"),
-        (BINNED, {"score": "0.5"}, "is not a number to put into bins"),
+        (BINNED, {"score": "half"}, "is not a number to put into bins"),
+        (BINNED, {"score": float("nan")}, "is not a number to put into bins"),
+        (BINNED, {"score": float("inf")}, "is not a number to put into bins"),
+        (BINNED, {"score": True}, "is not a number to put into bins"),
     ],
 )
 def test_a_label_out_of_range_is_named(label: Label, row: dict[str, Any], says: str) -> None:
@@ -167,3 +173,27 @@ def test_an_option_with_a_blank_is_the_choice_that_training_shows() -> None:
     form = Form(prompt="{{ q }}", answer="{{ o[r] }}", options="{{ o }}")
     rendered = render(form, {"q": "x", "o": ["red ", "green"], "r": 0})
     assert (rendered.answer, rendered.choices, rendered.target) == (" red", (" red", " green"), 0)
+
+
+@pytest.mark.parametrize(
+    ("names", "cell", "name"),
+    [
+        (("no", "yes"), 1, "yes"),
+        (("no", "yes"), 1.0, "yes"),
+        (("no", "yes"), "1", "yes"),
+        (("no", "yes"), True, "yes"),
+        (("no", "yes"), False, "no"),
+        (("no", "yes"), "no", "no"),
+        (("1", "0"), "1", "1"),  # as it is written, before it is a place
+        ({"0111": "a", "111": "b"}, "0111", "a"),
+        ({"0111": "a", "111": "b"}, 111, "b"),
+        ({"0": "bad", "1": "good"}, 1.0, "good"),
+        ({"0": "bad", "1": "good"}, True, "good"),
+        ({"true": "good", "false": "bad"}, True, "good"),
+        ({"True": "good", "False": "bad"}, False, "bad"),
+        ({"1.0": "good", "0.0": "bad"}, 1, "good"),
+    ],
+)
+def test_a_class_is_matched_as_it_is_written_and_then_as_a_number(names: Any, cell: object, name: str) -> None:
+    label = Label(column="y", names=names)
+    assert label.choices[class_of(label, {"y": cell})] == name

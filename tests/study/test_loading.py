@@ -86,6 +86,7 @@ def test_all_faults_come_at_once_each_with_its_line(tmp_path: Path) -> None:
         ("Tune {sources}", "Tune {colour}", "may only refer to {mixture}, {sources}"),
         ('"{{ text }}\\nMood:"', '"{{ text"', "not a valid template"),
         ("study: small", "study: small\nstudy: other", "this key stands twice"),
+        ("names: [bad, good]", "names: [no, yes]", "no, yes, on, off, true and false are truth values to YAML"),
         ("base: {id", "bass: {id", "this key is not known here"),
     ],
 )

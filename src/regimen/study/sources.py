@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from regimen.study.values import Count, FileName, Frozen, Name, Pattern, Share, Template
 
@@ -29,6 +29,15 @@ class Label(Frozen):
         """The distinct names, in order."""
         values = self.names if isinstance(self.names, tuple) else self.names.values()
         return tuple(dict.fromkeys(values))
+
+    @field_validator("names", mode="before")
+    @classmethod
+    def _no_yaml_booleans(cls, names: object) -> object:
+        """YAML reads no, yes, on and off as truth values unless they stand in quotes."""
+        shown = names.values() if isinstance(names, dict) else names if isinstance(names, list) else ()
+        if any(isinstance(name, bool) for name in shown):
+            raise ValueError("no, yes, on, off, true and false are truth values to YAML: put these names in quotes")
+        return names
 
     @model_validator(mode="after")
     def _check(self) -> Label:
