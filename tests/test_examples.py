@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from regimen.cli.app import app
 from regimen.data.cleaning import Ledger
 from regimen.data.items import read_items
 from regimen.data.rows import UsableRow, usable_rows
@@ -147,3 +149,31 @@ def test_a_base_in_a_folder_of_ones_own(tmp_path: Path) -> None:
     assert ends[0].fingerprint != ends[1].fingerprint, "another path is another base"
     spec = json.loads((RunFolder(tmp_path / "run").stages / ends[0].folder / "spec.json").read_text())
     assert str(tmp_path / "my-model") in json.dumps(spec)
+
+
+def test_conversations_are_learnt_and_asked_by_their_template(tmp_path: Path) -> None:
+    plan, out = carried_out(EXAMPLES / "chat.yaml", tmp_path / "run")
+    found = scores(plan, out)
+    assert found["1-shop", "shop"] < 0.2
+    assert min(found["every", "shop"], found["last", "shop"]) > 0.3
+    items = next(stage for stage in plan.stages.values() if isinstance(stage, ItemsSpec))
+    asked = read_items(RunFolder(out).folder(items).path / "items.jsonl")[0]
+    assert asked.conversation is not None
+    assert asked.conversation.turns[-1].content == asked.answer
+    assert asked.answer not in asked.prompt
+
+
+def test_an_export_carries_the_template_by_which_it_was_trained(tmp_path: Path) -> None:
+    """transformers renders the exported template as the training rows were rendered."""
+    from transformers import AutoTokenizer
+
+    from regimen.data.chat import template_of
+    from regimen.data.conversations import conversation_of
+
+    plan, out = carried_out(EXAMPLES / "chat.yaml", tmp_path / "run")
+    result = CliRunner().invoke(app, ["export", "last", "--run", str(out), "--to", str(tmp_path / "adapter")])
+    assert result.exit_code == 0, result.output
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "adapter")
+    talk = [{"role": "user", "content": "Have you 4 maps?"}, {"role": "assistant", "content": "Yes."}]
+    ours = template_of(locate_base(plan.study.base), "plain").pieces(conversation_of("messages", talk), "last")
+    assert tokenizer.apply_chat_template(talk, tokenize=False) == "".join(piece.text for piece in ours)

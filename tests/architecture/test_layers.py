@@ -42,7 +42,7 @@ HOMES = {
     "plotly": ("report/",),
     "datasets": ("data/", "evaluation/"),
     "torch": ("engine/", "stages/", "execution/worker.py"),
-    "transformers": ("engine/",),
+    "transformers": ("engine/", "data/chat.py"),
     "accelerate": ("execution/tracker_sink.py",),
 }
 # Values between packages have types of their own; a dictionary of anything is for a boundary (JSON, YAML, rows). How

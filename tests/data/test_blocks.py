@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regimen.data.blocks import Block, BlockStore, BlockWriter, Example, TextPacker, first_fit, fit, pack_examples
+from regimen.data.spool import Spool
 from regimen.errors import DataError
 
 BLOCK = 32
+TURNS = st.lists(st.booleans(), min_size=1, max_size=9)
 LENGTHS = st.lists(st.integers(1, BLOCK), max_size=60)
 
 
@@ -138,3 +140,27 @@ def test_a_damaged_store_is_named(tmp_path: Path, damaged: str) -> None:
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     with pytest.raises(DataError, match="delete that folder"):
         BlockStore(tmp_path)
+
+
+def loss_of(example: Example) -> list[bool]:
+    """Which tokens of the answer carry loss, written out."""
+    return [True] * len(example.answer) if example.loss is None else [bool(loss) for loss in example.loss]
+
+
+@given(st.lists(st.tuples(st.lists(st.integers(0, 500), min_size=1, max_size=9), TURNS), min_size=1, max_size=20))
+@settings(max_examples=60, deadline=None)
+def test_masks_of_turns_survive_spool_cut_and_packing(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[list[int], list[bool]]]
+) -> None:
+    examples = [Example(prompt, list(range(len(loss))), loss) for prompt, loss in rows]
+    with Spool(tmp_path_factory.mktemp("spool") / "examples.bin") as spool:
+        for example in examples:
+            spool.add(example)
+        kept = spool.chosen(np.arange(len(examples)))
+        for example, read in zip(examples, kept, strict=True):
+            assert list(read.answer) == list(example.answer)
+            assert loss_of(read) == loss_of(example)
+        cut = [fit(example, 8)[0] for example in kept]
+    blocks = list(pack_examples(cut, 8, 0, packing=True))
+    carried = sum(sum(loss_of(example)) for example in cut)
+    assert sum(int(block.loss.sum()) for block in blocks) == carried

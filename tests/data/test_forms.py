@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regimen.data.forms import RowFault, class_of, group_of, render, render_text
+from regimen.data.forms import class_of, group_of, render, render_text
+from regimen.data.row_fault import RowFault
 from regimen.study import load_study
 from regimen.study.sources import Form, Label
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from regimen.data.forms import RowFault
 from regimen.data.items import Item
 from regimen.data.programs import program_facts
+from regimen.data.row_fault import RowFault
 from regimen.errors import DataError
 from regimen.evaluation.gold import failing_programs
 from regimen.evaluation.programs import case_of

@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from regimen.data.cleaning import Ledger
+    from regimen.data.conversations import Conversation
     from regimen.data.rows import UsableRow
     from regimen.data.sources import Where
     from regimen.data.tokenizer import TextTokenizer
     from regimen.plan import Plan
     from regimen.study.schema import LegKind
-    from regimen.study.sources import Source
+    from regimen.study.sources import Form, Source
 
 MOST = 20_000  # rows that are counted
 BAR = 40
@@ -50,7 +51,8 @@ def data(
     about = loaded.sources[source]
     where = Where(loaded.data, data, folder_of(study))
     tokenizer = TextTokenizer(locate_base(loaded.base, data))
-    form: LegKind = "pretrain" if pretrain or about.form.prompt is None else "finetune"
+    is_read = pretrain and (about.form.messages is None or about.form.text is not None)
+    form: LegKind = "pretrain" if is_read or not about.form.is_asked else "finetune"
     ledger = Ledger()
     read, avoided = _read(plan, source, form, where, ledger)
     screen = console()
@@ -105,6 +107,8 @@ def _shown(row: UsableRow, source: Source, tokenizer: TextTokenizer, form: LegKi
 
     text = Text()
     cut = ""
+    if form == "finetune" and row.rendered is not None and row.rendered.conversation is not None:
+        return _shown_chat(row.rendered.conversation, source.form, tokenizer)
     if form == "pretrain" or row.rendered is None:
         ids = tokenizer.encode(render_text(source.form, row.values))
         plain, learnt = tokenizer.decode(ids[:1]), tokenizer.decode(ids[1:])  # nothing predicts the first token
@@ -122,6 +126,27 @@ def _shown(row: UsableRow, source: Source, tokenizer: TextTokenizer, form: LegKi
     text.append(learnt + tokenizer.end_text, style="green underline")
     text.append(SHUT, style="dim")
     text.append(f"\n{loss} tokens carry loss{cut}", style="dim")
+    return text
+
+
+def _shown_chat(conversation: Conversation, form: Form, tokenizer: TextTokenizer) -> Text:
+    """The conversation as its chat template shows it; what carries loss as in other rows, or why it is dropped."""
+    from rich.text import Text
+
+    from regimen.data.chat import encode_pieces, template_of
+    from regimen.data.row_fault import RowFault
+
+    text = Text()
+    try:
+        pieces = template_of(tokenizer.folder, form.chat_template).pieces(conversation, form.loss)
+        _, loss = encode_pieces(pieces, tokenizer.encode_rendered)
+    except RowFault as fault:
+        return Text(f"dropped: {fault.drop or fault.why}", style="yellow")
+    for piece in pieces:
+        text.append(OPEN if piece.loss else "", style="dim")
+        text.append(piece.text, style="green underline" if piece.loss else "")
+        text.append(SHUT if piece.loss else "", style="dim")
+    text.append(f"\n{sum(loss)} of {len(loss)} tokens carry loss", style="dim")
     return text
 
 

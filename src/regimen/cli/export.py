@@ -39,12 +39,14 @@ def export(
     planned = _experiment(opened, experiment)
     end = opened.plan.stages[planned.ends[-1]]
     leg = end.leg  # type: ignore[union-attr]
+    base_folder = locate_base(leg.base, data)
     trained = files.Trained(
         folder=_done(opened, planned.ends[-1], experiment),
         base=leg.base,
-        base_folder=locate_base(leg.base, data),
+        base_folder=base_folder,
         adapter=leg.adapter,
         merged_before=[files.TrainedAdapter(_done(opened, end.stage, experiment), end.adapter) for end in leg.merged],
+        chat_template=_chat_template(opened, list(leg.mixture), base_folder),
     )
     tasks = _evaluated(opened, planned) if lm_eval else []
     card = model_card(RunTables(opened.folder, opened.plan), experiment, merged=merged)
@@ -55,6 +57,15 @@ def export(
     if push:
         files.push(to, push)
         typer.echo(f"{experiment}: https://huggingface.co/{push}")
+
+
+def _chat_template(opened: Run, sources: list[str], base_folder: Path) -> str | None:
+    """The template by which the last leg's conversations were shown, so that a chat server goes on alike."""
+    from regimen.data.chat import template_of
+
+    forms = [opened.study.sources[name].form for name in sources]
+    choices = [form.chat_template for form in forms if form.messages is not None]
+    return template_of(base_folder, choices[0]).plain if choices else None
 
 
 def _evaluated(opened: Run, planned: PlannedExperiment) -> list[EvaluateSpec]:

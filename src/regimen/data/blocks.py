@@ -23,10 +23,14 @@ CONTEXT_SHARE = 4  # an example longer than a block keeps at least this fraction
 
 @dataclass(frozen=True)
 class Example:
-    """A tokenised fine-tuning example: `prompt` carries no loss, `answer` (with its end-of-text token) does."""
+    """A tokenised fine-tuning example: `prompt` carries no loss, `answer` (with its end-of-text token) does.
+
+    `loss`, as long as the answer, says which of its tokens do where not all (a conversation of several turns).
+    """
 
     prompt: Sequence[int]
     answer: Sequence[int]
+    loss: Sequence[bool] | None = None
 
     def __len__(self) -> int:
         return len(self.prompt) + len(self.answer)
@@ -53,8 +57,9 @@ def fit(example: Example, block: int) -> tuple[Example, int, int]:
     room = max(block - len(example.answer), min(len(example.prompt), block // CONTEXT_SHARE))
     prompt = example.prompt[len(example.prompt) - room :] if room else ()
     answer = example.answer[: block - room]
+    loss = None if example.loss is None else example.loss[: block - room]
     return (
-        Example(prompt, answer),
+        Example(prompt, answer, loss),
         len(example.prompt) - len(prompt),
         len(example.answer) - len(answer),
     )
@@ -108,7 +113,8 @@ def pack_examples(
             tokens[start:middle] = example.prompt
             tokens[middle:end] = example.answer
             positions[start:end] = count[: end - start]
-            loss[max(middle, start + 1) : end] = True
+            loss[middle:end] = True if example.loss is None else example.loss
+            loss[start] = False  # nothing predicts the first token of a segment
         positions[end:] = count[: block - end]
         yield Block(tokens, positions, loss, end)
 

@@ -13,6 +13,8 @@ from typing import Any
 
 from jinja2 import TemplateError
 
+from regimen.data.conversations import Conversation, conversation_of
+from regimen.data.row_fault import RowFault
 from regimen.study.contents import is_all_content, put_in
 from regimen.study.sources import Form, Label
 from regimen.study.templates import columns_of, evaluate, fill
@@ -21,26 +23,13 @@ Row = dict[str, Any]
 MAX_CHARACTERS = 1_000_000  # a longer value is no document but a fault of the file
 
 
-class RowFault(ValueError):
-    """A row that a form cannot render: `column`, `value` and `why`.
-
-    `drop` names the stated rule by which such a row is dropped and counted; without one the row is an error, since
-    it says that the form does not fit the data.
-    """
-
-    def __init__(self, column: str, value: object, why: str, *, drop: str | None = None):
-        self.column = column
-        self.value = value
-        self.why = why
-        self.drop = drop
-        super().__init__(f"column {column!r}: {str(value)[:80]!r} {why}")
-
-
 @dataclass(frozen=True)
 class Rendered:
     """A row as text. `answer` is what follows `prompt` (with the join); `choices` is empty for open answers.
 
     `others` are right answers beside the first, of a form whose `answer` gives a list.
+    Of a `conversation` the prompt is a plain transcript of what stands before the assistant's last turn, for people
+    and for comparing; models read it by a chat template.
     """
 
     prompt: str
@@ -48,6 +37,7 @@ class Rendered:
     choices: tuple[str, ...] = ()
     target: int = -1
     others: tuple[str, ...] = ()
+    conversation: Conversation | None = None
 
 
 def render(form: Form, row: Row) -> Rendered:
@@ -55,6 +45,8 @@ def render(form: Form, row: Row) -> Rendered:
 
     A row is dropped as "empty" if its answer is, or every column that its prompt shows.
     """
+    if form.messages is not None:
+        return _render_chat(conversation_by(form, row))
     if form.prompt is None:
         raise ValueError("this form has no prompt")
     prompt = _fill(form.prompt, row, form)
@@ -121,6 +113,31 @@ def value_of(form: Form, template: str, row: Row) -> object:
         raise RowFault(column, row.get(column), f"does not fit the template ({fault})") from None
 
 
+def conversation_by(form: Form, row: Row) -> Conversation:
+    """The row's conversation; raises RowFault."""
+    assert form.messages is not None
+    turns = value_of(form, form.messages, row)
+    tools = None if form.tools is None else value_of(form, form.tools, row)
+    system = _fill(form.system, row, form) if form.system is not None else ""
+    return conversation_of(first_column(form.messages) or "messages", turns, tools, system)
+
+
+def _render_chat(conversation: Conversation) -> Rendered:
+    last = conversation.answers[-1]
+    before = conversation.before(last).turns
+    answer = conversation.turns[last].content.strip()
+    if not before or not answer:
+        raise RowFault("messages", answer, "has nothing asked or nothing answered", drop="empty")
+    return Rendered("\n".join(f"{turn.role}: {turn.content}" for turn in before), answer, conversation=conversation)
+
+
+def _chat_content(conversation: Conversation) -> Content:
+    """What is said before the last answer, system turns left out (all rows share them), and that answer."""
+    last = conversation.answers[-1]
+    spoken = (turn for turn in conversation.turns[:last] if turn.role not in ("system", "developer"))
+    return Content(tuple(turn.content for turn in spoken), (conversation.turns[last].content,))
+
+
 def render_text(form: Form, row: Row) -> str:
     """The row's pretraining text: its `text`, or prompt and answer joined; raises RowFault."""
     if form.text is not None:
@@ -140,6 +157,8 @@ def group_of(form: Form, row: Row, template: str | None = None) -> str:
         named = _fill(source, row, form)
         if named.strip():
             return named
+    if form.messages is not None:
+        return " ".join(_chat_content(conversation_by(form, row)).prompt)
     own = form.text or form.prompt
     assert own is not None
     return _fill(own, row, form)
@@ -168,6 +187,8 @@ def content_of(form: Form, row: Row, text: str | None = None) -> Content:
 
     The name of a class is the study's word, not the row's. The group is no part of it. For rows that were rendered.
     """
+    if text is None and form.messages is not None:
+        return _chat_content(conversation_by(form, row))
     if text is not None or form.prompt is None:
         assert form.text is not None
         if text is not None and is_all_content(form.text):

@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from regimen.data.cleaning import Ledger, digest, group_digest, normalised
-from regimen.data.forms import Content, Rendered, RowFault, content_of, group_of, render
+from regimen.data.conversations import Conversation
+from regimen.data.forms import Content, Rendered, content_of, group_of, render
 from regimen.data.keys import loosened
 from regimen.data.overlap import TestText, TestTexts
 from regimen.data.prepare import hits_of, trainable_rows
 from regimen.data.programs import program_facts
+from regimen.data.row_fault import RowFault
 from regimen.data.rows import Side, UsableRow, in_batches, usable_rows
 from regimen.data.sources import Where
 from regimen.errors import DataError, SourceMissing
@@ -40,7 +42,8 @@ class Item:
     `parts` are the values that the row itself puts in, `source` and `group` (a digest) where it is from: what training
     rows are checked against; `extra` holds the tests of a program; `shots` are solved examples,
     each with the blank lines after it, to be put before the prompt. `twin` says that the training side of the item's
-    own source, as published, held its text or a near twin of it. `others` are right answers beside the first.
+    own source, as published, held its text or a near twin of it. `others` are right answers beside the first. A
+    `conversation` is asked by its `chat_template`, up to the assistant's last turn.
     """
 
     id: str
@@ -56,6 +59,8 @@ class Item:
     shots: tuple[str, ...] = ()
     twin: bool = False
     others: tuple[str, ...] = ()
+    conversation: Conversation | None = None
+    chat_template: str = "base"
 
     @property
     def answers(self) -> tuple[str, ...]:
@@ -179,6 +184,8 @@ def _item(task: Task, name: str, source: Source, row: UsableRow, content: Conten
         group=group,
         extra=extra,
         others=rendered.others,
+        conversation=rendered.conversation,
+        chat_template=source.form.chat_template,
     )
 
 
@@ -262,6 +269,8 @@ def read_items(path: Path) -> list[Item]:
         for line in file:
             values: dict[str, Any] = json.loads(line)
             tuples = {name: tuple(values[name]) for name in ("choices", "parts", "shots", "others")}
+            if values.get("conversation"):
+                values["conversation"] = Conversation.from_json(values["conversation"])
             items.append(Item(**{**values, **tuples}))
     return items
 

@@ -24,6 +24,7 @@ import numpy as np
 
 from regimen.data.ahead import ahead, in_threads
 from regimen.data.blocks import FACTS, Block, BlockWriter, Example, TextPacker, fit, pack_examples
+from regimen.data.chat_examples import chat_examples
 from regimen.data.cleaning import Ledger
 from regimen.data.forms import Content, Rendered, content_of, group_of, render_text
 from regimen.data.keys import loosened
@@ -163,7 +164,7 @@ def _loose(row: UsableRow, text: str) -> str:
 
 def _text(source: Source, row: UsableRow) -> str:
     """The text that is read on, where it is not what the row was cleaned by."""
-    own = source.form.text is not None and source.form.prompt is not None
+    own = source.form.text is not None and source.form.is_asked
     return render_text(source.form, row.values) if own else row.text
 
 
@@ -204,8 +205,12 @@ def _blocks(
         yield from packer.finish()
         return
     with Spool(scratch / "examples.bin") as spool:
-        rendered = _counted(ahead([row.rendered for row in batch if row.rendered] for batch in rows), counts)
-        for example in chain.from_iterable(in_threads(partial(_examples, tokenizer), rendered)):
+        if work.source.form.messages is not None:
+            examples = _counted_one_by_one(chat_examples(work.source.form, tokenizer, rows, ledger), counts)
+        else:
+            rendered = _counted(ahead([row.rendered for row in batch if row.rendered] for batch in rows), counts)
+            examples = chain.from_iterable(in_threads(partial(_examples, tokenizer), rendered))
+        for example in examples:
             kept, prompt, answer = fit(example, work.batch.block)
             counts.cut_examples += bool(prompt or answer)
             counts.cut_prompt_tokens += prompt
@@ -229,6 +234,13 @@ def _counted(batches: Iterable[list[T]], counts: Counts) -> Iterator[list[T]]:
         texts = (one.prompt + one.answer if isinstance(one, Rendered) else one for one in batch)
         counts.bytes += sum(len(text.encode("utf-8", errors="replace")) for text in texts)
         yield batch
+
+
+def _counted_one_by_one(examples: Iterable[tuple[UsableRow, Example]], counts: Counts) -> Iterator[Example]:
+    for row, example in examples:
+        counts.documents += 1
+        counts.bytes += len(row.text.encode("utf-8", errors="replace"))
+        yield example
 
 
 def _ids(tokenizer: TextTokenizer, texts: list[str]) -> list[array[int]]:

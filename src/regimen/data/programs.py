@@ -11,7 +11,8 @@ import builtins
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
-from regimen.data.forms import Row, RowFault, first_column, value_of
+from regimen.data.forms import Row, first_column, value_of
+from regimen.data.row_fault import RowFault
 from regimen.study.sources import Form
 
 _TEST_COLUMNS = ("test", "tests", "test_list")  # as HumanEval, many, and MBPP name them

@@ -11,7 +11,8 @@ from itertools import islice
 from typing import Any, Literal
 
 from regimen.data.cleaning import Ledger, Seen, is_held_out, normalised
-from regimen.data.forms import Rendered, RowFault, group_of, render, render_text
+from regimen.data.forms import Rendered, group_of, render, render_text
+from regimen.data.row_fault import RowFault
 from regimen.data.sources import Part, Where, parts_of, rows_of
 from regimen.errors import DataError
 from regimen.study.patterns import compiled_pattern
@@ -97,7 +98,7 @@ def _on_side(source: Source, held_out: HeldOut | None, side: Side, values: dict[
 
 
 def _text(source: Source, values: dict[str, Any]) -> tuple[Rendered | None, str]:
-    if source.form.prompt is None:
+    if not source.form.is_asked:
         rendered, text = None, render_text(source.form, values)
     else:
         rendered = render(source.form, values)

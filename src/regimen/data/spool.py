@@ -46,7 +46,10 @@ class Spool:
         """Appends an example."""
         start = self.ends[-1] if self.ends else 0
         self._pending.extend(example.prompt)
-        self._pending.extend(example.answer)
+        if example.loss is None:
+            self._pending.extend(example.answer)
+        else:  # an id without loss is kept as its complement, a negative number
+            self._pending.extend(n if loss else ~n for n, loss in zip(example.answer, example.loss, strict=True))
         self._middles.append(start + len(example.prompt))
         self.ends.append(start + len(example))
         if len(self._pending) >= _BUFFERED:
@@ -67,7 +70,11 @@ class Spool:
         start = self.ends[number - 1] if number else 0
         middle, end = self._middles[number] - start, self.ends[number] - start
         ids = np.frombuffer(os.pread(self._reader, 4 * end, 4 * start), np.int32)
-        return Example(ids[:middle], ids[middle:])  # type: ignore[arg-type]
+        prompt, answer = ids[:middle], ids[middle:]
+        loss = answer >= 0
+        if loss.all():
+            return Example(prompt, answer)  # type: ignore[arg-type]
+        return Example(prompt, np.where(loss, answer, ~answer), loss)  # type: ignore[arg-type]
 
 
 class Chosen(Sequence[Example]):

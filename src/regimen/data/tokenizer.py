@@ -23,6 +23,7 @@ class TextTokenizer:
         file = folder / "tokenizer.json"
         if not file.is_file():
             raise ModelError(f"no tokenizer.json in {folder}; only models with a fast tokenizer are read")
+        self.folder = folder
         raw = file.read_bytes()
         self._tokenizer: Tokenizer = Tokenizer.from_str(raw.decode("utf-8"))
         self._tokenizer.no_truncation()
@@ -46,6 +47,10 @@ class TextTokenizer:
 
     def encode_many(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of many texts, in parallel threads."""
+        return [item.ids for item in self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]
+
+    def encode_rendered(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of texts that a chat template made: the special tokens in them are meant as such."""
         return [item.ids for item in self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]
 
     def decode(self, ids: Sequence[int]) -> str:

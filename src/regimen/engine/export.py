@@ -21,6 +21,7 @@ from regimen.errors import ModelError, UsageError
 from regimen.study.schema import Adapter, Base
 
 CARD = "README.md"
+CHAT_TEMPLATE = "chat_template.jinja"
 MODEL_FILES = ("model.safetensors", "config.json", "generation_config.json", *TOKENIZER_FILES)
 
 
@@ -34,13 +35,17 @@ class TrainedAdapter:
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained end: its stage folder, its base and adapter, and the ends that were merged into the base before it."""
+    """A trained end: its stage folder, its base and adapter, and the ends that were merged into the base before it.
+
+    `chat_template` is the text of the template by which conversations were shown to it.
+    """
 
     folder: Path
     base: Base
     base_folder: Path
     adapter: Adapter
     merged_before: Sequence[TrainedAdapter] = ()
+    chat_template: str | None = None
 
 
 def export(trained: Trained, to: Path, card: str, *, merged: bool) -> None:
@@ -64,6 +69,8 @@ def export(trained: Trained, to: Path, card: str, *, merged: bool) -> None:
         else:
             _copy(trained.folder, folder, (ADAPTER, ADAPTER_CONFIG))
             _copy(trained.base_folder, folder, TOKENIZER_FILES)
+        if trained.chat_template is not None:
+            (folder / CHAT_TEMPLATE).write_text(trained.chat_template, encoding="utf-8")
         (folder / CARD).write_text(card, encoding="utf-8")
 
 

@@ -29,7 +29,7 @@ from regimen.evaluation.programs import case_of
 from regimen.evaluation.prompts import EncodedItem, Encoder, encode_items, prompt_hash
 from regimen.evaluation.readers import ANSWER_BITS, Answer, counts_of, read, read_said_choice
 from regimen.evaluation.sandbox import judge_many, why_not
-from regimen.evaluation.stops import stop_rule
+from regimen.evaluation.stops import chat_ends, stop_rule
 from regimen.study.extraction import extracted
 from regimen.study.schema import Task
 
@@ -145,7 +145,7 @@ def _generated(
     tokens = min(task.generation.tokens, cap or task.generation.tokens)
     encoded = encode_items(items, model.tokenizer, context, tokens, task.truncate)
     stops = task.generation.stop
-    rule = stop_rule(model.tokenizer, stops, blanks_first="\n" in stops)
+    rule = stop_rule(model.tokenizer, stops, blanks_first="\n" in stops, ends=chat_ends(items, model.tokenizer))
     raw = generate(model.base, model.bank, [e.prompt for e in encoded], tokens, rule)
     said = [
         [Said(answers.cut_at_stops(model.tokenizer.decode(c.ids), stops), c.ending) for c in continuations]
@@ -158,7 +158,9 @@ def _open_result(item: Item, encoded: EncodedItem, said: Said) -> ItemResult:
     """What is noted of every open answer, whatever its metrics."""
     result = _blank(item, encoded)
     result.text = said.text
-    if said.ending == "not finite":
+    if encoded.fault is not None:
+        result.failed, result.detail = True, encoded.fault
+    elif said.ending == "not finite":
         result.failed, result.detail = True, "a logit is not finite"
     elif said.ending == "length":
         result.detail = "no stop within the limit of new tokens"

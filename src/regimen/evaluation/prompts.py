@@ -8,17 +8,23 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Protocol
 
+from regimen.data.chat import template_of
 from regimen.data.items import Item
+from regimen.data.row_fault import RowFault
 
 
 class Encoder(Protocol):
     """What is needed of a tokenizer."""
 
     end: int
+    folder: Path
 
     def encode_many(self, texts: Sequence[str]) -> list[list[int]]: ...
+
+    def encode_rendered(self, texts: Sequence[str]) -> list[list[int]]: ...
 
     def decode(self, ids: Sequence[int]) -> str: ...
 
@@ -54,10 +60,9 @@ def encode_items(
     answers = tokenizer.encode_many([item.answer for item in items])
     flat = list(dict.fromkeys(choice for item in items for choice in item.choices))
     encoded = dict(zip(flat, tokenizer.encode_many(flat), strict=True))
-    texts = ["".join(item.shots) + item.prompt for item in items]
-    prompts = tokenizer.encode_many(texts)
+    asked = _asked(items, tokenizer)
     result = []
-    for item, text, prompt, answer in zip(items, texts, prompts, answers, strict=True):
+    for item, (text, prompt, refused), answer in zip(items, asked, answers, strict=True):
         choices = [encoded[choice] for choice in item.choices]
         room = max(1, context - max([reserve, *(len(ids) for ids in choices or [answer])]))
         shots = len(item.shots)
@@ -68,10 +73,29 @@ def encode_items(
         kept, truncated = truncate(prompt or [tokenizer.end], room, cut)
         digest = prompt_hash(text)
         short = answer[: max(1, context - 1)]
-        fault = _fault(item, choices, context)
+        fault = refused or _fault(item, choices, context)
         cut_off = len(short) < len(answer)
         result.append(EncodedItem(kept, short, choices, truncated, digest, cut_off, fault, shots))
     return result
+
+
+def _asked(items: Sequence[Item], tokenizer: Encoder) -> list[tuple[str, list[int], str | None]]:
+    """(text, ids, why the chat template refuses it) of each prompt, solved examples before it."""
+    texts = ["".join(item.shots) + item.prompt for item in items if item.conversation is None]
+    plain = iter(zip(texts, tokenizer.encode_many(texts), strict=True))
+    asked: list[tuple[str, list[int], str | None]] = []
+    for item in items:
+        if item.conversation is None:
+            asked.append((*next(plain), None))
+            continue
+        template = template_of(tokenizer.folder, item.chat_template)
+        try:
+            text = template.asked(item.conversation)
+        except RowFault as fault:
+            asked.append((item.prompt, [tokenizer.end], fault.drop or fault.why))
+            continue
+        asked.append((text, tokenizer.encode_rendered([text])[0], None))
+    return asked
 
 
 def prompt_hash(text: str) -> str:

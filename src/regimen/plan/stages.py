@@ -319,4 +319,7 @@ def source_identity(source: Source) -> dict[str, Any]:
     for name in ("tests", "entry"):
         if plain["form"][name] is None:
             del plain["form"][name]  # likewise
+    if source.form.messages is None:  # as are forms without a conversation
+        for name in ("messages", "system", "tools", "chat_template", "loss"):
+            del plain["form"][name]
     return plain

@@ -15,6 +15,7 @@ import yaml
 from pydantic import ValidationError
 
 from regimen.errors import StudyError, UsageError
+from regimen.study.chat_files import put_in_chat_templates
 from regimen.study.file import GROUP_TAGS, ProfileFile, StepsRule, StudyFile
 from regimen.study.places import Document, read_document
 from regimen.study.places import Path as Place
@@ -48,6 +49,7 @@ def load_study(study: str | Path, profile: str | None = None, *, seed: int | Non
             raise UsageError(f"no study file {str(path)!r}")
         raise unknown_name("packaged study", str(study), packaged_studies())
     document = read_document(path.read_bytes(), path.name)
+    put_in_chat_templates(document, path)
     return _resolve(document, path.name, profile, seed)
 
 

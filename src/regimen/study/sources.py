@@ -5,12 +5,13 @@ Owns `Source` and its parts and the checks that one value can make of itself. Do
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import field_validator, model_validator
 
 from regimen.study.values import Count, FileName, Frozen, Name, Pattern, Share, Template
 
+CHAT_TEMPLATES = ("base", "chatml", "plain")
 TEST_FILES = "test files"  # the name of the split that a user's own test files are
 
 
@@ -58,6 +59,10 @@ class Form(Frozen):
     `tests` are those of a program that the answer is - code that defines `check(candidate)`, a list of asserts, or
     pairs of input and output - and `entry` names the function they call. Without them the columns `test`, `tests` or
     `test_list` and `entry_point` are taken, as data sets have them; asserts may also leave it to their calls.
+
+    `messages` (or `sharegpt`) is a conversation: an expression that gives a list of turns. `chat_template` renders it:
+    "base" (the base's own), "chatml", "plain" (User: ..., Assistant: ...), or the text of a template, for which a study
+    names a file beside it. Loss is on every turn of the assistant, or on the last. `system` and `tools` go with it.
     """
 
     text: Template | None = None
@@ -69,15 +74,50 @@ class Form(Frozen):
     group: Template | None = None
     tests: Template | None = None
     entry: Template | None = None
+    messages: Template | None = None
+    system: Template | None = None
+    tools: Template | None = None
+    chat_template: str = "base"
+    loss: Literal["assistant", "last"] = "assistant"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sharegpt(cls, values: Any) -> Any:
+        """ShareGPT's turns are told by their keys, so its name is another name for `messages`."""
+        if not isinstance(values, dict) or "sharegpt" not in values:
+            return values
+        if values.get("messages") is not None:
+            raise ValueError("`messages` and `sharegpt` are one thing; give one of them")
+        return {"messages": values["sharegpt"], **{key: value for key, value in values.items() if key != "sharegpt"}}
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether a row asks and answers: it can be fine-tuned on, and tested by generation."""
+        return self.prompt is not None or self.messages is not None
 
     @model_validator(mode="after")
     def _check(self) -> Form:
+        if self.messages is not None:
+            return self._checked_chat()
+        if self.system is not None or self.tools is not None or self.chat_template != "base":
+            raise ValueError("`system`, `tools` and `chat_template` go with `messages`")
         if self.text is None and self.prompt is None:
-            raise ValueError("a form needs `text`, or `prompt` with `answer` or `label`")
+            raise ValueError("a form needs `text`, `messages`, or `prompt` with `answer` or `label`")
         if self.prompt is not None and (self.answer is None) == (self.label is None):
             raise ValueError("a `prompt` needs exactly one of `answer` and `label`")
         if self.prompt is None and (self.answer is not None or self.label is not None):
             raise ValueError("an `answer` or `label` needs a `prompt`")
+        return self
+
+    def _checked_chat(self) -> Form:
+        if self.prompt is not None or self.answer is not None or self.label is not None or self.options is not None:
+            raise ValueError("`messages` stands without `prompt`, `answer`, `label` and `options`")
+        if not (self.messages or "").strip().startswith("{{"):
+            raise ValueError('`messages` must be one expression that gives a list of turns: "{{ messages }}"')
+        if self.chat_template not in CHAT_TEMPLATES and "{" not in self.chat_template:
+            raise ValueError(
+                f"`chat_template` is base, chatml, plain or a file beside the study, not {self.chat_template!r}"
+            )
         return self
 
 

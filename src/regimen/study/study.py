@@ -120,10 +120,12 @@ def _task_faults(study: Study) -> list[tuple[tuple[str, ...], str]]:
                 faults.append((place, f"the source {source_name!r} has no `held_out` rows to test on"))
             elif task.scoring == "choice" and source.form.label is None and source.form.options is None:
                 faults.append((place, f"{source_name!r} has neither `label` nor `options` to choose from"))
-            elif task.scoring in ("generation", "execution") and source.form.prompt is None:
-                faults.append((place, f"the form of {source_name!r} has no `prompt`"))
             elif "f1" in task.metrics and (fault := _positive_fault(task, source_name, source)):
                 faults.append((("tasks", name, "metrics"), fault))
+            elif task.scoring in ("generation", "execution") and not source.form.is_asked:
+                faults.append((place, f"the form of {source_name!r} has neither `prompt` nor `messages`"))
+            elif source.form.messages is not None and any(study.evaluation.baseline_shots):
+                faults.append((place, f"{source_name!r} holds conversations, before which no solved examples are put"))
     return faults
 
 
@@ -211,8 +213,10 @@ def _leg_faults(study: Study, kind: str, mixture: list[str]) -> list[str]:
             faults.append(_unknown("source", name, study.sources))
         elif source.split is None:
             faults.append(f"the source {name!r} has no training split")
-        elif kind == "finetune" and source.form.prompt is None:
+        elif kind == "finetune" and not source.form.is_asked:
             faults.append(f"the source {name!r} has no prompt and answer to fine-tune on")
+        elif kind == "pretrain" and source.form.messages is not None and source.form.text is None:
+            faults.append(f"the source {name!r} holds conversations; give its form a `text` to pretrain on")
     return faults
 
 
