@@ -48,7 +48,7 @@ def study(tmp_path: Path) -> Path:
             {"text": "A  FINE day", "label": 1},
             {"text": "rain again", "label": 0},
             {"text": "the test said this", "label": 0},
-            {"text": LONG.replace("seven", "7"), "label": 1},
+            {"text": LONG.replace("seven", "plenty"), "label": 1},
             {"text": "x\x00y", "label": 1},
             {"text": "word " * 60, "label": 0},
         ],
@@ -86,11 +86,11 @@ def test_counts_include_what_was_dropped_for_test_items(study: Path) -> None:
     lines = text.splitlines()
     assert "7 rows read, 3 usable" in lines
     assert "looked for 2 test texts of 1 tasks" in lines
-    assert [line.split(maxsplit=1) for line in lines[lines.index("dropped:") + 1 :]] == [
+    assert sorted(line.split(maxsplit=1) for line in lines[lines.index("dropped:") + 1 :]) == [
         ["1", "NUL character"],
         ["1", "duplicate"],
-        ["1", "holds a test item of exam"],
         ["1", "near twin of a test item of exam"],
+        ["1", "test item of exam"],
     ]
 
 
