@@ -44,13 +44,13 @@ def usable_rows(name: str, source: Source, side: Side, where: Where, ledger: Led
     held_out = source.held_out
     split = source.split
     if side == "test":
-        if held_out is None:
+        if held_out is None and not source.is_only_tested_on:
             raise DataError(f"source {name!r} has no held-out rows to test on")
         split = source.test_split
     if split is None:
         raise DataError(f"source {name!r} has no training split")
     parts = parts_of(name, source, split, where)
-    as_published = side == "test" and held_out is not None and held_out.share is None
+    as_published = side == "test" and (held_out is None or held_out.share is None)
     seen = None if as_published else Seen()
     used = 0
     for part, number, values in _documents(source, side, parts):

@@ -52,8 +52,7 @@ class Part:
 def parts_of(source_name: str, source: Source, split: str, where: Where) -> list[Part]:
     """The files, tables or Hub splits that hold `split`; raises SourceMissing naming where it was looked for."""
     if source.files:
-        held_out = source.held_out.files if source.held_out else ()
-        names = held_out if split == TEST_FILES else source.files
+        names = source.test_files if split == TEST_FILES else source.files
         return [_own_file(source_name, source, name, where) for name in names]
     assert source.hub is not None
     if where.data is not None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from regimen.errors import ModelError, SourceMissing
-from regimen.execution.events import Observer, RunEvent, StageChanged
+from regimen.execution.events import Note, Observer, RunEvent, StageChanged
 from regimen.execution.pools import cache_of, check_options, make_pool
 from regimen.execution.scheduler import Scheduler
 from regimen.execution.tracking import check_trackers, tracked
@@ -25,6 +25,7 @@ from regimen.plan import Plan, PlannedExperiment
 from regimen.results import EvaluatedFacts, Ledger, RunFolder, layout
 from regimen.stages.availability import missing_base, missing_inputs, only_avoided
 from regimen.stages.options import RunOptions
+from regimen.stages.renewal import must_look_first, preparations, take_back
 
 
 @dataclass(frozen=True)
@@ -104,11 +105,22 @@ def _schedule(
     stopping: Callable[[], bool],
     refused: dict[str, str],
 ) -> Scheduler:
-    """Runs the scheduler to its end; pool and ledger are closed however it ends."""
+    """Runs the scheduler to its end; pool and ledger are closed however it ends.
+
+    Where the tests have grown, rows are prepared first, and trainings that read a test item are taken back.
+    """
     pool = make_pool(options, plan)
     ledger = Ledger(options.out)
     try:
         with tracked(options.trackers, plan, folder, observe, stopping) as heard:
+            if must_look_first(plan, folder):
+                first = preparations(plan)
+                refusals = {name: why for name, why in refused.items() if name in first.stages}
+                early = Scheduler(first, folder, pool, ledger, cache_of(options), stopping, heard, refusals)
+                early.run()
+                refused = {**refused, **early.errors}
+            for taken in [] if stopping() else take_back(plan, folder):
+                heard(Note(taken.sentence))
             scheduler = Scheduler(plan, folder, pool, ledger, cache_of(options), stopping, heard, refused)
             scheduler.run()
     finally:

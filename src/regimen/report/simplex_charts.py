@@ -41,7 +41,7 @@ def _placed(reading: Reading, kind: str) -> list[tuple[str, dict[str, float], fl
         changes = [reading.change(experiment.id, task) for task in reading.tasks]
         whole = [change for change in changes if change is not None]
         plain = experiment.adapter is None and experiment.seed is None and experiment.start_from is None
-        if not plain or len(experiment.legs) != 1 or experiment.kind != kind or len(whole) < len(changes):
+        if not whole or not plain or len(experiment.legs) != 1 or experiment.kind != kind or len(whole) < len(changes):
             continue
         total = sum(experiment.legs[0].mixture.values())
         key = tuple(sorted((source, weight / total) for source, weight in experiment.legs[0].mixture.items()))

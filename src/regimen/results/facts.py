@@ -119,7 +119,7 @@ class TrainedFacts(_Recorded):
     """A stretch of training: its steps (the first and one past the last, counted in the leg), tokens and losses.
 
     Losses are nats a token: `first_loss` of the first step, `last_loss` the mean of the last tenth. `epochs` says for
-    each source how often its blocks were gone through by `last_step`.
+    each source how often its blocks were gone through by `last_step`, `read` the digest of these blocks.
     """
 
     steps: int = 0
@@ -130,6 +130,7 @@ class TrainedFacts(_Recorded):
     first_loss: FiniteFloat | None = None
     last_loss: FiniteFloat | None = None
     epochs: dict[str, FiniteFloat] = {}
+    read: dict[str, str] = {}
 
 
 class EvaluatedFacts(_Recorded):

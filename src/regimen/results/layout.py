@@ -30,6 +30,7 @@ ITEMS = "items.jsonl"
 ITEM_ROWS = "items.parquet"
 METRICS = "metrics.jsonl"
 STATE = "state.safetensors"
+READ = "read.json"
 
 # a report's folder
 PAGE = "index.html"

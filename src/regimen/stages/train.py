@@ -26,9 +26,9 @@ from regimen.engine.checkpoints import (
 from regimen.engine.lockstep import Lockstep, Member, StepRecord
 from regimen.engine.states import MemberState
 from regimen.errors import Interrupted, RunFolderError
-from regimen.files import drop_unfinished, write_text
+from regimen.files import drop_unfinished, write_json, write_text
 from regimen.plan import TrainSpec
-from regimen.results import Outcome, StageFolder, Stopwatch, TrainedFacts, layout
+from regimen.results import Outcome, PreparedFacts, StageFolder, Stopwatch, TrainedFacts, layout
 from regimen.stages.context import Context
 from regimen.stages.messages import Failed, Progress, StageProgress
 
@@ -48,6 +48,7 @@ class _Run:
     losses: list[float] = field(default_factory=list)
     tokens: int = 0
     loss_tokens: int = 0
+    blocks: dict[str, str] = field(default_factory=dict)  # source -> digest of the blocks that it reads
 
 
 def run_train(specs: Sequence[TrainSpec], folders: Sequence[StageFolder], context: Context) -> None:
@@ -58,6 +59,8 @@ def run_train(specs: Sequence[TrainSpec], folders: Sequence[StageFolder], contex
     paths = [folder.open() for folder in folders]
     for path in paths:
         drop_unfinished(path)
+    for spec, path in zip(specs, paths, strict=True):
+        _start_anew_on_other_blocks(path, _blocks_of(spec, context))
     resumed = _common_step(specs, paths)
     runs = [
         _begin(spec, folder, path, base, context, resumed)
@@ -88,6 +91,18 @@ def run_train(specs: Sequence[TrainSpec], folders: Sequence[StageFolder], contex
             raise Interrupted("training stopped; its state is saved")
 
 
+def _blocks_of(spec: TrainSpec, context: Context) -> dict[str, str]:
+    return {name: context.facts(prepared, PreparedFacts).digest for name, prepared in spec.leg.sources.items()}
+
+
+def _start_anew_on_other_blocks(path: Path, blocks: dict[str, str]) -> None:
+    """Checkpoints count only for the blocks that they were trained on."""
+    noted = path / layout.READ
+    if not noted.is_file() or json.loads(noted.read_text(encoding="utf-8")) != blocks:
+        drop_checkpoints(path)
+        write_json(noted, blocks)
+
+
 def _begin(
     spec: TrainSpec, folder: StageFolder, path: Path, base: BaseModel, context: Context, resumed: int | None
 ) -> _Run:
@@ -113,7 +128,7 @@ def _begin(
         horizon=spec.last_step,
         state=state,
     )
-    run = _Run(spec, folder, path, stream, member, trace)
+    run = _Run(spec, folder, path, stream, member, trace, blocks=_blocks_of(spec, context))
     for line in trace:
         values = json.loads(line)
         run.losses.append(values["loss"])
@@ -260,6 +275,7 @@ class _Cohort:
             first_loss=run.losses[0] if run.losses else None,
             last_loss=sum(tail) / len(tail) if tail else None,
             epochs=run.stream.epochs(run.spec.last_step),
+            read=run.blocks,
         )
 
 

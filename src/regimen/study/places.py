@@ -103,9 +103,13 @@ class _Reader:
         if node.tag != "tag:yaml.org,2002:map":
             raise ValueError(f"the tag {node.tag} is not read")
         result: dict[Any, Any] = {}
+        merged: list[dict[Any, Any]] = []
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
-            if not isinstance(key_node, yaml.ScalarNode) or key_node.tag.endswith(":merge"):
+            if key_node.tag.endswith(":merge"):
+                merged += self._merged(value_node, path, line)
+                continue
+            if not isinstance(key_node, yaml.ScalarNode):
                 self.faults.append(f"line {line}: a key must be plain text")
                 continue
             key = str(key_node.value)
@@ -113,4 +117,15 @@ class _Reader:
                 self.faults.append(f"line {line}, {dotted((*path, key))}: this key stands twice")
             result[key] = self.value(value_node, (*path, key))
             self.lines[(*path, key)] = line
-        return result
+        own = dict(result)
+        for given in reversed(merged):  # of several the first counts, and a mapping's own keys before all
+            result |= given
+        return result | own
+
+    def _merged(self, node: yaml.Node, path: Path, line: int) -> list[dict[Any, Any]]:
+        """The mappings that `<<` puts into the one at `path`; their values count and are bounded as if written here."""
+        nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        if not all(isinstance(given, yaml.MappingNode) for given in nodes):
+            self.faults.append(f"line {line}: `<<` takes a mapping, or a list of mappings")
+            return []
+        return [self.value(given, path) for given in nodes]

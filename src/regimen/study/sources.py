@@ -192,10 +192,25 @@ class Source(Frozen):
         return self
 
     @property
+    def is_only_tested_on(self) -> bool:
+        """Whether these are own files without a training side: all their rows are test rows."""
+        return bool(self.files) and self.split is None and self.held_out is None
+
+    @property
+    def test_files(self) -> tuple[str, ...]:
+        """The own files that are tested on."""
+        if self.is_only_tested_on:
+            return self.files
+        return self.held_out.files if self.held_out else ()
+
+    @property
     def test_split(self) -> str | None:
-        """The split that is tested on, TEST_FILES for files of their own; a share is cut from the training split."""
+        """The split that is tested on, TEST_FILES for files of their own; a share is cut from the training split.
+
+        Own files that are never trained on (`split: null`) are tested on as they are.
+        """
         if self.held_out is None:
-            return self.split
+            return TEST_FILES if self.is_only_tested_on else self.split
         return TEST_FILES if self.held_out.files else self.held_out.split or self.split
 
     @property

@@ -116,7 +116,7 @@ def _task_faults(study: Study) -> list[tuple[tuple[str, ...], str]]:
             place = ("tasks", name, "source")
             if source is None:
                 faults.append((place, f"no source {source_name!r} in this study"))
-            elif source.held_out is None:
+            elif source.held_out is None and not source.is_only_tested_on:
                 faults.append((place, f"the source {source_name!r} has no `held_out` rows to test on"))
             elif task.scoring == "choice" and source.form.label is None and source.form.options is None:
                 faults.append((place, f"{source_name!r} has neither `label` nor `options` to choose from"))
