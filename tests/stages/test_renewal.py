@@ -7,7 +7,7 @@ from pathlib import Path
 
 from regimen.engine.checkpoints import checkpoint_path
 from regimen.plan import Plan, compile_plan
-from regimen.results import RunFolder, TrainedFacts, layout
+from regimen.results import PreparedFacts, RunFolder, TrainedFacts, layout
 from regimen.stages.renewal import must_look_first, preparations, take_back
 from regimen.study import load_study
 from tests.support.inline_runs import assert_done, outcome_facts, run_inline
