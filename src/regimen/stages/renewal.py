@@ -53,14 +53,16 @@ def take_back(plan: Plan, folder: RunFolder) -> list[TakenBack]:
     """
     reasons: dict[str, str] = {}
     for stage in plan.trainings():
-        before = [s for s in (stage.parent, stage.leg.start, *stage.leg.merged) if s in reasons]
+        merged = (end.stage for end in stage.leg.merged)
+        before = [given for given in (stage.parent, stage.leg.start, *merged) if given and given in reasons]
         if before:
             reasons[stage.fingerprint] = f"{plan.stages[before[0]].label} is trained again"
         elif (outcome := folder.outcome(stage)) is not None and (why := _fault(plan, folder, stage, outcome)):
             reasons[stage.fingerprint] = why
     taken = []
     for name, stage in plan.stages.items():
-        trained = (stage.trained, *stage.merged) if isinstance(stage, EvaluateSpec) else (name,)
+        is_evaluation = isinstance(stage, EvaluateSpec)
+        trained = (stage.trained, *(end.stage for end in stage.merged)) if is_evaluation else (name,)
         if reasons.keys() & set(trained) and folder.folder(stage).done:
             folder.folder(stage).reopen()
             if isinstance(stage, TrainSpec):
