@@ -61,8 +61,9 @@ def take_back(plan: Plan, folder: RunFolder) -> list[TakenBack]:
             reasons[stage.fingerprint] = why
     taken = []
     for name, stage in plan.stages.items():
-        is_evaluation = isinstance(stage, EvaluateSpec)
-        trained = (stage.trained, *(end.stage for end in stage.merged)) if is_evaluation else (name,)
+        trained: list[str | None] = [name]
+        if isinstance(stage, EvaluateSpec):
+            trained = [stage.trained, *(end.stage for end in stage.merged)]
         if reasons.keys() & set(trained) and folder.folder(stage).done:
             folder.folder(stage).reopen()
             if isinstance(stage, TrainSpec):
