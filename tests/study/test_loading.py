@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from regimen.errors import StudyError, UsageError
 from regimen.study import Study, dump_study, load_study
 from regimen.study.file import parse_mixture
+from regimen.study.places import read_document
 from tests.support.studies import MINIMAL
 
 
@@ -131,7 +132,7 @@ def test_a_profile_changes_what_it_names_and_nothing_else(tmp_path: Path) -> Non
         ), "anchors multiply"),
         (b"[" * 5000, "not valid YAML"),
         (b"? [complex, key]\n: 1\n", "a key must be plain text"),
-        (b"study: x\n<<: {base: 1}\n", "a key must be plain text"),
+        (b"study: x\n<<: [1, 2]\n", "takes a mapping, or a list of mappings"),
         (b"x" * 2_100_000, "the limit is 2,000,000"),
     ],
     ids=lambda value: str(value)[:24],
@@ -214,3 +215,16 @@ def test_a_seed_put_in_is_checked_as_the_files_is(seed: Any) -> None:
 
 def test_the_largest_seed_is_taken() -> None:
     assert load_study("qwen2-finance", "demo", seed=2**31 - 1).seed == 2**31 - 1
+
+
+def test_mappings_are_merged_and_yes_and_no_are_words() -> None:
+    """A mapping's own keys count before merged ones, and of several merged ones the first."""
+    text = """
+a: &a {x: 1, y: 1, z: 1}
+b: &b {x: 2, y: 2, w: 2}
+c: {<<: [*a, *b], x: 3}
+words: [no, yes, on, off, true, False]
+"""
+    value = read_document(text, "x").value
+    assert value["c"] == {"x": 3, "y": 1, "z": 1, "w": 2}
+    assert value["words"] == ["no", "yes", "on", "off", True, False]
