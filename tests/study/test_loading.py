@@ -217,14 +217,12 @@ def test_the_largest_seed_is_taken() -> None:
     assert load_study("qwen2-finance", "demo", seed=2**31 - 1).seed == 2**31 - 1
 
 
-def test_mappings_are_merged_and_yes_and_no_are_words() -> None:
+def test_mappings_are_merged() -> None:
     """A mapping's own keys count before merged ones, and of several merged ones the first."""
     text = """
 a: &a {x: 1, y: 1, z: 1}
 b: &b {x: 2, y: 2, w: 2}
 c: {<<: [*a, *b], x: 3}
-words: [no, yes, on, off, true, False]
 """
     value = read_document(text, "x").value
     assert value["c"] == {"x": 3, "y": 1, "z": 1, "w": 2}
-    assert value["words"] == ["no", "yes", "on", "off", True, False]
