@@ -98,6 +98,8 @@ def _number(match: re.Match[str]) -> Number | None:
     """The number of a match; None where it is too large for a float, or a fraction over 0."""
     digits, decimals = _plain_digits(match["digits"])
     power = int(re.sub(f"[{_MINUS}]", "-", match["power"][1:])) if match["power"] else 0
+    if match["percent"] or match["outside"]:
+        power -= 2
     value, decimals = float(f"{digits}e{power}"), max(0, decimals - power)
     if match["below"]:
         below = float(match["below"])
@@ -105,8 +107,6 @@ def _number(match: re.Match[str]) -> Number | None:
     signs = [sign[0] for name in ("before", "inside", "after") if (sign := match[name])]
     if any(sign != "+" for sign in signs) or (match["close"] and "+" not in signs):
         value = -value
-    if match["percent"] or match["outside"]:
-        value, decimals = value / 100, decimals + 2
     return Number(value, decimals, match.start(), match.end()) if math.isfinite(value) else None
 
 

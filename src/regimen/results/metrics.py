@@ -114,7 +114,7 @@ def _bleu(columns: Columns) -> float:
         return 0.0
     matches, totals = sums[2 : 2 + order], sums[6 : 6 + order]
     scored = BLEU.compute_bleu(matches, totals, sums[0], sums[1], smooth_method="exp", max_ngram_order=order)
-    return scored.score / 100
+    return min(1.0, scored.score / 100)  # its sum of logarithms goes over by a rounding
 
 
 def _entities(which: str) -> Callable[[Columns], float]:

@@ -205,7 +205,7 @@ def _bleu(sums: Array) -> Array:
     scored = np.asarray(((matches > 0) & used).any(axis=-1) & ((totals > 0) | ~used).all(axis=-1))
     precisions = np.where(scored[..., None] & used, _ratio(smoothed, totals, 1.0), 1.0)
     order = np.maximum(used.sum(axis=-1), 1)
-    value = brevity * np.exp(np.log(precisions).sum(axis=-1) / order) * scored
+    value = np.minimum(brevity * np.exp(np.log(precisions).sum(axis=-1) / order), 1.0) * scored
     return np.where(items > 0, value, math.nan)
 
 
