@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -41,9 +39,10 @@ def run_on(device: dict[str, object], plan: Plan, out: Path, patch: pytest.Monke
     return run_plan(plan, RunOptions(out, workers=1), lambda event: None, recorded)
 
 
-def notes(out: Path) -> list[tuple[str, str]]:
-    with closing(sqlite3.connect(out / "ledger.sqlite")) as db:
-        return db.execute("SELECT what, detail FROM events").fetchall()
+def logged(out: Path) -> list[dict[str, object]]:
+    """What the logs of the trainings say, line by line."""
+    lines = [line for path in out.glob("stages/train-*/log.jsonl") for line in path.read_text().splitlines()]
+    return [json.loads(line) for line in lines]
 
 
 def losses(out: Path) -> dict[str, list[float]]:
@@ -57,7 +56,7 @@ def test_a_cohort_too_large_for_memory_is_split_and_all_members_finish(
 ) -> None:
     summary = run_on({"fits": 1}, plan, tmp_path, monkeypatch)
     assert summary.exit_code == 0, summary.failures
-    assert {what for what, _ in notes(tmp_path)} == {"split"}
+    assert {event["cohort"] for event in logged(tmp_path) if event["event"] == "started"} == {2, 1}
     found, expected = losses(tmp_path), losses(calm)
     assert found.keys() == expected.keys()
     for name in expected:
@@ -80,10 +79,7 @@ def test_a_worker_whose_device_breaks_is_ended_and_another_goes_on(
     summary = run_on({"breaks": str(tmp_path / "broken")}, plan, out, monkeypatch)
     assert (tmp_path / "broken").exists()
     assert summary.exit_code == 0, summary.failures
-    ((what, detail),) = notes(out)
-    assert what == "retry"
-    assert detail == "the device failed (CUDA error: an illegal memory access was encountered) and its worker was ended"
-    logs = [line for path in out.glob("stages/train-*/log.jsonl") for line in path.read_text().splitlines()]
-    events = [json.loads(line) for line in logs]
+    events = logged(out)
+    assert any("an illegal memory access" in str(event.get("detail")) for event in events if event["event"] == "error")
     assert len({event["worker"] for event in events if event["event"] == "started"}) == 2, "another process went on"
     assert losses(out) == losses(calm)
