@@ -19,12 +19,15 @@ from hypothesis import strategies as st
 
 from regimen.data.cleaning import Ledger
 from regimen.data.items import build_items, test_texts
-from regimen.data.overlap import TestTexts
-from regimen.data.prepare import trainable_rows
+from regimen.data.overlap import TestText, TestTexts
+from regimen.data.prepare import Preparation, prepare, trainable_rows
 from regimen.data.sources import Where
-from regimen.study.schema import LegKind, Task
+from regimen.data.tokenizer import TextTokenizer
+from regimen.errors import DataError
+from regimen.study.schema import Batch, LegKind, Task
 from regimen.study.sources import Source
 from tests.support.row_files import write
+from tests.support.tokenizers import save_byte_tokenizer
 
 WORDS = [
     f"{a}{b}" for a in ("mar", "fön", "tel", "gru", "pas", "niç") for b in ("ket", "dé", "ling", "ster", "ion", "vel")
@@ -263,3 +266,17 @@ def test_a_group_that_is_tested_on_leaves_its_own_source_and_no_other(tmp_path: 
         batches = trainable_rows(name, source, "finetune", Where(here=tmp_path), tests, ledger)
         left[name] = [row.number for batch in batches for row in batch], ledger.counts
     assert left == {"it": ([1, 2], {"of a group that is tested on in t": 1}), "other": ([0, 1, 2], {})}
+
+
+def test_a_source_that_loses_all_rows_says_why_and_how_to_switch_it(tmp_path: Path) -> None:
+    write(tmp_path / "rows.jsonl", [{"text": " ".join(WORDS[n : n + 12])} for n in range(3)])
+    source = Source.model_validate({"files": ["rows.jsonl"], "form": READ[0]})
+    tests = TestTexts(TestText("exam", str(n), " ".join(WORDS[n : n + 12])) for n in range(3))
+    work = Preparation("s", source, "pretrain", Batch(sequences=2, block=64), 1, tests)
+    tokenizer = TextTokenizer(save_byte_tokenizer(tmp_path / "tokenizer"))
+    with pytest.raises(DataError) as caught:
+        prepare(work, tokenizer, Where(here=tmp_path), tmp_path / "cache", Ledger())
+    assert str(caught.value) == (
+        "source 's': no block of 64 tokens could be filled: 3 of its 3 rows are dropped (test item of exam); "
+        "`leaks: exact` drops only rows with the test text itself, `leaks: off` none"
+    )

@@ -89,13 +89,26 @@ def prepare(
                 writer.write(block)
         facts = writer.close()
         if not facts["blocks"]:
-            raise DataError(f"source {work.name!r}: no block of {work.batch.block} tokens could be filled")
+            raise DataError(_nothing_left(work, ledger))
         digest = content.hexdigest()[:16]
         home = cache / f"{work.name}-{work.form}-{digest}"
         _move(blocks, home)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return home, {**facts, **counts.__dict__, "rows": ledger.rows, "drops": ledger.counts, "digest": digest}
+
+
+def _nothing_left(work: Preparation, ledger: Ledger) -> str:
+    """Why no block could be filled: the reason for which most rows went, and what can be done about it."""
+    sentence = f"source {work.name!r}: no block of {work.batch.block} tokens could be filled"
+    counts = ledger.counts
+    if not counts:
+        return sentence
+    reason = max(counts, key=lambda name: counts[name])
+    sentence += f": {counts[reason]:,} of its {ledger.rows:,} rows are dropped ({reason})"
+    if "test item of" not in reason:
+        return sentence
+    return f"{sentence}; `leaks: exact` drops only rows with the test text itself, `leaks: off` none"
 
 
 @contextmanager

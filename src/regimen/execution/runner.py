@@ -22,7 +22,8 @@ from regimen.execution.scheduler import Scheduler
 from regimen.execution.tracking import check_trackers, tracked
 from regimen.files import drop_unfinished, write_json
 from regimen.plan import Plan, PlannedExperiment
-from regimen.results import EvaluatedFacts, Ledger, RunFolder, layout
+from regimen.results import EvaluatedFacts, Ledger, PreparedFacts, RunFolder, layout
+from regimen.results.losses import warnings_of
 from regimen.stages.availability import missing_base, missing_inputs, only_avoided
 from regimen.stages.options import RunOptions
 from regimen.stages.renewal import must_look_first, preparations, take_back
@@ -131,7 +132,8 @@ def _schedule(
 
 @dataclass
 class _Counting:
-    """An observer in front of another; counts the stages that were done in this run."""
+    """An observer in front of another; counts the stages that were done in this run, and warns
+    of sources that lose many rows."""
 
     observe: Observer
     done: int = 0
@@ -139,6 +141,9 @@ class _Counting:
     def __call__(self, event: RunEvent) -> None:
         if isinstance(event, StageChanged) and event.outcome is not None:
             self.done += 1
+            if isinstance(event.outcome.facts, PreparedFacts):
+                for sentence in warnings_of(event.outcome.facts):
+                    self.observe(Note(sentence))
         self.observe(event)
 
 
