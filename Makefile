@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= runs/demo
 
-.PHONY: demo test suite lint format clean
+.PHONY: demo test suite soak lint format clean
 
 demo: $(VENV)/.package
 	$(BIN)/regimen run qwen2-finance --profile demo --out $(OUT)
@@ -17,6 +17,9 @@ suite: $(VENV)/.tests
 	rm -f .coverage .coverage.*
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder \
 		--cov --cov-report=term --cov-fail-under=85
+
+soak: $(VENV)/.tests
+	REGIMEN_SOAK=1 $(BIN)/python -m pytest -m soak
 
 lint: $(VENV)/.tests
 	$(BIN)/ruff check .

@@ -33,6 +33,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     slow = Counter[Path]()
     for item in items:
+        if item.get_closest_marker("soak") and "REGIMEN_SOAK" not in os.environ:
+            item.add_marker(pytest.mark.skip(reason="takes minutes by itself: `make soak` runs it"))
         if item.get_closest_marker("slow"):
             slow[item.path] += 1
             item.add_marker("no_cover")

@@ -176,14 +176,14 @@ def test_a_run_json_is_read_or_refused(text: bytes, folder: Path) -> None:
     status_of(text, folder)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @many
 @given(text=STUDIES)
 def test_two_thousand_studies_are_planned_or_refused(text: bytes, home: Path) -> None:
     plan_of(text, home)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @many
 @given(text=RECORDS)
 def test_two_thousand_run_json_files_are_read_or_refused(text: bytes, folder: Path) -> None:
