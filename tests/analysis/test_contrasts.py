@@ -8,10 +8,10 @@ import pytest
 from regimen.analysis.contrasts import compare
 from regimen.analysis.rules import Rules
 from regimen.analysis.statistics.aligned_scores import TaskScores
-from regimen.study import Pair
+from regimen.study import EndPoint, Pair
 from tests.support.item_scores import binary, coins, scores_of
 
-PAIR = Pair(of="x", against="y", task="quiz")
+PAIR = Pair(of=EndPoint("x"), against=EndPoint("y"), task="quiz")
 
 
 def test_a_clear_effect_by_hand() -> None:
@@ -62,7 +62,7 @@ def test_the_family_is_what_was_declared() -> None:
 def test_a_mean_over_tasks_weighs_tasks_alike() -> None:
     one = TaskScores.from_rows("one", "exact-match", {"x": binary([1.0] * 10), "y": binary([0.0] * 10)})
     two = TaskScores.from_rows("two", "exact-match", {"x": binary(coins(1, 90, 0.5)), "y": binary(coins(1, 90, 0.5))})
-    pairs = [Pair(of="x", against="y", task=task) for task in ("one", "two")]
+    pairs = [Pair(of=EndPoint("x"), against=EndPoint("y"), task=task) for task in ("one", "two")]
     found = compare({"c": pairs}, {"one": one, "two": two}, Rules(seed=1, swaps=999))["c"]
     assert found.estimate == pytest.approx(0.5)
     assert (found.items, found.clusters) == (100, 100)

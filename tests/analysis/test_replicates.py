@@ -11,7 +11,7 @@ from regimen.analysis.replicates import replicate_groups
 from regimen.analysis.rules import Rules
 from regimen.plan import compile_plan
 from regimen.results.tables import RunTables
-from regimen.study import Contrast, Pair, load_study
+from regimen.study import Contrast, EndPoint, Pair, load_study
 from tests.support.simulated_runs import simulate, without
 
 RULES = Rules(seed=1, resamples=500, swaps=999)
@@ -29,7 +29,9 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> RunTables:
     return simulate(tmp_path_factory.mktemp("seeds") / "run", plan, lambda end, task: SEEDS.get(end, 0.3), items=60)
 
 
-CONTRAST = Contrast(id="c", title="c", group="g", pairs=(Pair(of="3a-math", against="zero-shot", task="math"),))
+CONTRAST = Contrast(
+    id="c", title="c", group="g", pairs=(Pair(of=EndPoint("3a-math"), against=EndPoint("zero-shot"), task="math"),)
+)
 
 
 def test_replicates_are_experiments_that_differ_in_their_seed_alone(seeded: RunTables) -> None:

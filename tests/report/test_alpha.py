@@ -11,14 +11,14 @@ from regimen.report.html_page import render
 from regimen.report.run_reading import read
 from regimen.report.run_report import page_context
 from regimen.results import RunFolder
-from regimen.study import Pair
+from regimen.study import EndPoint, Pair
 from tests.support.item_scores import scores_of
 
 
 def test_a_p_value_between_the_two_levels_is_clear_at_one_and_not_at_the_other() -> None:
     """Of 5 items that differ, all one way: exact McNemar gives 2 / 2^5 = 0.0625."""
     scores = {"quiz": scores_of({"x": [1.0] * 5 + [0.0] * 15, "y": [0.0] * 20})}
-    pair = {"c": [Pair(of="x", against="y", task="quiz")]}
+    pair = {"c": [Pair(of=EndPoint("x"), against=EndPoint("y"), task="quiz")]}
     strict, lax = (compare(pair, scores, Rules(seed=1, alpha=alpha))["c"] for alpha in (0.05, 0.10))
     assert strict.p_adjusted == lax.p_adjusted == pytest.approx(0.0625)
     assert (strict.direction, lax.direction) == ("no difference seen", "better")

@@ -89,12 +89,12 @@ class Evidence:
 
     def pair_state(self, pair: Pair) -> State:
         """ "there" if both ends are, "skipped" if either is skipped."""
-        states = {self.state(pair.of, pair.task), self.state(pair.against, pair.task)}
+        states = {self.state(str(end), pair.task) for end in (pair.of, pair.against)}
         return "there" if states == {"there"} else "skipped" if "skipped" in states else "missing"
 
     def lacking(self, pairs: Iterable[Pair]) -> list[str]:
         """The missing scores of pairs, as "end on task", with the reason where rows are there and cannot be used."""
-        ends = dict.fromkeys((end, pair.task) for pair in pairs for end in (pair.of, pair.against))
+        ends = dict.fromkeys((str(end), pair.task) for pair in pairs for end in (pair.of, pair.against))
         gone = [(end, task) for end, task in ends if self.state(end, task) == "missing"]
         return [f"{end} on {task}{self._because(end, task)}" for end, task in gone]
 
@@ -104,7 +104,8 @@ class Evidence:
 
     def settled(self, pair: Pair) -> Pair:
         """The pair with the names that the scores hold."""
-        return Pair(of=self.name_of(pair.of, pair.task), against=self.name_of(pair.against, pair.task), task=pair.task)
+        of, against = (cell.end if (cell := self.cell(str(end), pair.task)) else end for end in (pair.of, pair.against))
+        return Pair(of=of, against=against, task=pair.task)
 
     def scores(self, task: str) -> TaskScores | None:
         """Every end point's scores on the task's headline metric; None where there are none."""
@@ -133,7 +134,7 @@ class Evidence:
 
     def gain(self, of: str, against: str, task: str) -> Resampled | None:
         """How much better `of` is than `against`, None where either is missing."""
-        pair = Pair(of=of, against=against, task=task)
+        pair = Pair(of=EndPoint.parse(of), against=EndPoint.parse(against), task=task)
         if self.pair_state(pair) != "there":
             return None
         pair = self.settled(pair)

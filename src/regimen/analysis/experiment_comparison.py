@@ -14,7 +14,7 @@ from regimen.analysis.evidence import Evidence
 from regimen.analysis.records import cut
 from regimen.analysis.strategies import recipe_hours, recipe_legs, strategy_of
 from regimen.results.outcomes import differences
-from regimen.study import ZERO_SHOT, Leg, Pair, unknown_name
+from regimen.study import ZERO_SHOT, EndPoint, Leg, Pair, unknown_name
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def _relevant(evidence: Evidence, one: str, other: str, task: str) -> bool:
 
 
 def _rows(evidence: Evidence, one: str, other: str, tasks: Sequence[str]) -> list[TaskDifference]:
-    pairs = {task: Pair(of=one, against=other, task=task) for task in tasks}
+    pairs = {task: Pair(of=EndPoint.parse(one), against=EndPoint.parse(other), task=task) for task in tasks}
     ready = {task: [evidence.settled(pair)] for task, pair in pairs.items() if evidence.pair_state(pair) == "there"}
     scores = {task: found for task in ready if (found := evidence.scores(task)) is not None}
     compared = compare(ready, scores, replace(evidence.rules, declared=None), draws=evidence.draws)

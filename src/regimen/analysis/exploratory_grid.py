@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from regimen.analysis.evidence import Evidence
 from regimen.analysis.statistics.resampling import Resampled
 from regimen.analysis.statistics.significance import PValue, adjusted, p_values
-from regimen.study import ZERO_SHOT, Pair
+from regimen.study import ZERO_SHOT, EndPoint, Pair
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,9 @@ def exploratory_grid(evidence: Evidence) -> Grid:
         scores = evidence.scores(task)
         if scores is None or evidence.state(ZERO_SHOT, task) != "there":
             continue
-        zero = evidence.settled(Pair(of=ZERO_SHOT, against=ZERO_SHOT, task=task)).of
-        pairs = {end: [Pair(of=end, against=zero, task=task)] for end in scores.names if end != zero}
+        zero = evidence.settled(Pair(of=EndPoint.base(), against=EndPoint.base(), task=task)).of
+        others = [end for end in map(EndPoint.parse, scores.names) if end != zero]
+        pairs = {str(end): [Pair(of=end, against=zero, task=task)] for end in others}
         found = p_values(pairs, {task: scores}, evidence.rules.seed, evidence.rules.swaps)
         tests |= {(end, task): p for end, p in found.items()}
     corrected = adjusted([test.p for test in tests.values()], "benjamini-hochberg")

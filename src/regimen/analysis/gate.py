@@ -16,7 +16,7 @@ from regimen.analysis.evidence import Evidence
 from regimen.analysis.rules import Rules
 from regimen.results.floors import floors_of
 from regimen.results.tables import RunTables
-from regimen.study import ZERO_SHOT, Contrast, Experiment, Gate, Pair
+from regimen.study import ZERO_SHOT, Contrast, EndPoint, Experiment, Gate, Pair
 
 Decision = Literal["promising", "not promising", "not yet"]
 
@@ -143,7 +143,9 @@ def own_tasks(evidence: Evidence, experiment: Experiment) -> list[str]:
 
 
 def _own_tasks(evidence: Evidence, experiment: Experiment) -> Contrast:
-    pairs = [Pair(of=experiment.id, against=ZERO_SHOT, task=task) for task in own_tasks(evidence, experiment)]
+    pairs = [
+        Pair(of=EndPoint(experiment.id), against=EndPoint.base(), task=task) for task in own_tasks(evidence, experiment)
+    ]
     note = "" if pairs else "no task is scored on rows of what it was trained on"
     title = f"{experiment.id} against zero-shot on its own tasks"
     return Contrast(id=f"gate:{experiment.id}", title=title, group="gate", pairs=tuple(pairs), note=note)
@@ -161,7 +163,7 @@ def _ways(evidence: Evidence, experiment: Experiment, group: str) -> list[Way] |
     for name, task in evidence.study.panel("main").items():
         if task.group != group:
             continue
-        pair = Pair(of=experiment.id, against=ZERO_SHOT, task=name)
+        pair = Pair(of=EndPoint(experiment.id), against=EndPoint.base(), task=name)
         state = evidence.pair_state(pair)
         if state == "skipped":
             continue

@@ -13,7 +13,7 @@ from typing import Any
 from regimen.analysis.contrasts import Comparison
 from regimen.analysis.evidence import Evidence
 from regimen.analysis.statistics.seed_variance import Combined, Component, combine, item_component, seed_component
-from regimen.study import EndPoint, Experiment, Pair
+from regimen.study import Experiment, Pair
 
 
 def recipe_key(evidence: Evidence, experiment: Experiment) -> tuple[Any, ...]:
@@ -68,7 +68,7 @@ def _weights(evidence: Evidence, pairs: Sequence[Pair]) -> dict[str, float]:
     weights: dict[str, float] = {}
     for pair in pairs:
         for end, sign in ((pair.of, 1.0), (pair.against, -1.0)):
-            planned = evidence.planned(EndPoint.parse(end).experiment)
+            planned = evidence.planned(end.experiment)
             if planned is not None and planned.experiment.legs:
-                weights[end] = weights.get(end, 0.0) + sign / len(pairs)
+                weights[str(end)] = weights.get(str(end), 0.0) + sign / len(pairs)
     return {end: weight for end, weight in weights.items() if not math.isclose(weight, 0.0, abs_tol=1e-12)}

@@ -14,7 +14,7 @@ from regimen.errors import UsageError
 from regimen.plan.options import check_hours
 from regimen.plan.plan import Choice, Plan, PlannedExperiment
 from regimen.plan.stages import TrainSpec
-from regimen.study.endpoints import ZERO_SHOT, EndPoint
+from regimen.study.endpoints import ZERO_SHOT
 from regimen.study.questions import Contrast, ContrastRule, RankRule
 
 HOURS_SLACK = 1e-9
@@ -49,7 +49,7 @@ def needs_of(plan: Plan) -> dict[str, tuple[Need, ...]]:
 
 
 def _need(contrast: Contrast, known: set[str]) -> Need:
-    ends = {EndPoint.parse(end).experiment for pair in contrast.pairs for end in (pair.of, pair.against)}
+    ends = {end.experiment for pair in contrast.pairs for end in (pair.of, pair.against)}
     return Need(contrast.id, contrast.title, tuple(frozenset({end} & known) for end in sorted(ends - {ZERO_SHOT})))
 
 

@@ -89,9 +89,9 @@ def supported(answer: Answer, strategies: Sequence[StrategyRow]) -> tuple[str, s
 
 
 def _row(reading: Reading, judged: JudgedContrast) -> ContrastRow:
-    ends = dict.fromkeys(end for pair in judged.contrast.pairs for end in (pair.of, pair.against))
-    names = [EndPoint.parse(end) for end in ends]
-    return ContrastRow(judged, names, anchor(names[0]) if names and names[0].experiment in reading.anchors else "")
+    ends = list(dict.fromkeys(end for pair in judged.contrast.pairs for end in (pair.of, pair.against)))
+    link = anchor(ends[0]) if ends and ends[0].experiment in reading.anchors else ""
+    return ContrastRow(judged, ends, link)
 
 
 def _chart(answer: Answer, rows: Sequence[ContrastRow]) -> Rows | None:

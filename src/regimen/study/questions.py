@@ -17,13 +17,10 @@ from regimen.study.values import Frozen, Name, Share
 
 
 class Pair(Frozen):
-    """Score of `of` less score of `against` on `task`.
+    """Score of `of` less score of `against` on `task`."""
 
-    An end point is an experiment's id, "id@n" for the end of its n-th leg, or "zero-shot".
-    """
-
-    of: str
-    against: str
+    of: EndPoint
+    against: EndPoint
     task: Name
 
 
@@ -139,7 +136,7 @@ def unfold_contrasts(
             pairs, note = _single_source(experiments[name], experiments, tasks)
         else:
             chosen = _tasks(group.tasks, experiments[name], tasks)
-            pairs, note = [Pair(of=name, against=group.against, task=task) for task in chosen], ""
+            pairs, note = _against(name, group.against, chosen), ""
         contrast = Contrast(
             id=f"{group.id}:{name}" if group.of is None else group.id,
             title=_title(group, name, pairs),
@@ -150,6 +147,12 @@ def unfold_contrasts(
         _check_pairs(contrast, experiments, tasks)
         contrasts.append(contrast)
     return contrasts
+
+
+def _against(name: str, against: str, tasks: Sequence[str]) -> list[Pair]:
+    """The experiment's own end against another end point, on each of the tasks."""
+    other = EndPoint.parse(against)
+    return [Pair(of=EndPoint(name), against=other, task=task) for task in tasks]
 
 
 def _title(group: ContrastGroup, name: str, pairs: Sequence[Pair]) -> str:
@@ -195,7 +198,7 @@ def _single_source(
         task = _own_task(source, tasks)
         if direct and task:
             longest = max(direct, key=lambda other: other.steps)
-            pairs.append(Pair(of=experiment.id, against=longest.id, task=task))
+            pairs.append(Pair(of=EndPoint(experiment.id), against=EndPoint(longest.id), task=task))
         else:
             missing.append(source)
     note = f"no single-source experiment with a task for {', '.join(missing)}" if missing else ""
@@ -215,7 +218,7 @@ def _backward(name: str, experiments: Mapping[str, Experiment], tasks: Mapping[s
     pairs = []
     for end, kind, sources in reversed(ends[1:]):
         for task in measures(kind, sources, tasks):
-            pairs.append(Pair(of=name, against=str(end), task=task))
+            pairs.append(Pair(of=EndPoint(name), against=end, task=task))
     return pairs
 
 
@@ -230,7 +233,7 @@ def measures(kind: str, sources: Sequence[str], tasks: Mapping[str, Task]) -> li
 
 def _check_pairs(contrast: Contrast, experiments: Mapping[str, Experiment], tasks: Mapping[str, Task]) -> None:
     for pair in contrast.pairs:
-        for end in (EndPoint.parse(pair.of), EndPoint.parse(pair.against)):
+        for end in (pair.of, pair.against):
             if not end.is_base:
                 _check_end(contrast.id, end, experiments)
         if pair.task not in tasks:

@@ -16,10 +16,10 @@ from statsmodels.stats.multitest import multipletests
 from regimen.analysis.statistics.aligned_scores import TaskScores
 from regimen.analysis.statistics.significance import adjusted, p_values
 from regimen.errors import DataError, UsageError
-from regimen.study import Pair
+from regimen.study import EndPoint, Pair
 from tests.support.item_scores import binary, closed, coins, scores_of
 
-PAIR = Pair(of="x", against="y", task="quiz")
+PAIR = Pair(of=EndPoint("x"), against=EndPoint("y"), task="quiz")
 
 
 @given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1)), min_size=1, max_size=80))
@@ -102,7 +102,7 @@ def test_macro_f1_by_every_swap_of_a_small_table() -> None:
 def test_several_pairs_share_their_swaps() -> None:
     """Of a contrast of two pairs on one task, an item's labels move in both at once: opposite effects cancel."""
     scores = scores_of({"x": coins(1, 60, 0.9), "y": coins(2, 60, 0.3)})
-    there_and_back = [PAIR, Pair(of="y", against="x", task="quiz")]
+    there_and_back = [PAIR, Pair(of=EndPoint("y"), against=EndPoint("x"), task="quiz")]
     assert p_values({"c": there_and_back}, {"quiz": scores}, seed=1)["c"].p == 1.0
 
 
@@ -110,7 +110,7 @@ def test_a_contrasts_p_does_not_depend_on_its_company() -> None:
     scores = {"quiz": scores_of({"x": coins(1, 60, 0.6), "y": coins(2, 60, 0.5), "z": coins(3, 60, 0.4)}, range(60))}
     graded = {"quiz": scores_of({name: (np.array(coins(seed, 60, 0.5)) * 0.7).tolist() for name, seed in
                                  (("x", 1), ("y", 2), ("z", 3))})}  # fmt: skip
-    contrasts = {"a": [PAIR], "b": [Pair(of="z", against="y", task="quiz")]}
+    contrasts = {"a": [PAIR], "b": [Pair(of=EndPoint("z"), against=EndPoint("y"), task="quiz")]}
     for which in (scores, graded):
         together = p_values(contrasts, which, seed=1)
         assert together["a"] == p_values({"a": contrasts["a"]}, which, seed=1)["a"]
@@ -151,7 +151,7 @@ def test_missing_ends_are_refused_by_name() -> None:
     with pytest.raises(DataError, match="y has no scores on task quiz"):
         p_values({"c": [PAIR]}, scores, seed=1)
     with pytest.raises(DataError, match="no scores on task other"):
-        p_values({"c": [Pair(of="x", against="y", task="other")]}, scores, seed=1)
+        p_values({"c": [Pair(of=EndPoint("x"), against=EndPoint("y"), task="other")]}, scores, seed=1)
     with pytest.raises(DataError, match="has no pairs"):
         p_values({"c": []}, scores, seed=1)
 

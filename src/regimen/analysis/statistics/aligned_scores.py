@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from regimen.analysis.statistics.metric_sums import Array, Sums
 from regimen.errors import DataError
 from regimen.results.metrics import Columns
+from regimen.study import EndPoint
 
 _IDENTITY = ("item_id", "cluster", "target")
 
@@ -110,8 +111,9 @@ class TaskScores:
         """The metric of every end point, (end points,)."""
         return self.form.value(self.sums.sum(axis=0))
 
-    def place(self, name: str) -> int:
-        """The index of an end point; raises DataError if it has no scores here."""
+    def place(self, end: EndPoint | str) -> int:
+        """The index of an end point, or of its text form; raises DataError if it has no scores here."""
+        name = str(end)
         if name not in self.names:
             raise DataError(f"{name} has no scores on task {self.task}; evaluate it there before comparing")
         return self.names.index(name)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from regimen.analysis.statistics.aligned_scores import TaskScores
 from regimen.analysis.statistics.metric_sums import Array
 from regimen.errors import DataError
+from regimen.study import EndPoint
 
 RESAMPLES = 10_000
 LEVEL = 0.95  # of every interval, each by itself
@@ -137,13 +138,13 @@ class Bootstrap:
     draws: Array
     changes: Array
 
-    def value(self, name: str) -> Resampled:
+    def value(self, end: EndPoint | str) -> Resampled:
         """An end point's metric, in its own units; raises DataError if it has no scores here."""
-        place = self.scores.place(name)
+        place = self.scores.place(end)
         changes = {self.scores.task: self.changes[:, place]}
         return Resampled(float(self.scores.points[place]), self.draws[:, place], changes)
 
-    def gain(self, of: str, against: str) -> Resampled:
+    def gain(self, of: EndPoint | str, against: EndPoint | str) -> Resampled:
         """How much better `of` is than `against`: their difference, turned so that up is better."""
         return (self.value(of) - self.value(against)) * self.scores.sign
 
