@@ -12,7 +12,7 @@ from regimen.data.programs import program_facts
 from regimen.data.row_fault import RowFault
 from regimen.errors import DataError
 from regimen.evaluation.gold import failing_programs
-from regimen.evaluation.programs import case_of
+from regimen.evaluation.programs import case_of, program_in
 from regimen.evaluation.sandbox import judge_many, why_not
 from regimen.study.sources import Form
 from tests.support.studies import with_fields
@@ -70,6 +70,15 @@ def test_right_programs_pass_in_every_shape_and_wrong_ones_fail_with_the_reason(
     for (name, (_, reason)), verdict in zip(WRONG.items(), wrong, strict=True):
         assert verdict.reason.replace("\\n", "?").startswith(reason), (name, verdict)
         assert not verdict.passed
+
+
+@sandboxed
+def test_right_programs_inside_fences_pass_in_every_shape() -> None:
+    chatty = {name: f"Here it is:\n```python\n{item.answer}\n```\nDone." for name, item in SHAPES.items()}
+    cases = [case_of(item, program_in(item, chatty[name])) for name, item in SHAPES.items()]
+    assert {name: verdict.reason for name, verdict in zip(SHAPES, judge_many(cases), strict=True)} == dict.fromkeys(
+        SHAPES, "passed"
+    )
 
 
 def test_a_program_goes_on_with_the_prompt_or_stands_alone() -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from peft import PeftModel
+from peft import LoraConfig, PeftModel
 from transformers import AutoModelForCausalLM
 
 from regimen.engine.adapter_bank import AdapterBank, initial_row
 from regimen.engine.base_model import BaseModel
 from regimen.engine.checkpoints import ADAPTER as FILE
-from regimen.engine.checkpoints import load_adapter, save_adapter
+from regimen.engine.checkpoints import adapter_config, load_adapter, save_adapter
 from regimen.engine.loading import load_base
 from regimen.engine.merging import merge_row
 from regimen.errors import ModelError, RunFolderError
@@ -60,6 +61,14 @@ def test_every_setting_is_explicit(base: BaseModel, tmp_path: Path) -> None:
     assert config["revision"] == "abc"
     assert (config["r"], config["lora_alpha"], config["use_rslora"]) == (4, 8, False)
     assert config["target_modules"] == ["down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj"]
+
+
+@pytest.mark.parametrize("origin", ["wheel", "packaged", "folder"])
+def test_a_base_that_is_not_on_the_hub_has_no_revision_there(base: BaseModel, origin: Any) -> None:
+    """A wheel's version, say 0.1.2, is no revision of any repository: PEFT would look for it and fail."""
+    config = adapter_config(base, Base(id="org/model", revision="0.1.2", origin=origin), Adapter())
+    assert config["revision"] is None
+    assert LoraConfig(**{name: value for name, value in config.items() if name != "peft_type"}).revision is None
 
 
 def test_an_adapter_reads_back_exactly(base: BaseModel, tmp_path: Path) -> None:

@@ -35,12 +35,15 @@ def save_adapter(folder: Path, base: BaseModel, model: Base, adapter: Adapter, r
 
 
 def adapter_config(base: BaseModel, model: Base, adapter: Adapter) -> dict[str, Any]:
-    """PEFT's configuration of this adapter; `alpha` and `revision` are explicit, since PEFT's defaults differ."""
+    """PEFT's configuration of this adapter, `alpha` explicit, since PEFT's default differs.
+
+    `revision` is that of a base on the Hub; any other base has none there.
+    """
     return {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
         "base_model_name_or_path": model.id,
-        "revision": model.revision,
+        "revision": model.revision if model.origin == "hub" else None,
         "r": adapter.rank,
         "lora_alpha": adapter.alpha,
         "lora_dropout": 0.0,

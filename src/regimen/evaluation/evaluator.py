@@ -25,7 +25,7 @@ from regimen.evaluation.entities import types_of as entity_types
 from regimen.evaluation.floors import positive_class
 from regimen.evaluation.gold import check_gold
 from regimen.evaluation.item_results import ItemResult
-from regimen.evaluation.programs import case_of
+from regimen.evaluation.programs import case_of, program_in
 from regimen.evaluation.prompts import EncodedItem, Encoder, encode_items, prompt_hash
 from regimen.evaluation.readers import ANSWER_BITS, Answer, counts_of, read, read_said_choice
 from regimen.evaluation.sandbox import judge_many, why_not
@@ -224,18 +224,15 @@ def _by_execution(
 ) -> list[list[ItemResult]]:
     check_gold(task.title, task, items)
     encoded, said = _generated(model, task, items, context, cap)
-    programs = [
-        case_of(item, texts[member].text)
-        for item, texts in zip(items, said, strict=True)
-        for member in range(model.members)
-    ]
-    verdicts = iter(judge_many(programs, parallel=model.base.threads))
+    programs = [[program_in(item, one.text) for one in texts] for item, texts in zip(items, said, strict=True)]
+    cases = [case_of(item, program) for item, own in zip(items, programs, strict=True) for program in own]
+    verdicts = iter(judge_many(cases, parallel=model.base.threads))
     results: list[list[ItemResult]] = [[] for _ in range(model.members)]
-    for item, e, texts in zip(items, encoded, said, strict=True):
+    for item, e, texts, own in zip(items, encoded, said, programs, strict=True):
         for member in range(model.members):
             verdict = next(verdicts)
             result = _open_result(item, e, texts[member])
-            result.prediction = result.text
+            result.prediction = own[member]
             result.score = result.values["pass@1"] = float(verdict.passed)
             if not result.failed:
                 result.failed, result.detail = verdict.kind in UNREADABLE, verdict.reason

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 
 from regimen.data.items import Item
+from regimen.evaluation.fences import unfenced
 from regimen.evaluation.sandbox import Case
 
 _RUN = "run_program"
@@ -46,6 +47,11 @@ def check(candidate):
         printed = candidate(given)
         assert lines(printed) == lines(wanted), f"for the input {{given!r}} it prints {{printed!r}}, not {{wanted!r}}"
 """
+
+
+def program_in(item: Item, text: str) -> str:
+    """The generated program without Markdown fences; `text` itself where it has none."""
+    return unfenced(text, item.extra["prompt"])
 
 
 def case_of(item: Item, text: str) -> Case:

@@ -19,7 +19,7 @@ from regimen.study.sources import Source
 from regimen.study.values import Frozen, shares
 
 # Raised when a kind of stage would give other numbers for the same literals; old results are then not reused.
-VERSIONS = {"prepare": 4, "items": 5, "train": 1, "evaluate": 4}
+VERSIONS = {"prepare": 4, "items": 5, "train": 1, "evaluate": 4, "evaluate programs": 5}
 
 
 # what of a task decides its items
@@ -263,7 +263,7 @@ class EvaluateSpec(Spec):
         task = self.task.model_dump(mode="json", exclude={"title", "group", "panel", "items", "resample"})
         return {
             "stage": "evaluate",
-            "version": VERSIONS["evaluate"],
+            "version": VERSIONS["evaluate programs" if self.task.scoring == "execution" else "evaluate"],
             "base": base_identity(self.base),
             "trained": self.trained,
             "task": task,

@@ -137,7 +137,8 @@ class EvaluatedFacts(_Recorded):
     """One model on one task: metrics (None where not defined), or why it was `skipped`.
 
     `trained` is the train stage (None: the base), `items` the number of items scored, `truncated` of prompts that were
-    cut, `failed` of answers that could not be read, `mean_shots` the solved examples that a prompt held on average.
+    cut, `failed` of answers that could not be read, `unwrapped` of programs that were taken out of Markdown fences,
+    `mean_shots` the solved examples that a prompt held on average.
     """
 
     task: str
@@ -151,6 +152,7 @@ class EvaluatedFacts(_Recorded):
     twins: int = 0
     truncated: int = 0
     failed: int = 0
+    unwrapped: int = 0
     mean_shots: FiniteFloat = 0.0
 
     @property

@@ -85,6 +85,7 @@ def _write_results(
         items=len(results),
         truncated=sum(result.truncated for result in results),
         failed=sum(result.failed for result in results),
+        unwrapped=sum(result.prediction != result.text for result in results if spec.task.scoring == "execution"),
         mean_shots=sum(result.shots for result in results) / max(1, len(results)),
     )
     if 0 < sum(twins) < len(twins):
