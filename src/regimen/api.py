@@ -6,6 +6,7 @@ Owns the joining of study, plan and run. Stands on the floor of the command line
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,6 +37,7 @@ def run(
     workers: int | None = None,
     gpus: int | None = None,
     skip_missing: bool = False,
+    accept_changed: bool = False,
     here: str | Path | None = None,
     checkpoint_seconds: float = 60.0,
     trackers: Sequence[str] = (),
@@ -56,6 +58,7 @@ def run(
         workers=workers,
         gpus=gpus,
         skip_missing=skip_missing,
+        accept_changed=accept_changed,
         checkpoint_seconds=checkpoint_seconds,
         trackers=tuple(trackers),
     )
@@ -100,7 +103,9 @@ def _tuning(study: Study, out: Path | None) -> _Tuning:
     `regimen bench` measured on this machine, if it did."""
     if out is not None and (out / layout.SETTINGS).is_file():
         folder = RunFolder(out)
-        return _Tuning.recorded(folder.compile_options().cohort_width, folder.settings().get("engine"), out)
+        with suppress(RunFolderError):  # a damaged run.json is written anew, as for a new folder
+            width, engine = folder.compile_options().cohort_width, folder.settings().get("engine")
+            return _Tuning.recorded(width, engine, out)
     rate = remembered(study)
     return _Tuning() if rate is None else _Tuning(rate.width, rate.pass_tokens, rate.compiled)
 

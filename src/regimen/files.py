@@ -47,13 +47,21 @@ def write_once(path: Path, text: str) -> bool:
             return False
         except OSError:  # a filesystem without hard links
             os.replace(scratch, path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     finally:
         scratch.unlink(missing_ok=True)
     return True
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_files(folder: Path) -> None:
+    """Flushes the files of a folder to disk."""
+    for path in folder.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Flushes a folder's list of names to disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

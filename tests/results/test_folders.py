@@ -63,9 +63,11 @@ def test_a_stage_is_done_only_when_its_marker_stands(plan: Plan, tmp_path: Path)
 
 def test_the_marker_is_written_after_the_outcome(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     order: list[str] = []
-    monkeypatch.setattr("regimen.results.outcomes.write_json", lambda path, value: order.append(path.name))
-    monkeypatch.setattr("regimen.results.outcomes.write_once", lambda path, text: order.append(path.name))
-    StageFolder(tmp_path, next(iter(plan.stages.values()))).commit(outcome_of(plan))
+    folder = StageFolder(tmp_path, next(iter(plan.stages.values())))
+    folder.open()
+    monkeypatch.setattr("regimen.results.stage_folder.write_json", lambda path, value: order.append(path.name))
+    monkeypatch.setattr("regimen.results.stage_folder.write_once", lambda path, text: order.append(path.name))
+    folder.commit(outcome_of(plan))
     assert order == ["outcome.json", "DONE"]
 
 
@@ -108,7 +110,7 @@ def test_a_truncated_outcome_is_named(part: int, plan: Plan, tmp_path: Path) -> 
     folder.commit(outcome_of(plan))
     whole = (path / "outcome.json").read_bytes()
     (path / "outcome.json").write_bytes(whole[: len(whole) * part // 16])
-    with pytest.raises(RunFolderError, match="delete that folder and run again"):
+    with pytest.raises(RunFolderError, match="run the same command again"):
         read_outcome(path)
 
 

@@ -76,4 +76,4 @@ def test_a_damaged_outcome_is_told_not_raised(plan: Plan, tmp_path: Path) -> Non
     (folder.folder(stage).path / "outcome.json").write_text("{")
     status = run_status(folder, plan)
     assert "is damaged" in status["failures"][0]["error"]
-    assert "delete that folder and run again" in status["failures"][0]["error"]
+    assert "run the same command again" in status["failures"][0]["error"]

@@ -41,11 +41,13 @@ def export(
     leg = end.leg  # type: ignore[union-attr]
     base_folder = locate_base(leg.base, data)
     trained = files.Trained(
-        folder=_done(opened, planned.ends[-1], experiment),
+        folder=_done(opened, planned.ends[-1], experiment, data),
         base=leg.base,
         base_folder=base_folder,
         adapter=leg.adapter,
-        merged_before=[files.TrainedAdapter(_done(opened, end.stage, experiment), end.adapter) for end in leg.merged],
+        merged_before=[
+            files.TrainedAdapter(_done(opened, end.stage, experiment, data), end.adapter) for end in leg.merged
+        ],
         chat_template=_chat_template(opened, list(leg.mixture), base_folder),
     )
     tasks = _evaluated(opened, planned) if lm_eval else []
@@ -111,10 +113,20 @@ def _experiment(opened: Run, name: str) -> PlannedExperiment:
     return by_id[name]
 
 
-def _done(opened: Run, stage: str, experiment: str) -> Path:
-    from regimen.errors import RunFolderError
+def _done(opened: Run, stage: str, experiment: str, data: Path | None) -> Path:
+    """The folder of a train stage that is done and whole, on a base that is as it was; raises RunFolderError."""
+    from regimen.errors import ModelError, RunFolderError
+    from regimen.plan import TrainSpec
+    from regimen.stages.inputs import base_inputs, differing
 
-    folder = opened.folder.folder(opened.plan.stages[stage])
-    if not folder.done:
+    spec = opened.plan.stages[stage]
+    outcome = opened.folder.outcome(spec)
+    if outcome is None:
         raise RunFolderError(f"{experiment} is not trained yet in {opened.folder.path}; run the study first")
-    return folder.path
+    assert isinstance(spec, TrainSpec)
+    if changed := differing(outcome.inputs, base_inputs(spec.leg.base, data, opened.folder.digests)):
+        raise ModelError(
+            f"{changed[0]} has changed since {experiment} was trained on it; put it back as it was, or train again by "
+            "`regimen run` with --accept-changed"
+        )
+    return opened.folder.folder(spec).path

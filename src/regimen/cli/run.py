@@ -42,6 +42,7 @@ def run(
     sharing: Annotated[bool, typer.Option("--sharing/--no-sharing", help="Share trunks.")] = True,
     seed: Annotated[int | None, typer.Option(min=0, help="Instead of the study's seed.")] = None,
     skip_missing: Annotated[bool, typer.Option(help="Run what can run when a source is missing.")] = False,
+    accept_changed: Annotated[bool, typer.Option(help="Redo what was made from files that have changed.")] = False,
     checkpoint_seconds: Annotated[float, typer.Option(min=0.0, help="Seconds between checkpoints.")] = 60.0,
     tracker: Annotated[list[str] | None, typer.Option(help="tensorboard, wandb, mlflow or trackio; repeat.")] = None,
 ) -> None:
@@ -71,6 +72,7 @@ def run(
         workers=workers,
         gpus=gpus,
         skip_missing=skip_missing,
+        accept_changed=accept_changed,
         checkpoint_seconds=checkpoint_seconds,
         trackers=tuple(tracker or ()),
     )

@@ -6,6 +6,7 @@ bounded whatever the source's size. Does not know experiments.
 
 from __future__ import annotations
 
+import filecmp
 import gc
 import hashlib
 import os
@@ -34,6 +35,7 @@ from regimen.data.sources import Where
 from regimen.data.spool import Spool
 from regimen.data.tokenizer import TextTokenizer
 from regimen.errors import DataError
+from regimen.files import sync_files, sync_folder
 from regimen.study.schema import Batch, LegKind
 from regimen.study.sources import Source
 
@@ -197,12 +199,19 @@ _WORDS = {
 
 
 def _move(scratch: Path, home: Path) -> None:
-    """Renames into place; another process may have been first, with the same content."""
+    """Flushes to disk and renames into place. Where the same content is there already, it is left if it is whole."""
+    sync_files(scratch)
+    if (home / FACTS).is_file():
+        names = [path.name for path in scratch.iterdir()]
+        if not any(filecmp.cmpfiles(scratch, home, names, shallow=False)[1:]):
+            return
+        home.rename(home.with_name(f".{home.name}-{uuid.uuid4().hex[:8]}.damaged"))
     try:
         os.rename(scratch, home)
     except OSError:
-        if not (home / FACTS).is_file():
+        if not (home / FACTS).is_file():  # else another process was first, with the same content
             raise
+    sync_folder(home.parent)
 
 
 def _blocks(

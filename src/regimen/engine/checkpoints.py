@@ -7,6 +7,7 @@ when to write.
 from __future__ import annotations
 
 import re
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +82,16 @@ def load_adapter(folder: Path, base: BaseModel, adapter: Adapter) -> Tensor:
 def save_state(path: Path, state: MemberState) -> None:
     """Writes one member's weights, moments and update count."""
     tensors = {"row": state.row, "mean": state.mean, "square": state.square}
-    metadata = {"updates": str(state.updates)}
+    metadata = {"updates": f"{state.updates} {_crc32(*tensors.values())}"}  # one key: several come in any order
     write_atomically(path, lambda scratch: save_file(tensors, scratch, metadata=metadata))
+
+
+def _crc32(*tensors: Tensor) -> int:
+    """A checksum of tensors on the CPU, in order."""
+    found = 0
+    for tensor in tensors:
+        found = zlib.crc32(tensor.contiguous().view(torch.uint8).numpy().data, found)
+    return found
 
 
 def load_state(path: Path) -> MemberState:
@@ -90,13 +99,16 @@ def load_state(path: Path) -> MemberState:
     try:
         with safe_open(path, framework="pt") as file:
             values = [file.get_tensor(name) for name in ("row", "mean", "square")]
-            updates = int(file.metadata()["updates"])
+            metadata = file.metadata()
+        updates, _, checksum = metadata["updates"].partition(" ")
+        if checksum and int(checksum) != _crc32(*values):  # earlier versions wrote none
+            raise ValueError("it is not as it was written")
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as fault:
         raise RunFolderError(
             f"the training state {path} is damaged; delete its folder and run again ({fault})"
         ) from None
     row, mean, square = values
-    return MemberState(row, mean, square, updates)
+    return MemberState(row, mean, square, int(updates))
 
 
 def checkpoint_path(folder: Path, step: int) -> Path:

@@ -13,11 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from safetensors import SafetensorError, safe_open
+
 from regimen.engine.base_model import TOKENIZER_FILES
 from regimen.engine.checkpoints import ADAPTER, ADAPTER_CONFIG, load_adapter
 from regimen.engine.loading import load_base
 from regimen.engine.merging import merge_row
-from regimen.errors import ModelError, UsageError
+from regimen.errors import ModelError, RunFolderError, UsageError
 from regimen.study.schema import Adapter, Base
 
 CARD = "README.md"
@@ -63,11 +65,11 @@ def export(trained: Trained, to: Path, card: str, *, merged: bool) -> None:
         )
     with _whole(to) as folder:
         if trained.adapter.method == "full":
-            _copy(trained.folder, folder, MODEL_FILES)
+            _copy(trained.folder, folder, MODEL_FILES, needed=MODEL_FILES[:2])
         elif whole:
             _merge(trained, folder)
         else:
-            _copy(trained.folder, folder, (ADAPTER, ADAPTER_CONFIG))
+            _copy(trained.folder, folder, (ADAPTER, ADAPTER_CONFIG), needed=(ADAPTER, ADAPTER_CONFIG))
             _copy(trained.base_folder, folder, TOKENIZER_FILES)
         if trained.chat_template is not None:
             (folder / CHAT_TEMPLATE).write_text(trained.chat_template, encoding="utf-8")
@@ -83,10 +85,25 @@ def _merge(trained: Trained, folder: Path) -> None:
     base.save(folder)
 
 
-def _copy(source: Path, folder: Path, names: Sequence[str]) -> None:
+def _copy(source: Path, folder: Path, names: Sequence[str], needed: Sequence[str] = ()) -> None:
+    """Copies what is there; raises RunFolderError for a needed file that is missing, or weights that cannot be read."""
     for name in names:
         if (source / name).is_file():
             shutil.copyfile(source / name, folder / name)
+        elif name in needed:
+            raise RunFolderError(f"{source / name} is missing; run the same `regimen run` command again, then export")
+        if name in needed and name.endswith(".safetensors"):
+            _check_readable(source / name)
+
+
+def _check_readable(weights: Path) -> None:
+    try:
+        with safe_open(weights, framework="pt") as file:
+            file.keys()
+    except (OSError, SafetensorError) as fault:
+        raise RunFolderError(
+            f"{weights} is damaged ({fault}); run the same `regimen run` command again, then export"
+        ) from None
 
 
 @contextmanager

@@ -31,6 +31,26 @@ def locate_base(base: Base, data: Path | None = None) -> Path:
     return _from_hub(base, offline=data is not None)
 
 
+def present_folder(base: Base, data: Path | None = None) -> Path | None:
+    """The folder of a base model that is here already; None where it would have to be fetched or converted first."""
+    mirrored = data is not None and (data / base.id / "config.json").is_file()
+    if base.origin == "wheel" and not mirrored:
+        try:
+            home = _converted(base, _gguf_file(base))
+        except ModelError:
+            return None
+        return home if (home / "config.json").is_file() else None
+    if base.origin == "hub" and not mirrored:
+        try:
+            return _from_hub(base, offline=True)
+        except ModelError:
+            return None
+    try:
+        return locate_base(base, data)
+    except ModelError:
+        return None
+
+
 def is_present(base: Base, data: Path | None = None) -> str | None:
     """None if the base can be had without a network, else one sentence that says what is missing."""
     try:
@@ -90,10 +110,15 @@ def _gguf_file(base: Base) -> Path:
     return files[0]
 
 
+def _converted(base: Base, file: Path) -> Path:
+    """Where the conversion of a wheel's GGUF lies, once it is made."""
+    return cache_home() / "models" / f"{base.wheel}-{base.revision}-{file.stat().st_size}"
+
+
 def _from_wheel(base: Base) -> Path:
     """Converts the wheel's GGUF to safetensors, once a machine; half-written conversions are never seen."""
     file = _gguf_file(base)
-    home = cache_home() / "models" / f"{base.wheel}-{base.revision}-{file.stat().st_size}"
+    home = _converted(base, file)
     if (home / "config.json").is_file():
         return home
     home.parent.mkdir(parents=True, exist_ok=True)

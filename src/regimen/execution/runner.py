@@ -19,11 +19,13 @@ from regimen.errors import ModelError, SourceMissing
 from regimen.execution.events import Note, Observer, RunEvent, StageChanged
 from regimen.execution.pools import cache_of, check_options, make_pool
 from regimen.execution.scheduler import Scheduler
+from regimen.execution.survey import changed_inputs, refuse_changed, set_changed_aside, survey
 from regimen.execution.tracking import check_trackers, tracked
 from regimen.files import drop_unfinished, write_json
 from regimen.plan import Plan, PlannedExperiment
 from regimen.results import EvaluatedFacts, Ledger, PreparedFacts, RunFolder, layout
 from regimen.results.losses import warnings_of
+from regimen.results.run_folder import Results
 from regimen.stages.availability import missing_base, missing_inputs, only_avoided
 from regimen.stages.options import RunOptions
 from regimen.stages.renewal import must_look_first, preparations, take_back
@@ -74,18 +76,24 @@ def run_plan(plan: Plan, options: RunOptions, observe: Observer, recorded: Mappi
     check_options(options)
     check_trackers(options.trackers)
     folder = RunFolder(options.out)
-    todo = _is_anything_left(plan, folder)
-    refused, skipped = _check_inputs(plan, options) if todo else ({}, {})
+    done = folder.read(plan).outcomes
+    todo = len(done) < len(plan.stages)
+    changed = changed_inputs(plan, folder, options, done)
+    if not options.accept_changed:
+        refuse_changed(options.out, changed)
+    refused, skipped = _check_inputs(plan, options) if todo or changed else ({}, {})
     with folder.locked():
         folder.create(plan.study, plan, dict(recorded))
         for path in (folder.path, folder.path / layout.EXPERIMENTS, folder.report):
             drop_unfinished(path)
+        set_changed_aside(plan, folder, changed, observe)
         counting = _Counting(observe)
         with _signals() as stopping:
             scheduler = _schedule(plan, folder, options, counting, stopping, refused)
         states = {p.experiment.id: experiment_state(p, scheduler.states) for p in plan.experiments}
+        results = folder.read(plan)
         for planned in plan.experiments:
-            _write_experiment(folder, plan, planned, states[planned.experiment.id])
+            _write_experiment(folder, plan, planned, states[planned.experiment.id], results)
     return RunSummary(
         out=options.out,
         experiments=_counted(states.values()),
@@ -114,6 +122,7 @@ def _schedule(
     ledger = Ledger(options.out)
     try:
         with tracked(options.trackers, plan, folder, observe, stopping) as heard:
+            survey(plan, folder, heard)  # what is damaged is set aside before anything is compared
             if must_look_first(plan, folder):
                 first = preparations(plan)
                 refusals = {name: why for name, why in refused.items() if name in first.stages}
@@ -155,10 +164,6 @@ def experiment_state(planned: PlannedExperiment, states: dict[str, str]) -> str:
     if own <= {"done"}:
         return "done"
     return "running" if own & {"running"} else "pending"
-
-
-def _is_anything_left(plan: Plan, folder: RunFolder) -> bool:
-    return any(not folder.folder(stage).done for stage in plan.stages.values())
 
 
 def _check_inputs(plan: Plan, options: RunOptions) -> tuple[dict[str, str], dict[str, list[str]]]:
@@ -224,10 +229,10 @@ def _signals() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
-def _write_experiment(folder: RunFolder, plan: Plan, planned: PlannedExperiment, state: str) -> None:
+def _write_experiment(folder: RunFolder, plan: Plan, planned: PlannedExperiment, state: str, results: Results) -> None:
     scores: dict[str, Any] = {}
     for evaluation in planned.all_evaluations:
-        outcome = folder.outcome(plan.stages[evaluation.stage])
+        outcome = results.outcomes.get(evaluation.stage)
         if outcome is not None:
             assert isinstance(outcome.facts, EvaluatedFacts)
             skipped = outcome.facts.skipped
@@ -237,8 +242,8 @@ def _write_experiment(folder: RunFolder, plan: Plan, planned: PlannedExperiment,
         {
             "id": planned.experiment.id,
             "state": state,
-            "stages": [plan.stages[name].folder for name in planned.stages],
-            "adapter": plan.stages[planned.ends[-1]].folder if planned.ends else None,
+            "stages": [folder.folder(plan.stages[name]).path.name for name in planned.stages],
+            "adapter": folder.folder(plan.stages[planned.ends[-1]]).path.name if planned.ends else None,
             "scores": scores,
         },
     )

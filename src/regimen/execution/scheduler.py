@@ -16,6 +16,7 @@ from pathlib import Path
 from regimen.errors import MachineError
 from regimen.execution.events import AlreadyDone, Observer, StageChanged
 from regimen.execution.pool import Pool
+from regimen.execution.survey import outdated, survey
 from regimen.plan import Cohort, Plan, Stage, TrainSpec
 from regimen.results import Ledger, Outcome, PreparedFacts, RunFolder, StageFolder
 from regimen.stages.blocks import has_blocks
@@ -64,9 +65,22 @@ class Scheduler:
     def run(self) -> None:
         """Runs until everything is done, failed or blocked, or until asked to stop.
 
-        Raises MachineError, all running work ended, where the disk takes nothing more.
+        A stage that was done again with another content (in a smaller cohort it rounds otherwise) makes outdated what
+        was made from it: that is done again too. Raises MachineError, all running work ended, where the disk takes
+        nothing more.
         """
-        self._survey()
+        while True:
+            self._survey()
+            worked = bool(self._ready)
+            stopped = self._carry_out()
+            self.folder.digests.save()
+            if self.halted:
+                raise MachineError(self.halted)
+            if stopped or not worked or not outdated(self.folder.read(self.plan).outcomes):
+                return
+
+    def _carry_out(self) -> bool:
+        """Runs the tasks; true if asked to stop."""
         stopped = False
         deadline = float("inf")
         while True:
@@ -82,20 +96,21 @@ class Scheduler:
             if time.monotonic() > deadline:
                 self._leave_running()
                 break
-        if self.halted:
-            raise MachineError(self.halted)
+        return stopped
 
     def _survey(self) -> None:
-        """Reads the markers and builds the tasks of what is not done."""
+        """Reads what is done and builds the tasks of the rest."""
+        self._tasks, self._task_of, self._needed_by, self._ready = {}, {}, {}, []
         self.ledger.enter(
             (name, stage.label, stage.kind, self.plan.cohort_of.get(name)) for name, stage in self.plan.stages.items()
         )
-        outcomes = {name: self.folder.outcome(stage) for name, stage in self.plan.stages.items()}
-        self.states = {name: "done" if outcome else "pending" for name, outcome in outcomes.items()}
+        outcomes = survey(self.plan, self.folder, self.observe)
+        self.folder.digests.save()
+        self.states = {name: "done" if name in outcomes else "pending" for name in self.plan.stages}
         for stage in self.plan.stages.values():
             self._prepare_again(stage)
         for name, outcome in outcomes.items():
-            if outcome and self.states[name] == "done":
+            if self.states[name] == "done":
                 self.ledger.ended(outcome)
         weights = _critical_path(self.plan)
         for cohort in self.plan.cohorts:
@@ -106,7 +121,7 @@ class Scheduler:
                 given for name in left for given in self.plan.stages[name].inputs if self.states.get(given) != "done"
             }
             self._add(_Task(cohort.id, cohort, left, waits, -max(weights[name] for name in left)))
-        for name, why in self.refused.items():
+        for name, why in {**self.refused, **self.errors}.items():
             self._fail(name, why)
         self.observe(AlreadyDone(tuple(name for name, state in self.states.items() if state == "done")))
         for task in list(self._tasks.values()):
@@ -131,7 +146,7 @@ class Scheduler:
     def _has_blocks(self, folder: StageFolder) -> bool:
         outcome = folder.outcome()
         facts = outcome.facts if outcome is not None else None
-        return isinstance(facts, PreparedFacts) and has_blocks(facts, self.cache)
+        return isinstance(facts, PreparedFacts) and has_blocks(facts, self.cache, self.folder.digests)
 
     def _enqueue(self, task: _Task) -> None:
         if not task.waits and task.left and not task.running:
@@ -156,7 +171,7 @@ class Scheduler:
     def _job(self, task: _Task) -> Job:
         stages = tuple(self.plan.stages[name] for name in task.left)
         inputs = {given for stage in stages for given in stage.inputs}
-        return Job(task.id, stages, {given: self.plan.stages[given].folder for given in inputs})
+        return Job(task.id, stages, {given: self.folder.folder(self.plan.stages[given]).path.name for given in inputs})
 
     def _handle(self, message: Message) -> None:
         task = self._tasks[message.job]
@@ -224,6 +239,7 @@ class Scheduler:
         name = outcome.fingerprint
         task.left.remove(name)
         self.ledger.ended(outcome)
+        self.folder.trust(self.plan.stages[name], outcome)
         self._set(name, "done", outcome)
         for waiting in self._needed_by.pop(name, ()):
             other = self._tasks[waiting]

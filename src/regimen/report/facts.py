@@ -156,7 +156,7 @@ def leaks(reading: Reading) -> list[dict[str, Any]]:
     """Training rows that were dropped because they hold a test item: how many, by source, task and way of finding."""
     found: Counter[tuple[str, str, str, str]] = Counter()
     for name, stage in reading.plan.stages.items():
-        path = reading.tables.folder.stages / stage.folder / layout.DROPS
+        path = reading.tables.folder.folder(stage).path / layout.DROPS
         if not isinstance(stage, PrepareSpec) or name not in reading.tables.outcomes or not path.is_file():
             continue
         with path.open(encoding="utf-8") as lines:

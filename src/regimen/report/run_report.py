@@ -60,8 +60,10 @@ def _inputs(folder: RunFolder, plan: Plan) -> str:
     """A digest of what a report is made from: which stages are done, of which plan, by which version."""
     parts = [__version__, dump_study(plan.study), repr(plan.options)]
     for stage in plan.stages.values():
-        marker = folder.folder(stage).path / layout.MARKER
-        parts.append(f"{stage.folder} {marker.read_text(encoding='utf-8') if marker.is_file() else 'missing'}")
+        place = folder.folder(stage)
+        outcome = place.path / layout.OUTCOME
+        known = folder.digests.of(outcome) if place.done and outcome.is_file() else "missing"
+        parts.append(f"{place.path.name} {known}")
     return hashlib.sha256("\n".join(parts).encode()).hexdigest() + "\n"
 
 

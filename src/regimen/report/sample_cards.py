@@ -43,7 +43,7 @@ def samples(reading: Reading, experiment: str, task: str) -> list[Sample]:
     rows = _rows(cell)
     if not rows:
         return []
-    prompts = _prompts(reading.tables.folder.stages / reading.plan.stages[stage.items].folder / layout.ITEMS)
+    prompts = _prompts(reading.tables.folder.folder(reading.plan.stages[stage.items]).path / layout.ITEMS)
     best, worst = max(rows, key=lambda row: row["score"]), min(rows, key=lambda row: row["score"])
     graded = {row["score"] for row in rows} - {0.0, 1.0}
     chosen = [best] if best["score"] == worst["score"] else [best, worst]

@@ -13,9 +13,10 @@ from regimen.results.facts import (
 from regimen.results.floors import floors_of
 from regimen.results.ledger import Ledger, read_ledger
 from regimen.results.metrics import aggregate
-from regimen.results.outcomes import Outcome, StageFolder, Stopwatch, differences, facts_of, read_outcome
+from regimen.results.outcomes import Outcome, Stopwatch, differences, facts_of
 from regimen.results.references import Anchor, Reference, all_references, anchor_of, references_of
 from regimen.results.run_folder import RunFolder
+from regimen.results.stage_folder import StageFolder, read_outcome
 from regimen.study.metrics import better_sign, is_known
 
 __all__ = [

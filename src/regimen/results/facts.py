@@ -52,7 +52,8 @@ class TestsLookedFor(_Recorded):
 class PreparedFacts(_Recorded):
     """A source in one form as token blocks.
 
-    `folder` names its blocks in the cache, `digest` (16 hex digits) their content. `rows` counts the rows that were
+    `folder` names its blocks in the cache, `digest` (16 hex digits) their content, `block_files` the SHA-256 of their
+    files. `rows` counts the rows that were
     read, `drops` those that were not used, by reason; `documents` and `bytes` what is left of them as text; `blocks`
     the blocks of `block` tokens, `tokens` and `loss_tokens` the tokens in them; `cut_*` what was too long. `stand_in`
     is the mirror's note on rows that are not the source's own.
@@ -74,6 +75,7 @@ class PreparedFacts(_Recorded):
     rows: int = 0
     drops: dict[str, int] = {}
     digest: str = ""
+    block_files: dict[str, str] = {}
     tests: TestsLookedFor = TestsLookedFor()
     stand_in: str | None = None
 

@@ -13,6 +13,8 @@ STUDY = "study.yaml"
 SETTINGS = "run.json"
 LEDGER = "ledger.sqlite"
 LOCK = ".lock"
+DIGESTS = ".digests.json"
+SET_ASIDE = "set-aside"
 DECISION = "gate.json"
 STAGES = "stages"
 EXPERIMENTS = "experiments"
@@ -31,6 +33,8 @@ ITEM_ROWS = "items.parquet"
 METRICS = "metrics.jsonl"
 STATE = "state.safetensors"
 READ = "read.json"
+ABOUT = frozenset({MARKER, SPEC, OUTCOME, LOG})  # what says something of a result and is none
+CHECKPOINT = "checkpoint-"
 
 # a report's folder
 PAGE = "index.html"

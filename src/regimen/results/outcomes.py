@@ -1,30 +1,30 @@
-"""What a stage leaves behind: a folder with its spec, its outcome, and a marker that is written last.
+"""What a stage leaves behind: its outcome, with the digests by which later readers know that it is whole.
 
-Owns the folder's files and the order in which they appear. A stage is done if and only if its marker says so. Does
-not know what the stage did.
+Owns the outcome's JSON. Does not know folders.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
-from regimen.errors import RunFolderError
-from regimen.files import drop_unfinished, write_json, write_once
-from regimen.plan import Stage
-from regimen.results import layout
-from regimen.results.facts import F, Facts, Machine, parse_facts
+from regimen.digests import combined
+from regimen.results.facts import F, Facts, Machine, PreparedFacts, parse_facts
 
 Status = Literal["done", "skipped"]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a stage ended: its facts (metrics, counts, digests), what ran it and when (seconds since 1970)."""
+    """How a stage ended: its facts (metrics, counts, digests), what ran it and when (seconds since 1970).
+
+    `files` are the SHA-256 digests of the files that it left behind, `inputs` those of what it read: files of its
+    sources and its base by name, stages that it builds on by fingerprint. Earlier versions recorded neither.
+    """
 
     fingerprint: str
     kind: str
@@ -34,14 +34,27 @@ class Outcome:
     ended: float
     facts: Facts
     where: Machine = field(default_factory=Machine)
+    files: dict[str, str] = field(default_factory=dict)
+    inputs: dict[str, str] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:
         """Wall-clock time; never negative, though clocks are set back."""
         return max(0.0, self.ended - self.started)
 
-    def to_json(self) -> dict[str, Any]:
-        """As plain values."""
+    @property
+    def content(self) -> str:
+        """A digest of what later stages use of the result, "" where none was recorded; the same again for the same."""
+        if isinstance(self.facts, PreparedFacts):
+            return self.facts.digest
+        return combined(self.files.items()) if self.files else ""
+
+    def to_json(self) -> dict[str, object]:
+        """As plain values; "digest" is of all the others, so that a flipped bit is noticed."""
+        plain = self._plain()
+        return {**plain, "digest": _digest(plain)}
+
+    def _plain(self) -> Mapping[str, object]:
         return {
             "fingerprint": self.fingerprint,
             "kind": self.kind,
@@ -51,11 +64,16 @@ class Outcome:
             "ended": self.ended,
             "where": self.where.to_json(),
             "facts": self.facts.to_json(),
+            "files": self.files,
+            "inputs": self.inputs,
         }
 
     @staticmethod
     def from_json(plain: Any) -> Outcome:
-        """The outcome that `to_json`, or an earlier version, wrote; raises ValueError, KeyError or TypeError."""
+        """The outcome that `to_json`, or an earlier version, wrote; raises ValueError and its like."""
+        given = plain.get("digest")
+        if given is not None and given != _digest({key: value for key, value in plain.items() if key != "digest"}):
+            raise ValueError("it is not as it was written")
         if plain["status"] not in ("done", "skipped"):
             raise ValueError(f"status is {plain['status']!r}")
         return Outcome(
@@ -67,6 +85,8 @@ class Outcome:
             ended=float(plain["ended"]),
             facts=parse_facts(plain["kind"], plain["facts"]),
             where=Machine.model_validate(plain["where"]),
+            files=_texts(plain.get("files", {})),
+            inputs=_texts(plain.get("inputs", {})),
         )
 
 
@@ -74,6 +94,15 @@ def facts_of(outcomes: Mapping[str, Outcome], stage: str | None, kind: type[F]) 
     """The facts of a stage among `outcomes` (by fingerprint), if it is there and of this kind; else None."""
     outcome = outcomes.get(stage) if stage else None
     return outcome.facts if outcome is not None and isinstance(outcome.facts, kind) else None
+
+
+def _digest(plain: Mapping[str, object]) -> str:
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def _texts(value: Any) -> dict[str, str]:
+    return {str(name): str(digest) for name, digest in value.items()}
 
 
 class Stopwatch:
@@ -87,73 +116,6 @@ class Stopwatch:
     def ended(self) -> float:
         """Now, on the wall clock as it was at the start."""
         return self.started + time.monotonic() - self._begun
-
-
-class StageFolder:
-    """One stage's folder inside a run folder."""
-
-    def __init__(self, stages: Path, stage: Stage):
-        self.stage = stage
-        self.path = stages / stage.folder
-
-    @property
-    def done(self) -> bool:
-        """Whether the stage's result is complete."""
-        return (self.path / layout.MARKER).is_file()
-
-    def open(self) -> Path:
-        """Creates the folder with its spec, or checks the spec of one that is there; raises RunFolderError."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        spec = self.path / layout.SPEC
-        payload = {"identity": self.stage.identity, "spec": self.stage.model_dump(mode="json")}
-        if spec.is_file():
-            _check_same(spec, payload["identity"])
-        else:
-            write_json(spec, payload)
-        return self.path
-
-    def commit(self, outcome: Outcome) -> bool:
-        """Writes the outcome, then the marker; False, and nothing changed, if the stage was committed before.
-
-        That can be when a worker that was thought lost was only cut off: both have the same result, one commits it.
-        """
-        if self.done:
-            return False
-        write_json(self.path / layout.OUTCOME, outcome.to_json())
-        first = write_once(self.path / layout.MARKER, f"{outcome.status}\n")
-        drop_unfinished(self.path)
-        return first
-
-    def reopen(self) -> None:
-        """Takes the marker away: the stage is to be done again."""
-        (self.path / layout.MARKER).unlink(missing_ok=True)
-
-    def outcome(self) -> Outcome | None:
-        """The outcome of a done stage, else None; raises RunFolderError if a done stage's outcome is damaged."""
-        if not self.done:
-            return None
-        return read_outcome(self.path)
-
-
-def read_outcome(folder: Path) -> Outcome:
-    """The outcome in a stage folder; raises RunFolderError if it is missing or damaged."""
-    try:
-        return Outcome.from_json(json.loads((folder / layout.OUTCOME).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, KeyError) as fault:
-        raise RunFolderError(
-            f"the outcome in {folder} is damaged ({fault}); delete that folder and run again"
-        ) from None
-
-
-def _check_same(spec: Path, identity: Mapping[str, Any]) -> None:
-    try:
-        found = json.loads(spec.read_text(encoding="utf-8"))["identity"]
-    except (OSError, ValueError, KeyError) as fault:
-        raise RunFolderError(f"{spec} is damaged ({fault}); delete its folder and run again") from None
-    wanted = json.loads(json.dumps(identity))
-    if found != wanted:
-        fields = ", ".join(f"{name}: {old!r} there, {new!r} here" for name, old, new in differences(found, wanted))
-        raise RunFolderError(f"{spec.parent} holds another stage ({fields}); use another --out")
 
 
 def differences(one: Any, other: Any, path: str = "") -> list[tuple[str, Any, Any]]:

@@ -31,7 +31,8 @@ def run_status(folder: RunFolder, plan: Plan) -> dict[str, Any]:
     """
     ledger = read_ledger(folder.path)
     alive = folder.is_locked()
-    outcomes, damaged = _outcomes(folder, plan)
+    found = folder.read(plan)
+    outcomes, damaged = found.outcomes, found.damaged
     states = {name: _state(name, outcomes, damaged, ledger, alive) for name in plan.stages}
     hours = hours_of(plan, outcomes)
     busy = len({row["worker"] for name, row in ledger.items() if states.get(name) == "running"})
@@ -48,21 +49,6 @@ def run_status(folder: RunFolder, plan: Plan) -> dict[str, Any]:
         "gantt": actual_gantt(plan, outcomes),
     }
     return status | {"next": _next(folder, plan, status)}
-
-
-def _outcomes(folder: RunFolder, plan: Plan) -> tuple[dict[str, Outcome], dict[str, str]]:
-    """The outcomes that can be read, and what is wrong with the others."""
-    outcomes: dict[str, Outcome] = {}
-    damaged: dict[str, str] = {}
-    for name, stage in plan.stages.items():
-        try:
-            outcome = folder.outcome(stage)
-        except RunFolderError as fault:
-            damaged[name] = str(fault)
-            continue
-        if outcome is not None:
-            outcomes[name] = outcome
-    return outcomes, damaged
 
 
 def _state(name: str, outcomes: dict[str, Outcome], damaged: dict[str, str], ledger: LedgerRows, alive: bool) -> str:
@@ -111,7 +97,7 @@ def _failures(
         failures.append(
             {
                 "experiment": needs.get(name, stage.label),
-                "stage": stage.folder,
+                "stage": folder.folder(stage).path.name,
                 "error": damaged.get(name) or ledger[name].get("error") or "",
                 "log": str(log),
                 "last_lines": _tail(log),
@@ -143,8 +129,11 @@ def _next(folder: RunFolder, plan: Plan, status: dict[str, Any]) -> str:
     if status["alive"]:
         return f"regimen status {out} --watch"
     if stages["pending"] or stages["failed"]:
-        settings = folder.settings()
+        try:
+            command = folder.settings().get("command")
+        except RunFolderError:
+            command = None
         default = f"regimen run {plan.study.study} --profile {plan.study.profile} --track {plan.track} --out {out}"
-        return settings.get("command") or default
+        return command or default
     gate = plan.study.gate
     return f"regimen gate {out}" if gate and gate.track == plan.track else f"regimen report {out}"

@@ -7,7 +7,7 @@ Owns the reading of outcomes into rows. Reads what is there; a missing cell is l
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from regimen.plan import Plan, PlannedEvaluation, PlannedExperiment, TrainSpec
 from regimen.results import layout
 from regimen.results.facts import EvaluatedFacts
-from regimen.results.outcomes import Outcome, read_outcome
+from regimen.results.outcomes import Outcome
 from regimen.results.run_folder import RunFolder
 from regimen.study import ZERO_SHOT, EndPoint, Study
 
@@ -68,21 +68,19 @@ class Cell:
 
 
 class RunTables:
-    """What a run folder holds, read once."""
+    """What a run folder holds, read once; `damaged` says of stages that are not whole why they count as not there."""
 
     def __init__(self, folder: RunFolder, plan: Plan):
         self.folder = folder
         self.plan = plan
-        self._places = _places(folder.stages)
-        self.outcomes: dict[str, Outcome] = {}
-        for name in plan.stages:
-            if name in self._places and (self._places[name] / layout.MARKER).is_file():
-                self.outcomes[name] = read_outcome(self._places[name])
+        found = folder.read(plan)
+        self.outcomes: dict[str, Outcome] = found.outcomes
+        self.damaged: dict[str, str] = found.damaged
         self.cells = {(cell.experiment, cell.key): cell for cell in self._cells()}
 
     def _folder(self, stage: str) -> str:
         """The name of a stage's folder, on disk if it is there."""
-        return self._places[stage].name if stage in self._places else self.plan.stages[stage].folder
+        return self.folder.folder(self.plan.stages[stage]).path.name
 
     def _cells(self) -> Iterator[Cell]:
         for planned in self.plan.experiments:
@@ -107,7 +105,7 @@ class RunTables:
             headline=task.headline,
             metrics=facts.defined,
             items=facts.items,
-            folder=self._places[evaluation.stage],
+            folder=self.folder.folder(self.plan.stages[evaluation.stage]).path,
             adapter=adapter,
             skipped=facts.skipped,
         )
@@ -172,19 +170,20 @@ class RunTables:
             assert isinstance(stage, TrainSpec)
             if stage.parent is None:
                 leg += 1
-            path = self.folder.stages / self._folder(name) / layout.METRICS
-            if path.is_file():
-                lines = path.read_text(encoding="utf-8").splitlines()
-                trace += [{"leg": leg, "part": stage.part, **json.loads(line)} for line in lines]
+            if name not in self.damaged:
+                lines = _lines(self.folder.folder(stage).path / layout.METRICS)
+                trace += [{"leg": leg, "part": stage.part, **line} for line in lines]
         return trace
+
+
+def _lines(path: Path) -> list[Mapping[str, Any]]:
+    """The lines of a trace; none where it is not there or was cut short by an earlier version."""
+    try:
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError):
+        return []
 
 
 def baseline_phase(study: Study) -> str:
     """The phase of the study's baselines, which are the experiments that train nothing; "" where there is none."""
     return next((experiment.phase for experiment in study.experiments if not experiment.legs), "")
-
-
-def _places(stages: Path) -> dict[str, Path]:
-    """Fingerprint -> folder. A stage that several experiments share is labelled by whichever was planned first."""
-    folders = sorted(stages.iterdir()) if stages.is_dir() else []
-    return {layout.hash_of(folder.name): folder for folder in folders}

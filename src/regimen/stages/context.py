@@ -11,7 +11,8 @@ import os
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,16 +22,19 @@ from regimen.data.items import texts_to_avoid
 from regimen.data.overlap import TestTexts
 from regimen.data.sources import Where
 from regimen.data.tokenizer import TextTokenizer
+from regimen.digests import Digests
 from regimen.engine.base_model import BaseModel
 from regimen.engine.checkpoints import load_adapter
 from regimen.engine.loading import load_base
 from regimen.engine.locate import locate_base
 from regimen.engine.merging import merge_row
 from regimen.errors import RunFolderError
-from regimen.plan import MergedEnd
+from regimen.plan import MergedEnd, Stage
 from regimen.results import ItemsFacts, Machine, Outcome, PreparedFacts, StageFolder, layout, read_outcome
 from regimen.results.facts import F
+from regimen.results.stage_folder import check_files
 from regimen.stages.blocks import blocks_folder
+from regimen.stages.inputs import inputs_of
 from regimen.stages.messages import Ended, Event
 from regimen.stages.options import WorkerSetup
 from regimen.study.schema import Adapter, Base
@@ -48,10 +52,23 @@ class Context:
     stopping: Callable[[], bool]
     report: Callable[[Event], None] = _nobody_listens
     inputs: Mapping[str, str] = field(default_factory=dict)
+    began_with: dict[str, dict[str, str]] = field(default_factory=dict)
     _bases: dict[tuple[str, ...], BaseModel] = field(default_factory=dict)
     _tokenizers: dict[str, TextTokenizer] = field(default_factory=dict)
     _stores: dict[str, BlockStore] = field(default_factory=dict)
     _tests: dict[tuple[str, ...], TestTexts] = field(default_factory=dict)
+
+    @cached_property
+    def digests(self) -> Digests:
+        """The digests of files that the driver knew when this worker began, and those that it computes itself."""
+        return Digests(self.setup.options.out / layout.DIGESTS)
+
+    def begin(self, stage: Stage) -> None:
+        """Takes the digests of what a stage reads, before it reads it: they are recorded with its outcome."""
+        options = self.setup.options
+        read = inputs_of(stage, options.data, options.here, self.digests)
+        given = {name: read_outcome(self.input(name), name).content for name in stage.inputs}
+        self.began_with[stage.fingerprint] = read | {name: content for name, content in given.items() if content}
 
     @property
     def cache(self) -> Path:
@@ -72,16 +89,17 @@ class Context:
         return text
 
     def input(self, fingerprint: str) -> Path:
-        """The folder of a stage that this one builds on; raises RunFolderError if it is not done."""
+        """The folder of a stage that this one builds on; raises RunFolderError if it is not done or not whole."""
         name = self.inputs.get(fingerprint)
         path = self.setup.stages / (name or f"?-{fingerprint}")
         if name is None or not (path / layout.MARKER).is_file():
             raise RunFolderError(f"the stage {name or fingerprint} is not done; run the same command again")
+        check_files(path, read_outcome(path, fingerprint), self.digests)
         return path
 
     def facts(self, fingerprint: str, kind: type[F]) -> F:
         """What a stage of this kind recorded that this one builds on; raises RunFolderError as `input` does."""
-        facts = read_outcome(self.input(fingerprint)).facts
+        facts = read_outcome(self.input(fingerprint), fingerprint).facts
         if not isinstance(facts, kind):
             raise RunFolderError(f"{self.input(fingerprint)} holds the outcome of another kind of stage; delete it")
         return facts
@@ -158,6 +176,7 @@ class Context:
 
     def finish(self, folder: StageFolder, outcome: Outcome) -> None:
         """Commits an outcome and reports it; the log says "done" (or "skipped") once, by who committed it."""
+        outcome = replace(outcome, inputs=self.began_with.pop(outcome.fingerprint, {}))
         if folder.commit(outcome):
             self.log(folder.path, outcome.status, seconds=round(outcome.seconds, 3))
-        self.report(Ended(outcome))
+        self.report(Ended(read_outcome(folder.path, outcome.fingerprint)))

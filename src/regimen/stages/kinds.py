@@ -30,7 +30,8 @@ def run_job(job: Job, context: Context) -> None:
     context.inputs = job.inputs
     stages = [(stage, StageFolder(context.setup.stages, stage)) for stage in job.stages]
     left = [(stage, folder) for stage, folder in stages if not folder.done]
-    for _, folder in left:
+    for stage, folder in left:
         context.log(folder.open(), "started", cohort=len(left), worker=os.getpid())
+        context.begin(stage)
     if left:
         KINDS[left[0][0].kind]([stage for stage, _ in left], [folder for _, folder in left], context)

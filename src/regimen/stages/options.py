@@ -19,9 +19,10 @@ class RunOptions:
 
     `out` is the run folder, `data` a mirror (the network is then never used), `here` the folder of the study file,
     beside which its own rows lie. `workers` is how many processes work (by default one a GPU; on CPUs one, or one a
-    core for a packaged base), `gpus` how many of this machine's GPUs they use (by default all). `trackers` get losses
-    and scores. `pass_tokens` (tokens of one pass, all adapters together) and `compiled` (layers compiled by torch) are
-    what `regimen bench` chose, or what the run folder was begun with.
+    core for a packaged base), `gpus` how many of this machine's GPUs they use (by default all). With `accept_changed`
+    results are redone whose inputs have changed. `trackers` get losses and scores. `pass_tokens` (tokens of one pass,
+    all adapters together) and `compiled` (layers compiled by torch) are what `regimen bench` chose, or what the run
+    folder was begun with.
     """
 
     out: Path
@@ -32,6 +33,7 @@ class RunOptions:
     workers: int | None = None
     gpus: int | None = None
     skip_missing: bool = False
+    accept_changed: bool = False
     checkpoint_seconds: float = 60.0
     trackers: tuple[str, ...] = ()
     pass_tokens: int | None = None

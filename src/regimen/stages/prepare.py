@@ -12,7 +12,7 @@ from regimen.data.items import Item, mark_twins, write_items
 from regimen.data.prepare import Preparation, prepare
 from regimen.data.sources import Where
 from regimen.data.standins import stand_in
-from regimen.errors import RegimenError, SourceMissing
+from regimen.errors import DataError, RegimenError, RunFolderError, SourceMissing
 from regimen.evaluation.floors import bag_of_words, closed_lines, is_closed, positive_class, training_texts
 from regimen.evaluation.gold import failing_programs
 from regimen.plan import ItemsSpec, PrepareSpec
@@ -27,8 +27,10 @@ from regimen.results import (
     TestsLookedFor,
     aggregate,
     layout,
+    read_outcome,
 )
 from regimen.results.layout import blocks_home
+from regimen.stages.blocks import block_digests
 from regimen.stages.context import Context
 from regimen.stages.items import items_of
 from regimen.study.metrics import METRICS
@@ -44,7 +46,9 @@ def run_prepare(specs: Sequence[PrepareSpec], folders: Sequence[StageFolder], co
         where = context.where(spec.data)
         with Ledger(path / layout.DROPS) as ledger:
             home, counted = prepare(work, context.tokenizer(spec.base), where, blocks_home(context.cache), ledger)
+        _check_again(spec, folder, str(counted["digest"]), context)
         facts = PreparedFacts(
+            block_files=block_digests(home, context.digests),
             folder=home.name,
             source=spec.source_name,
             form=spec.form,
@@ -53,6 +57,21 @@ def run_prepare(specs: Sequence[PrepareSpec], folders: Sequence[StageFolder], co
             **counted,
         )
         _finish(context, folder, watch, facts)
+
+
+def _check_again(spec: PrepareSpec, folder: StageFolder, digest: str, context: Context) -> None:
+    """Raises DataError if a preparation that is made again, its blocks being lost, gives others than those recorded."""
+    if context.setup.options.accept_changed:
+        return
+    try:
+        before = read_outcome(folder.path, spec.fingerprint).facts
+    except RunFolderError:
+        return
+    if isinstance(before, PreparedFacts) and before.digest and before.digest != digest:
+        raise DataError(
+            f"source {spec.source_name!r} gives other blocks than those that results were made from (digest {digest}, "
+            f"then {before.digest}): put its rows back as they were, or redo what depends on them with --accept-changed"
+        )
 
 
 def run_items(specs: Sequence[ItemsSpec], folders: Sequence[StageFolder], context: Context) -> None:

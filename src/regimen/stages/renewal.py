@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from regimen.errors import RunFolderError
 from regimen.plan import EvaluateSpec, ItemsSpec, Plan, PrepareSpec, TrainSpec
 from regimen.results import Outcome, PreparedFacts, RunFolder, TrainedFacts, layout, read_outcome
 
@@ -108,9 +110,10 @@ def _prepared_before(stages: Path, digest: str) -> tuple[Path, PreparedFacts] | 
     """The preparation that made the blocks of this digest: its folder and facts."""
     for path in sorted(stages.glob("prepare-*")):
         if (path / layout.MARKER).is_file():
-            facts = read_outcome(path).facts
-            if isinstance(facts, PreparedFacts) and facts.digest == digest:
-                return path, facts
+            with suppress(RunFolderError):  # a damaged one, of another plan, is no such preparation
+                facts = read_outcome(path).facts
+                if isinstance(facts, PreparedFacts) and facts.digest == digest:
+                    return path, facts
     return None
 
 
