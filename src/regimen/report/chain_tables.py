@@ -47,14 +47,14 @@ def paths(reading: Reading) -> list[list[EndPoint]]:
     found = []
     for planned in reading.trained:
         experiment = planned.experiment
-        if experiment.id in continued or (experiment.start_from is None and len(experiment.legs) < 2):
+        if experiment.id in continued or experiment.single_leg is not None:
             continue
         path: list[EndPoint] = []
         name: str | None = experiment.id
         while name is not None and name in reading.planned:
-            legs = len(reading.planned[name].experiment.legs)
-            path = [*(EndPoint(name, leg) for leg in range(1, legs)), EndPoint(name), *path]
-            name = reading.planned[name].experiment.start_from
+            stage = reading.planned[name].experiment
+            path = [*(stage.end_of_leg(number) for number in range(1, len(stage.legs) + 1)), *path]
+            name = stage.start_from
         found.append([EndPoint.base(), *path])
     return found
 

@@ -138,18 +138,17 @@ def _legs(reading: Reading, name: str) -> list[LegRow]:
     rows = []
     for number_, leg in enumerate(planned.experiment.legs):
         trained = facts_of(reading.tables.outcomes, planned.ends[number_], TrainedFacts)
-        total = sum(leg.mixture.values())
-        shares = token_shares(leg.mixture, _blocks(reading, planned.ends[number_]))
-        for source, weight in leg.mixture.items():
+        counted = token_shares(leg.mixture, _blocks(reading, planned.ends[number_]))
+        for source, share in leg.shares.items():
             rows.append(
                 LegRow(
                     leg=number_ + 1,
                     kind=leg.kind,
                     steps=leg.steps,
                     source=source,
-                    share=weight / total,
-                    tokens=shares[source].tokens if shares else None,
-                    loss_tokens=shares[source].loss_tokens if shares else None,
+                    share=share,
+                    tokens=counted[source].tokens if counted else None,
+                    loss_tokens=counted[source].loss_tokens if counted else None,
                     epochs=trained.epochs.get(source) if trained else None,
                     loss=trained.last_loss if trained else None,
                 )

@@ -119,11 +119,10 @@ def _settings(tables: RunTables, planned: PlannedExperiment, end: TrainSpec, *, 
 def _sources(tables: RunTables, planned: PlannedExperiment) -> list[tuple[str, ...]]:
     rows = []
     for number, leg in enumerate(planned.experiment.legs, start=1):
-        total = sum(leg.mixture.values())
-        for name, weight in leg.mixture.items():
+        for name, share in leg.shares.items():
             source = tables.plan.study.sources[name]
             where = source.hub or ", ".join(_shown(file) for file in source.files)
-            rows.append((f"{number}: {leg.kind}, {leg.steps:,} steps", where, f"{weight / total:.0%}", source.licence))
+            rows.append((f"{number}: {leg.kind}, {leg.steps:,} steps", where, f"{share:.0%}", source.licence))
     return rows
 
 

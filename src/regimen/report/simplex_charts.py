@@ -34,17 +34,16 @@ def simplexes(reading: Reading) -> list[Ternary]:
 
 
 def _placed(reading: Reading, kind: str) -> list[tuple[str, dict[str, float], float]]:
-    """(experiment, shares, mean change over the main tasks) of single-leg trainings from the base; longest only."""
+    """(experiment, shares, mean change over the main tasks) of plain experiments; of equal mixtures the longest."""
     found: dict[tuple[tuple[str, float], ...], tuple[int, str, float]] = {}
     for planned in reading.trained:
         experiment = planned.experiment
         changes = [reading.change(experiment.id, task) for task in reading.tasks]
         whole = [change for change in changes if change is not None]
-        plain = experiment.adapter is None and experiment.seed is None and experiment.start_from is None
-        if not whole or not plain or len(experiment.legs) != 1 or experiment.kind != kind or len(whole) < len(changes):
+        leg = experiment.plain_leg
+        if leg is None or leg.kind != kind or not whole or len(whole) < len(changes):
             continue
-        total = sum(experiment.legs[0].mixture.values())
-        key = tuple(sorted((source, weight / total) for source, weight in experiment.legs[0].mixture.items()))
+        key = tuple(sorted(leg.shares.items()))
         entry = (planned.steps, experiment.id, statistics.fmean(whole))
         found[key] = max(found.get(key, entry), entry)
     return [(name, dict(key), mean) for key, (_, name, mean) in found.items()]
