@@ -50,7 +50,7 @@ def main() -> None:
     loaded = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     shape = (options.sequences, options.block)
     members = [
-        Member(str(k), RandomBlocks(k, shape, QWEN2_05B.vocab_size), 0, 1, 1e-3, None, 1, MemberState.fresh(row))
+        Member(str(k), RandomBlocks(k, shape, QWEN2_05B.vocab_size), 0, 1, 1e-3, None, MemberState.fresh(row))
         for k in range(options.members)
         for row in [initial_row(base, Adapter(), k)]
     ]

@@ -42,7 +42,6 @@ class Blocks:
             positions=np.stack([b.positions for b in chosen]),
             loss=np.stack([b.loss for b in chosen]),
             lengths=np.array([b.length for b in chosen], dtype=np.int32),
-            sources=("rows",) * len(chosen),
         )
 
 
@@ -63,7 +62,7 @@ def train(base: BaseModel, streams: Sequence[Any], steps: int, warm: int = 2, **
     """Trains one adapter a stream in lockstep."""
     adapter = Adapter()
     members = [
-        Member(f"m{k}", stream, 0, steps, 1e-3, None, steps, MemberState.fresh(initial_row(base, adapter, k)))
+        Member(f"m{k}", stream, 0, steps, 1e-3, None, MemberState.fresh(initial_row(base, adapter, k)))
         for k, stream in enumerate(streams)
     ]
     lockstep = Lockstep(base, adapter, SCHEDULE, members, **options)

@@ -27,7 +27,7 @@ def test_compiled_layers_train_alike(tmp_path: Path) -> None:
 
     def train(compiled: bool) -> tuple[list[float], torch.Tensor]:
         members = [
-            Member(str(s), Stream(s), 0, 5, 5e-3, None, 5, MemberState.fresh(initial_row(base, Adapter(), s)))
+            Member(str(s), Stream(s), 0, 5, 5e-3, None, MemberState.fresh(initial_row(base, Adapter(), s)))
             for s in (1, 2)
         ]
         lockstep = Lockstep(base, Adapter(), SCHEDULE, members, compiled=compiled)

@@ -24,7 +24,7 @@ SCHEDULE = Schedule(learning_rate=LearningRate(pretrain=1e-3, finetune=1e-3), wa
 def test_it_is_the_plain_loop(folder: Path) -> None:
     base = load_base(folder, "fp32")
     stream = Stream(3)
-    member = Member("full", stream, 0, 5, 1e-3, None, 5, MemberState.fresh(full_row(base)))
+    member = Member("full", stream, 0, 5, 1e-3, None, MemberState.fresh(full_row(base)))
     lockstep = Lockstep(base, Adapter(method="full"), SCHEDULE, [member])
     ours = [record.loss for _ in range(5) for record in lockstep.step()]
 

@@ -29,7 +29,7 @@ SCHEDULE = Schedule(learning_rate=LearningRate(pretrain=1e-3, finetune=1e-3), wa
 def member(base: BaseModel, seed: int, steps: int = 6, peak: float = 5e-3, **stream: Any) -> Member:
     state = MemberState.fresh(initial_row(base, ADAPTER, seed))
     stable = steps - 2 if steps > 2 else 0
-    return Member(f"m{seed}", Stream(seed, **stream), 0, steps, peak, stable, steps, state)
+    return Member(f"m{seed}", Stream(seed, **stream), 0, steps, peak, stable, state)
 
 
 def train(base: BaseModel, members: list[Member], **options: Any) -> dict[str, list[float]]:
@@ -231,7 +231,7 @@ def test_gradients_are_those_of_separate_models_where_some_are_clipped(base: Bas
         initial_row(base, ADAPTER, s) + 0.02 * s * torch.randn(1, generator=torch.manual_seed(s)) for s in (1, 2, 3)
     ]
     members = [
-        Member(f"m{k}", stream, 0, 2, 1e-3, None, 2, MemberState.fresh(row))
+        Member(f"m{k}", stream, 0, 2, 1e-3, None, MemberState.fresh(row))
         for k, (stream, row) in enumerate(zip(streams, rows, strict=True))
     ]
     together = Lockstep(base, ADAPTER, SCHEDULE, members)

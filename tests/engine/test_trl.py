@@ -45,7 +45,6 @@ class Blocks:
             positions=np.stack([b.positions for b in blocks]),
             loss=np.stack([b.loss for b in blocks]),
             lengths=np.array([b.length for b in blocks], dtype=np.int32),
-            sources=("rows",) * len(blocks),
         )
 
 
@@ -107,7 +106,7 @@ def losses_of_trl(
 
 
 def losses_of_ours(base: BaseModel, steps: Sequence[Sequence[Block]], row: torch.Tensor) -> list[float]:
-    member = Member("one", Blocks(steps), 0, len(steps), PEAK, None, len(steps), MemberState.fresh(row.clone()))
+    member = Member("one", Blocks(steps), 0, len(steps), PEAK, None, MemberState.fresh(row.clone()))
     lockstep = Lockstep(base, ADAPTER, SCHEDULE, [member])
     return [record.loss for _ in steps for record in lockstep.step()]
 

@@ -31,4 +31,4 @@ class Stream:
         loss = (rng.random(shape) < self.share) & (positions > 0) & ~padding
         loss[:, 1] = positions[:, 1] > 0
         tokens = rng.integers(1, self.vocabulary, shape, dtype=np.int32)
-        return Batch(tokens, positions, loss, lengths, ("stream",) * self.rows)
+        return Batch(tokens, positions, loss, lengths)

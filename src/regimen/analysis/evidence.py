@@ -64,7 +64,7 @@ class Evidence:
     @cached_property
     def trained(self) -> list[str]:
         """The ids of the trained experiments of the study's full track, in order."""
-        full = {e.id for e in self.study.track("full")} if "full" in self.study.tracks else set(self._planned)
+        full = {experiment.id for experiment in self.study.full_track}
         return [name for name, planned in self._planned.items() if planned.experiment.legs and name in full]
 
     def cell(self, end: str, task: str) -> Cell | None:

@@ -92,7 +92,7 @@ class Node:
 def budgets(relative: RelativeGains) -> list[float]:
     """At most four round numbers of GPU-hours that divide the recipes' costs; the last holds all."""
     study, plan = relative.evidence.study, relative.evidence.plan
-    full = study.track("full") if "full" in study.tracks else study.experiments
+    full = study.full_track
     costs = sorted({recipe_hours(plan, e) for e in full if e.legs})
     if not costs:
         return []

@@ -81,7 +81,7 @@ class RelativeGains:
     def lacking(self) -> list[MissingScore]:
         """The scores that a statement over the whole study still lacks; a skipped task lacks none."""
         study, evidence = self.evidence.study, self.evidence
-        full = study.track("full") if "full" in study.tracks else study.experiments
+        full = study.full_track
         ends = [e.id for e in full if e.legs]
         return [
             MissingScore(end, task)

@@ -60,7 +60,7 @@ def _pretraining_phases(study: Study) -> dict[str, set[str]]:
     """Phases whose experiments do nothing but pretrain from the base, with all sources they read."""
     sources: dict[str, set[str]] = {}
     others: set[str] = set()
-    full = {e.id for e in study.track("full")} if "full" in study.tracks else {e.id for e in study.experiments}
+    full = {experiment.id for experiment in study.full_track}
     for experiment in study.experiments:
         if not experiment.legs or experiment.id not in full:
             continue
@@ -74,6 +74,6 @@ def _pretraining_phases(study: Study) -> dict[str, set[str]]:
 def strategies(study: Study) -> dict[str, list[str]]:
     """Strategy -> ids of the full track's experiments, in the study's order, zero-shot first."""
     found: dict[str, list[str]] = {}
-    for experiment in study.track("full") if "full" in study.tracks else study.experiments:
+    for experiment in study.full_track:
         found.setdefault(strategy_of(study, experiment), []).append(experiment.id)
     return found

@@ -246,7 +246,7 @@ def _floor(evidence: Evidence, task: str) -> tuple[float, str | None]:
 
 
 def _missing(evidence: Evidence, task: str) -> list[str]:
-    full = evidence.study.track("full") if "full" in evidence.study.tracks else evidence.study.experiments
+    full = evidence.study.full_track
     return [e.id for e in full if e.legs and evidence.state(e.id, task) == "missing"]
 
 

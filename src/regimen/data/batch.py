@@ -18,14 +18,13 @@ class Batch:
 
     `positions` restart at 0 where a segment begins; attention never crosses such a start. `loss` marks the tokens
     that are predicted (from the token before them in their segment). `lengths` counts the real tokens of each block,
-    padding stands after them. `sources` names the source of each block.
+    padding stands after them.
     """
 
     tokens: NDArray[np.int32]
     positions: NDArray[np.int32]
     loss: NDArray[np.bool_]
     lengths: NDArray[np.int32]
-    sources: tuple[str, ...]
 
     @property
     def loss_tokens(self) -> int:

@@ -81,18 +81,15 @@ class Mixture:
     def batch(self, step: int) -> Batch:
         """The batch of optimiser step `step`, counted from 0."""
         rows = []
-        names = []
         for sequence in range(step * self._sequences, (step + 1) * self._sequences):
             name, earlier = self._draw.at(sequence)
             epoch, place = divmod(earlier, len(self._stores[name]))
             rows.append(self._stores[name].block(int(self._order(name, epoch)[place])))
-            names.append(name)
         return Batch(
             tokens=np.stack([row.tokens for row in rows]),
             positions=np.stack([row.positions for row in rows]),
             loss=np.stack([row.loss for row in rows]),
             lengths=np.array([row.length for row in rows], dtype=np.int32),
-            sources=tuple(names),
         )
 
     def epochs(self, steps: int) -> dict[str, float]:

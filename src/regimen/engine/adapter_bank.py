@@ -118,11 +118,6 @@ class AdapterBank:
         """A copy of one member's row, on the CPU."""
         return self.weights[member].detach().cpu().clone()
 
-    def tensors(self, member: int) -> dict[str, Tensor]:
-        """One member's factors under PEFT's names, on the CPU."""
-        row = self.row(member)
-        return named_factors(self.slots, row)
-
 
 def named_factors(slots: Sequence[Slot], row: Tensor) -> dict[str, Tensor]:
     """A row's factors under PEFT's names."""

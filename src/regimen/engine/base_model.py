@@ -99,15 +99,6 @@ class BaseModel:
             raise ModelError(f"no linear layer {sorted(missing)[0]!r} in the base; it has {', '.join(known)}")
         return names
 
-    def reach(self, adapter: Adapter) -> float:
-        """The share of the decoder's weights, embeddings apart, that an adapter sits on."""
-        if adapter.method == "full":
-            return 1.0
-        inside = sum(self.linears[name].weight.numel() for name in self.targets(adapter))
-        tables = {id(module.weight) for module in self.decoder.modules() if isinstance(module, nn.Embedding)}
-        whole = sum(weight.numel() for weight in self.decoder.parameters() if id(weight) not in tables)
-        return inside / max(1, whole)
-
     def save(self, folder: Path) -> None:
         """Writes the model as transformers reads it, with its tokenizer; the layers' wrapping does not show."""
         self.model.save_pretrained(folder)

@@ -53,7 +53,7 @@ class RandomBlocks:
         rng = np.random.default_rng([self.seed, step])
         tokens = rng.integers(0, self.vocabulary, (rows, block), dtype=np.int32)
         positions = np.tile(np.arange(block, dtype=np.int32), (rows, 1))
-        return Blocks(tokens, positions, positions > 0, np.full(rows, block, dtype=np.int32), ("random",) * rows)
+        return Blocks(tokens, positions, positions > 0, np.full(rows, block, dtype=np.int32))
 
 
 def flops_per_token(base: BaseModel, adapter: Adapter, block: int) -> float:
@@ -111,7 +111,7 @@ def measure(
     shape = (batch.sequences, batch.block)
     row = initial_row(base, adapter, 0)
     members = [
-        Member(str(k), RandomBlocks(k, shape, base.head.shape[0]), 0, STEPS, 1e-4, None, STEPS, MemberState.fresh(row))
+        Member(str(k), RandomBlocks(k, shape, base.head.shape[0]), 0, STEPS, 1e-4, None, MemberState.fresh(row))
         for k in range(width)
     ]
     if base.device.type == "cuda":

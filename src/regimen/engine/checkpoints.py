@@ -11,7 +11,6 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -128,9 +127,3 @@ def drop_checkpoints(folder: Path, keep: int = 0) -> None:
     steps = checkpoint_steps(folder)
     for step in steps[: len(steps) - keep]:
         checkpoint_path(folder, step).unlink(missing_ok=True)
-
-
-def same_state(one: MemberState, other: MemberState) -> bool:
-    """Whether two states are equal bit for bit."""
-    pairs = ((one.row, other.row), (one.mean, other.mean), (one.square, other.square))
-    return one.updates == other.updates and all(torch.equal(a, b) for a, b in pairs)

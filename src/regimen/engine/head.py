@@ -29,11 +29,6 @@ class Head:
     limit: float | None = None
     copy: Tensor | None = field(default=None, repr=False)
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether the logits are the product and nothing else."""
-        return self.bias is None and self.scale == 1.0 and self.limit is None
-
     def logits(self, hidden: Tensor) -> Tensor:
         """Logits of hidden states (..., d), in their dtype."""
         return self._finished(product(hidden, self.weight, self.bias, self.copy))

@@ -32,7 +32,7 @@ class Member:
     """One run of a cohort: its data, its learning rate, the steps it has to go, the state it begins with.
 
     `step` is the next step of its leg, `last` one past its last; `stable` is where its cooldown begins (None: it is a
-    piece of trunk), `horizon` where that cooldown ends.
+    piece of trunk); a cooldown ends with its leg.
     """
 
     name: str
@@ -41,7 +41,6 @@ class Member:
     last: int
     peak: float
     stable: int | None
-    horizon: int
     state: MemberState
     failure: str | None = None
 
@@ -130,7 +129,7 @@ class Lockstep:
         return records
 
     def _rate(self, member: Member) -> float:
-        return learning_rate(member.step, member.peak, self.schedule.warmup_steps, member.stable, member.horizon)
+        return learning_rate(member.step, member.peak, self.schedule.warmup_steps, member.stable, member.last)
 
     def _advance(self, finite: list[bool], records: list[StepRecord]) -> None:
         for member, is_finite, record in zip(self.running, finite, records, strict=True):

@@ -35,7 +35,7 @@ def model_card(tables: RunTables, experiment: str, *, merged: bool = False) -> s
         _what_it_is(tables, planned),
         *([] if whole else [USE]),
         "## Training",
-        _table(("setting", "value"), _settings(tables, planned, end, merged=merged)),
+        _table(("setting", "value"), _settings(planned, end, merged=merged)),
         _table(("leg", "trained on", "share", "licence as stated"), _sources(tables, planned)),
         "The licence of the base model applies to what is derived from it, beside those above.",
         "## Scores",
@@ -92,7 +92,7 @@ def _what_it_is(tables: RunTables, planned: PlannedExperiment) -> str:
     return text + " Trained with regimen."
 
 
-def _settings(tables: RunTables, planned: PlannedExperiment, end: TrainSpec, *, merged: bool) -> list[tuple[str, ...]]:
+def _settings(planned: PlannedExperiment, end: TrainSpec, *, merged: bool) -> list[tuple[str, ...]]:
     leg = end.leg
     if leg.adapter.method == "full":
         means = [("method", "full fine-tuning")]

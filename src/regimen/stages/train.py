@@ -125,7 +125,6 @@ def _begin(
         last=spec.last_step,
         peak=leg.learning_rate,
         stable=spec.first_step if spec.part == "cooldown" else None,
-        horizon=spec.last_step,
         state=state,
     )
     run = _Run(spec, folder, path, stream, member, trace, blocks=_blocks_of(spec, context))
