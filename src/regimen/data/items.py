@@ -6,22 +6,24 @@ Owns which held-out rows are tested on, in which order, and what an item holds. 
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from regimen.data.cleaning import Ledger, digest, group_digest, normalised
 from regimen.data.conversations import Conversation
-from regimen.data.forms import Content, Rendered, content_of, group_of, render
+from regimen.data.forms import Content, content_of, group_of, render
 from regimen.data.keys import loosened
 from regimen.data.overlap import TestText, TestTexts
-from regimen.data.prepare import hits_of, trainable_rows
+from regimen.data.prepare import hits_of
 from regimen.data.programs import program_facts
 from regimen.data.row_fault import RowFault
 from regimen.data.rows import Side, UsableRow, in_batches, usable_rows
+from regimen.data.shots import solved_examples
 from regimen.data.sources import Where
 from regimen.errors import DataError, SourceMissing
 from regimen.study.schema import Task
@@ -30,7 +32,6 @@ from regimen.study.sources import Source
 NEAR_DUPLICATES = "near-duplicates"
 LONE_WORDS = 8  # a value of at least so many words is looked for without the others of its prompt
 LONE_ANSWER_WORDS = 20  # an answer of at least so many is looked for without its prompt
-SHOTS_FROM = 2000  # the training rows that solved examples are chosen among, the first ones
 
 
 @dataclass(frozen=True)
@@ -80,21 +81,30 @@ def build_items(
     for name in task.source:
         source = sources[name]
         elsewhere = _texts_of(source, sources, where)
-        found = []
+        found: list[Item] = []
+        places: dict[str, str] = {}
         for row in usable_rows(name, source, "test", where, ledger):
             content = _content(source, row)
             if elsewhere and loosened(content.asked) in elsewhere:
                 ledger.drop(row.part, row.number, "stands in another source", content.asked)
                 continue
+            place = f"{row.part}, row {row.number}"
             try:
-                found.append(_item(task, name, source, row, content))
+                item = _item(task, name, source, row, content)
             except RowFault as fault:
-                raise DataError(f"source {name!r}, {row.part}, row {row.number}, {fault}") from None
+                raise DataError(f"source {name!r}, {place}, {fault}") from None
+            if (other := places.setdefault(item.id, place)) is not place:
+                raise DataError(
+                    f"source {name!r}: two test rows are both called {item.id}, one of {other}, one of {place}; "
+                    "name each file once and keep files apart by their paths"
+                )
+            found.append(item)
         items += _choose(found, share, seed)
     if cap is not None:
         items = items[:cap]
     if shots:
-        examples = _shots(task, sources, shots, where, items)
+        name = task.source[0]
+        examples = solved_examples(name, sources[name], shots, where, TestTexts(test_texts("", items)))
         items = [replace(item, shots=examples) for item in items]
     return items
 
@@ -192,11 +202,21 @@ def _item(task: Task, name: str, source: Source, row: UsableRow, content: Conten
 def _identity(name: str, source: Source, row: UsableRow) -> str:
     """What the item is called wherever its row is read from: source, split (config too, of several), row number."""
     if source.files:
-        return f"{name}:{row.part.rsplit('/', 1)[-1]}:{row.number}"
+        return f"{name}:{_as_written(source, row.part)}:{row.number}"
     split = source.test_split
     among = source.configs if len(source.configs) > 1 else ()
     config = next((f"{config}/" for config in among if f"/{config}/" in row.part), "")
     return f"{name}:{config}{split}:{row.number}"
+
+
+def _as_written(source: Source, part: str) -> str:
+    """A file's path as the study has it; of a path from the root what tells it from the source's other test files."""
+    path = PurePath(part)
+    if not path.is_absolute():
+        return path.as_posix()
+    folders = [PurePath(name).parent for name in source.test_files or source.files if PurePath(name).is_absolute()]
+    shared = os.path.commonpath(folders) if folders else ""
+    return path.relative_to(shared).as_posix() if shared and path.is_relative_to(shared) else path.name
 
 
 def _content(source: Source, row: UsableRow) -> Content:
@@ -230,30 +250,6 @@ def _texts_of(source: Source, sources: dict[str, Source], where: Where) -> set[s
             rows = usable_rows(name, other, side, where, Ledger())
             texts |= {loosened(_content(other, row).asked) for row in rows}
     return texts
-
-
-def _shots(task: Task, sources: dict[str, Source], shots: int, where: Where, items: Sequence[Item]) -> tuple[str, ...]:
-    """`shots` solved examples from the training rows: the first by hash, classes in turn where there are classes.
-
-    A training row that is also a test item of the task is no example.
-    """
-    name = task.source[0]
-    source = sources[name]
-    tests = TestTexts(test_texts("", items))
-    rendered: list[Rendered] = []
-    for batch in trainable_rows(name, source, "finetune", where, tests, Ledger()):
-        rendered += [row.rendered or render(source.form, row.values) for row in batch]
-        if len(rendered) >= SHOTS_FROM:
-            break
-    del rendered[SHOTS_FROM:]
-    rendered.sort(key=lambda r: digest(r.prompt))
-    classes = sorted({r.target for r in rendered})
-    by_class = {key: [r for r in rendered if r.target == key] for key in classes}
-    chosen = []
-    for number in range(shots):
-        members = by_class[classes[number % len(classes)]]
-        chosen.append(members[(number // len(classes)) % len(members)])
-    return tuple(f"{r.prompt}{r.answer}\n\n" for r in chosen)
 
 
 def write_items(items: Iterable[Item], path: Path) -> None:

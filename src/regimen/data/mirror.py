@@ -149,7 +149,7 @@ def _mirror_split(
         (file, f"{folder}/{split}-{number:05d}-of-{len(files):05d}{suffix}" if many else f"{folder}/{split}{suffix}")
         for number, (_, _, file) in enumerate(files)
     ]
-    enough = source.limit if split == source.split else None
+    enough = source.limit if split == source.split and source.takes_first_rows else None
     rows = 0
     for wanted in _described("dataset", repo, source.revision, commit, pairs):
         if enough is not None and rows >= -(-enough // len(source.configs)):

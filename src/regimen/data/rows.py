@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal
 
+from regimen.data.choice import InTurn, place_hash
 from regimen.data.cleaning import Ledger, Seen, is_held_out, normalised
-from regimen.data.forms import Rendered, group_of, render, render_text
+from regimen.data.forms import Rendered, class_of, group_of, render, render_text
 from regimen.data.row_fault import RowFault
 from regimen.data.sources import Part, Where, parts_of, rows_of
 from regimen.errors import DataError
@@ -19,6 +20,7 @@ from regimen.study.patterns import compiled_pattern
 from regimen.study.sources import Documents, HeldOut, Source
 
 Side = Literal["train", "test"]
+Numbered = tuple[str, int, dict[str, Any]]
 BATCH_ROWS = 1000
 BATCH_CHARACTERS = 4_000_000
 
@@ -38,7 +40,8 @@ class UsableRow:
 def usable_rows(name: str, source: Source, side: Side, where: Where, ledger: Ledger) -> Iterator[UsableRow]:
     """The rows of one side; drops go to `ledger`.
 
-    Of several configs each gives an equal share of the source's `limit`. Raises SourceMissing where the source is
+    A `limit` takes rows by the hash of their places, or the first ones (`Source.takes_first_rows`); of several configs
+    each gives an equal share. Raises SourceMissing where the source is
     not, DataError for a row that does not fit the form (file, row, column, value) and for a side without any row.
     """
     held_out = source.held_out
@@ -108,16 +111,41 @@ def _text(source: Source, values: dict[str, Any]) -> tuple[Rendered | None, str]
     return rendered, text
 
 
-def _documents(source: Source, side: Side, parts: list[Part]) -> Iterator[tuple[str, int, dict[str, Any]]]:
-    """The rows, or the documents that they are joined to; of each part no more rows than its share of the limit."""
-    share = None if side == "test" or source.limit is None else -(-source.limit // len(parts))
+def _documents(source: Source, side: Side, parts: list[Part]) -> Iterator[Numbered]:
+    """The rows, or the documents that they are joined to; of the training side no more rows than the limit."""
+    limit = None if side == "test" else source.limit
+    if limit is not None and not source.takes_first_rows:
+        each = -(-limit // len(parts)) if len(source.configs) > 1 else limit
+        for together in [[part] for part in parts] if len(source.configs) > 1 else [parts]:
+            yield from _chosen(source, together, each)
+        return
+    share = None if limit is None else -(-limit // len(parts))
     for part in parts:
         yield from _joined(source.documents, islice(rows_of([part]), share))
 
 
-def _joined(
-    rule: Documents | None, rows: Iterator[tuple[str, int, dict[str, Any]]]
-) -> Iterator[tuple[str, int, dict[str, Any]]]:
+def _chosen(source: Source, parts: list[Part], limit: int) -> Iterator[Numbered]:
+    """`limit` of the rows, chosen among all by the hash of their places, classes in turn; read twice."""
+    first: InTurn[int] = InTurn(limit)
+    for part, number, values in rows_of(parts):
+        first.add(_class(source, values), place_hash(part, number))
+    last = {kind: hashes[-1] for kind, hashes in first.by_class().items() if hashes}
+    for part, number, values in rows_of(parts):
+        if place_hash(part, number) <= last.get(_class(source, values), -1):
+            yield part, number, values
+
+
+def _class(source: Source, values: dict[str, Any]) -> int:
+    """The row's class; -1 where there are none, and for a row that has none of them."""
+    if source.form.label is None:
+        return -1
+    try:
+        return class_of(source.form.label, values)
+    except RowFault:
+        return -1
+
+
+def _joined(rule: Documents | None, rows: Iterator[Numbered]) -> Iterator[Numbered]:
     """Rows whose `text` is joined by `rule`; a document bears the number of its first row."""
     if rule is None:
         yield from rows

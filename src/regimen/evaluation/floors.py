@@ -9,8 +9,11 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from typing import Any
 
-from regimen.data.cleaning import Ledger
+from regimen.data.choice import InTurn
+from regimen.data.cleaning import Ledger, digest
 from regimen.data.forms import render
 from regimen.data.items import Item, test_texts
 from regimen.data.overlap import TestTexts
@@ -19,7 +22,7 @@ from regimen.data.sources import Where
 from regimen.study.schema import Task
 from regimen.study.sources import Source
 
-MAX_ROWS = 100_000  # training rows that the bag of words sees at most, the first ones
+MAX_ROWS = 100_000  # training rows that the bag of words sees at most, chosen by hash among all
 
 
 @dataclass(frozen=True)
@@ -53,17 +56,15 @@ def positive_class(task: Task, item: Item) -> str:
 def training_texts(name: str, source: Source, items: Sequence[Item], where: Where) -> tuple[list[str], list[str]]:
     """(prompts, labels) of the rows that training would see: unique, on the training side, no test item of the task.
 
-    Raises SourceMissing where the training rows are not there.
+    Of more than MAX_ROWS those that come first by hash. Raises SourceMissing where the training rows are not there.
     """
     tests = TestTexts(test_texts("", items))
-    texts, labels = [], []
-    for batch in trainable_rows(name, source, "finetune", where, tests, Ledger()):
-        rendered = [row.rendered or render(source.form, row.values) for row in batch]
-        texts += [r.prompt for r in rendered]
-        labels += [r.answer.strip() for r in rendered]
-        if len(texts) >= MAX_ROWS:
-            break
-    return texts[:MAX_ROWS], labels[:MAX_ROWS]
+    first: InTurn[tuple[bytes, int, Any]] = InTurn(MAX_ROWS)
+    for number, row in enumerate(chain.from_iterable(trainable_rows(name, source, "finetune", where, tests, Ledger()))):
+        rendered = row.rendered or render(source.form, row.values)
+        first.add(-1, (digest(rendered.prompt), number, (rendered.prompt, rendered.answer.strip())))
+    chosen = sorted((one for of_class in first.by_class().values() for one in of_class), key=lambda one: one[1])
+    return [one[2][0] for one in chosen], [one[2][1] for one in chosen]
 
 
 def bag_of_words(texts: Sequence[str], labels: Sequence[str], prompts: Iterable[str]) -> list[str]:

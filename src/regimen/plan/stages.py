@@ -115,6 +115,7 @@ class ItemsSpec(Spec):
     @property
     def identity(self) -> dict[str, Any]:
         task = self.task.model_dump(mode="json", include=ITEM_FIELDS)
+        files = [name for source in self.sources.values() for name in source.test_files]
         return {
             "stage": "items",
             "version": VERSIONS["items"],
@@ -124,6 +125,8 @@ class ItemsSpec(Spec):
             "data": self.data,
             "seed": self.seed,
             "shots": self.shots,
+            **({"examples": "of all rows"} if self.shots and self.task.lm_eval is None else {}),
+            **({"ids": "by path"} if any("/" in name for name in files) else {}),
             **({"purpose": self.purpose} if self.purpose != "score" else {}),
             **_other_positive(self.task, self.sources),
         }
@@ -319,6 +322,8 @@ def source_identity(source: Source) -> dict[str, Any]:
     for name in ("tests", "entry"):
         if plain["form"][name] is None:
             del plain["form"][name]  # likewise
+    if source.limit is not None and not source.takes_first_rows:
+        plain["limit"] = {"rows": source.limit, "chosen": "among all"}  # it took the first rows once
     if source.form.messages is None:  # as are forms without a conversation
         for name in ("messages", "system", "tools", "chat_template", "loss"):
             del plain["form"][name]

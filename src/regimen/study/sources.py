@@ -160,6 +160,9 @@ class Source(Frozen):
 
     `leaks` says which of its training rows go for holding a test item: those that hold its text or one with a few
     words changed ("near"), those that hold the text itself ("exact"), none ("off": then scores prove little).
+
+    `limit` says how many rows are read to train on. They are chosen by hash among all rows, classes in turn where there
+    is a label, so that a sorted file is no harm; see `takes_first_rows` for where that cannot be.
     """
 
     hub: FileName | None = None
@@ -195,6 +198,14 @@ class Source(Frozen):
     def is_only_tested_on(self) -> bool:
         """Whether these are own files without a training side: all their rows are test rows."""
         return bool(self.files) and self.split is None and self.held_out is None
+
+    @property
+    def takes_first_rows(self) -> bool:
+        """Whether a limit takes the first rows: of rows that are joined into documents, and of a corpus on the Hub.
+
+        Running rows make a document only together, and choosing among all rows would fetch all of a corpus.
+        """
+        return self.documents is not None or (self.hub is not None and not self.form.is_asked)
 
     @property
     def test_files(self) -> tuple[str, ...]:
