@@ -96,7 +96,7 @@ def test_extract_reads_the_first_group_of_the_first_match(pattern: str, text: st
 
 
 def test_a_pattern_is_checked_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ValueError, match="is no regular expression"):
+    with pytest.raises(ValueError, match="is not a regular expression"):
         check_pattern("(unclosed")
     with pytest.raises(ValueError, match="the limit is 1,000"):
         check_pattern("a" * 1001)

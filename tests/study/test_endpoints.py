@@ -43,7 +43,7 @@ def test_the_forms_that_files_hold(text: str, end: EndPoint) -> None:
 
 @pytest.mark.parametrize("text", ["", "a@", "a@0", "a@x", "a@1@2", "a:5", "a:0-shot", "a@1:5-shot", "@2", "a b"])
 def test_another_text_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"is no end point; write an experiment's id"):
+    with pytest.raises(ValueError, match=r"is not an end point; write an experiment's id"):
         EndPoint.parse(text)
 
 

@@ -34,9 +34,9 @@ def load(metrics: str, tmp_path: Path, scoring: str = "scoring: choice") -> Stud
         ("[vibes]", "scoring: choice", "no metric 'vibes'; the metrics are accuracy, macro-f1"),
         ("[rouge-l]", "scoring: choice", "the metric 'rouge-l' goes with scoring: generation, and this task has"),
         ("[accuracy]", GENERATION, "the metric 'accuracy' goes with scoring: choice, and this task has scoring: gen"),
-        ("[pass@1]", GENERATION, "there it may be exact-match"),
-        ("[exact-match]", "scoring: execution, generation: {tokens: 4}", "there it may be pass@1"),
-        ("[accuracy, accuracy]", "scoring: choice", "the metric 'accuracy' stands twice"),
+        ("[pass@1]", GENERATION, "use one of exact-match"),
+        ("[exact-match]", "scoring: execution, generation: {tokens: 4}", "use one of pass@1"),
+        ("[accuracy, accuracy]", "scoring: choice", "the metric 'accuracy' appears twice"),
         ("[said-accuracy]", "scoring: choice", "the metric 'said-accuracy' reads generated text"),
         ("['lm-eval:acc']", "scoring: choice", "the metric 'lm-eval:acc' goes with scoring: lm-eval"),
     ],
@@ -54,7 +54,11 @@ def test_a_metric_that_cannot_be_computed_is_refused_when_the_study_is_loaded(
 @pytest.mark.parametrize(
     ("task", "names", "says"),
     [
-        ("metrics: [f1]", "[low, mid, high]", "f1 is of one class of two, and the label of 'mood' has 3; use macro-f1"),
+        (
+            "metrics: [f1]",
+            "[low, mid, high]",
+            "f1 scores one class of two, but the label of 'mood' has 3; use macro-f1",
+        ),
         ("metrics: [f1], positive: godo", "[bad, good]", "no class 'godo'; there is good"),
         ("metrics: [accuracy], positive: good", "[bad, good]", "`metrics` has no f1"),
         ("metrics: [accuracy], extract: x", "[bad, good]", "`extract` reads generated answers"),

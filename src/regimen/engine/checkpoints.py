@@ -102,7 +102,7 @@ def load_state(path: Path) -> MemberState:
             metadata = file.metadata()
         updates, _, checksum = metadata["updates"].partition(" ")
         if checksum and int(checksum) != _crc32(*values):  # earlier versions wrote none
-            raise ValueError("it is not as it was written")
+            raise ValueError("it has changed since it was written")
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as fault:
         raise RunFolderError(
             f"the training state {path} is damaged; delete its folder and run again ({fault})"

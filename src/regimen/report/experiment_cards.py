@@ -85,7 +85,7 @@ def _base(reading: Reading) -> ExperimentCard:
     rows = [row for row in reading.rows if row.experiment == ZERO_SHOT]
     shown = {row.task for row in rows}
     rows += [row for task in reading.tasks if task not in shown and (row := reading.row(ZERO_SHOT, task))]
-    facts = [("what it is", "what every change in this report is measured against")]
+    facts = [("what it is", "the reference of every change in this report")]
     scores = [_score(reading, row, ZERO_SHOT) for row in rows]
     return ExperimentCard(ZERO_SHOT, "The base as it is", reading.base_phase, facts, scores)
 

@@ -94,7 +94,7 @@ def actual_gantt(reading: Reading) -> Gantt | None:
     return Gantt(
         name="gantt-actual",
         title="As it ran",
-        alt=f"What ran when: {len(bars)} bars, in minutes since the start",
+        alt=f"Timeline of the run: {len(bars)} bars, in minutes since the start",
         x=Axis("minutes since the start"),
         bars=tuple(sorted(bars, key=lambda bar: (bar.start, bar.label))),
         groups=tuple(reading.phases),

@@ -37,7 +37,7 @@ def model_card(tables: RunTables, experiment: str, *, merged: bool = False) -> s
         "## Training",
         _table(("setting", "value"), _settings(planned, end, merged=merged)),
         _table(("leg", "trained on", "share", "licence as stated"), _sources(tables, planned)),
-        "The licence of the base model applies to what is derived from it, beside those above.",
+        "The licence of the base model applies to models derived from it, in addition to those above.",
         "## Scores",
         *_score_parts(tables, scores),
     ]

@@ -89,7 +89,7 @@ def _sample(task: str, row: dict[str, Any], prompt: str, graded: bool) -> Sample
         kind="right" if row["score"] > 0.5 else "wrong",
         prompt=cut(prompt, end=True),
         target=cut(row["target"]),
-        output=cut(output) if output is not None else "(nothing that could be read as an answer)",
+        output=cut(output) if output is not None else "(no readable answer)",
         detail=cut(row["detail"] or ""),
     )
 

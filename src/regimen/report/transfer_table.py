@@ -73,7 +73,7 @@ def transfer_matrix(found: TransferTable | None) -> Matrix | None:
         return None
     return Matrix(
         name="transfer",
-        title="Transfer: gain against zero-shot by what was trained",
+        title="Transfer: gain against zero-shot by training source",
         alt=f"Gain of {len(found.rows)} single-source trainings on {len(found.tasks)} tasks against zero-shot",
         rows=tuple(row.name for row in found.rows),
         columns=tuple(task.title for task in found.tasks),

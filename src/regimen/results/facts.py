@@ -176,5 +176,5 @@ _KINDS: dict[str, type[Facts]] = {
 def parse_facts(kind: str, value: Any) -> Facts:
     """The facts of a stage of this kind from JSON; raises ValueError where they are not such facts."""
     if kind not in _KINDS:
-        raise ValueError(f"{kind!r} is no kind of stage")
+        raise ValueError(f"{kind!r} is not a kind of stage")
     return _KINDS[kind].model_validate(value)

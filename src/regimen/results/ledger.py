@@ -53,7 +53,7 @@ class Ledger:
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction; a disk that is full or read-only is told in a sentence."""
+        """One transaction; a full or read-only disk raises MachineError."""
         try:
             with self._db:
                 yield self._db
@@ -106,7 +106,7 @@ class Ledger:
 
 
 def _unwritable(path: Path, fault: sqlite3.Error) -> MachineError:
-    why = why_unwritable(fault) or f"{fault}; the markers on disk are safe, the same command goes on"
+    why = why_unwritable(fault) or f"{fault}; the results on disk are safe; run the same command again to continue"
     return MachineError(f"the ledger {path} cannot be written: {why}")
 
 

@@ -73,7 +73,7 @@ class Outcome:
         """The outcome that `to_json`, or an earlier version, wrote; raises ValueError and its like."""
         given = plain.get("digest")
         if given is not None and given != _digest({key: value for key, value in plain.items() if key != "digest"}):
-            raise ValueError("it is not as it was written")
+            raise ValueError("it has changed since it was written")
         if plain["status"] not in ("done", "skipped"):
             raise ValueError(f"status is {plain['status']!r}")
         return Outcome(

@@ -29,7 +29,7 @@ from regimen.results.stage_folder import StageFolder
 from regimen.study import Study, dump_study, load_study
 
 FORMAT = 1
-AGAIN = "give the same `regimen run` command again: it writes the file anew and does nothing over"
+AGAIN = "give the same `regimen run` command again: it writes the file again and repeats no work"
 LOCK_TRIES = 5
 
 
@@ -67,7 +67,9 @@ class RunFolder:
         elif not self._is_free() and not self._holds_stages_of(plan):
             raise RunFolderError(f"{self.path} is not empty and not a run folder; choose another --out")
         if self.report.exists() and not self.report.is_dir():
-            raise RunFolderError(f"{self.report} is a file, and the report's folder is called so; move it away")
+            raise RunFolderError(
+                f"{self.report} is a file, but the report needs a folder of this name; move the file away"
+            )
         asked = self._asked_for(plan)
         self.path.mkdir(parents=True, exist_ok=True)
         _write_study(self.path / layout.STUDY, study)
@@ -115,7 +117,7 @@ class RunFolder:
         except RunFolderError:
             digest = None  # then the study must do without
         if digest is not None and digest != digest_of(path.read_text(encoding="utf-8", errors="replace")):
-            raise RunFolderError(f"{path} is damaged: it is not as it was written; {AGAIN}")
+            raise RunFolderError(f"{path} is damaged: it has changed since it was written; {AGAIN}")
         return load_study(path)
 
     def settings(self) -> dict[str, Any]:
@@ -230,7 +232,7 @@ def _write_study(path: Path, study: Study) -> None:
             faults = "; ".join(fault.faults)
             raise RunFolderError(f"the study would not be read back from its run folder: {faults}") from None
         if not same:
-            raise RunFolderError("the study would be read back from its run folder as another; load it from a file")
+            raise RunFolderError("the study would change when it is read back from its run folder; load it from a file")
 
     write_atomically(path, write)
 

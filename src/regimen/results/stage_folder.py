@@ -116,7 +116,7 @@ class StageFolder:
 
 
 def check_files(folder: Path, outcome: Outcome, digests: Digests) -> None:
-    """Raises RunFolderError if a file of a result is missing or not as it was written."""
+    """Raises RunFolderError if a file of a result is missing or has changed since it was written."""
     for name, digest in outcome.files.items():
         path = folder / name
         try:
@@ -124,7 +124,7 @@ def check_files(folder: Path, outcome: Outcome, digests: Digests) -> None:
         except OSError:
             raise RunFolderError(f"{path} is missing or cannot be read; {REMEDY}") from None
         if not same:
-            raise RunFolderError(f"{path} is damaged: it is not as it was written; {REMEDY}")
+            raise RunFolderError(f"{path} is damaged: it has changed since it was written; {REMEDY}")
 
 
 def read_outcome(folder: Path, fingerprint: str | None = None) -> Outcome:

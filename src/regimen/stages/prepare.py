@@ -60,7 +60,7 @@ def run_prepare(specs: Sequence[PrepareSpec], folders: Sequence[StageFolder], co
 
 
 def _check_again(spec: PrepareSpec, folder: StageFolder, digest: str, context: Context) -> None:
-    """Raises DataError if a preparation that is made again, its blocks being lost, gives others than those recorded."""
+    """Raises DataError if the blocks were lost and the new ones differ from the recorded ones."""
     if context.setup.options.accept_changed:
         return
     try:
@@ -69,8 +69,8 @@ def _check_again(spec: PrepareSpec, folder: StageFolder, digest: str, context: C
         return
     if isinstance(before, PreparedFacts) and before.digest and before.digest != digest:
         raise DataError(
-            f"source {spec.source_name!r} gives other blocks than those that results were made from (digest {digest}, "
-            f"then {before.digest}): put its rows back as they were, or redo what depends on them with --accept-changed"
+            f"the blocks of source {spec.source_name!r} differ from those of earlier results (digest {digest}, then "
+            f"{before.digest}): restore its rows, or redo the results that depend on them with --accept-changed"
         )
 
 

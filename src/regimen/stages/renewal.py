@@ -100,7 +100,7 @@ def _why_not(folder: RunFolder, stage: PrepareSpec, digest: str) -> str | None:
         tasks = Counter(held.values())
         return "it read " + ", ".join(f"{count} rows with test items of {task}" for task, count in tasks.items())
     if before is None:
-        return "the rows that it read are not the same any more"
+        return "the rows that it read have changed"
     place.reopen()
     place.commit(replace(outcome, facts=before[1].model_copy(update={"tests": now.tests})))
     return None

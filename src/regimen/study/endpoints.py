@@ -40,7 +40,7 @@ class EndPoint:
         match = _FORM.fullmatch(text)
         if match is None:
             raise ValueError(
-                f"{text!r} is no end point; write an experiment's id, id@2 for its second leg, or {ZERO_SHOT}"
+                f"{text!r} is not an end point; write an experiment's id, id@2 for its second leg, or {ZERO_SHOT}"
             )
         leg, shots = match["leg"], match["shots"]
         return cls(match["experiment"], int(leg) if leg else None, int(shots) if shots else 0)

@@ -15,7 +15,7 @@ MAX_PATTERN = 1000  # characters
 
 
 def check_pattern(pattern: str) -> None:
-    """Raises ValueError for what is no regular expression, or too long."""
+    """Raises ValueError unless the pattern is a regular expression of at most the allowed length."""
     import regex
 
     if len(pattern) > MAX_PATTERN:
@@ -23,7 +23,7 @@ def check_pattern(pattern: str) -> None:
     try:
         _compiled(pattern)
     except regex.error as fault:
-        raise ValueError(f"{pattern!r} is no regular expression ({fault})") from None
+        raise ValueError(f"{pattern!r} is not a regular expression ({fault})") from None
 
 
 def extracted(pattern: str, text: str) -> str | None:

@@ -29,7 +29,7 @@ def parse_mixture(value: Any) -> Any:
     for part in value.split():
         source, colon, weight = part.partition(":")
         if source in mixture:
-            raise ValueError(f"source {source!r} stands twice in the mixture {value!r}")
+            raise ValueError(f"source {source!r} appears twice in the mixture {value!r}")
         try:
             mixture[source] = float(weight) if colon else 100.0
         except ValueError:

@@ -93,7 +93,7 @@ _TABLE = (
     _said("said-accuracy", "share of items whose generated first line is the right class"),
     _said("missing-rate", "share of items whose generated first line is no class", "lower"),
     _said("anchor-pixiu", "share right by PIXIU's lenient rule: the first class that stands anywhere in the text"),
-    _said("anchor-fingpt", "share right by FinGPT's lenient rule: what cannot be read counts as neutral"),
+    _said("anchor-fingpt", "share right by FinGPT's lenient rule: an unreadable answer counts as neutral"),
     _read("exact-match", "text", "share of answers equal to the right one after normalisation"),
     _read("anchor-exact", "text", "share of answers equal to the right one character by character"),
     _read("rouge-l", "text", "ROUGE-L F1 with English stemming, by rouge-score"),
@@ -135,7 +135,7 @@ def fault_of(names: Sequence[str], scoring: Scoring, generates: bool) -> str | N
     """Why these metrics are none of a task that is scored like this, or None; `generates`: whether it generates."""
     for place, name in enumerate(names):
         if name in names[:place]:
-            return f"the metric {name!r} stands twice"
+            return f"the metric {name!r} appears twice"
         try:
             chosen = metric(name)
         except ValueError:
@@ -157,7 +157,7 @@ def fitting(scoring: Scoring) -> list[str]:
 
 def _fitting_words(scoring: Scoring) -> str:
     names = fitting(scoring)
-    return f"there it may be {', '.join(names)}" if names else "there it is one of the harness's own, such as acc"
+    return f"use one of {', '.join(names)}" if names else "use one of the harness's own, such as acc"
 
 
 def _nearest(name: str, known: Sequence[str] | dict[str, Metric]) -> str:

@@ -101,7 +101,7 @@ class _Reader:
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[Any, Any]:
         if node.tag != "tag:yaml.org,2002:map":
-            raise ValueError(f"the tag {node.tag} is not read")
+            raise ValueError(f"the tag {node.tag} is not supported")
         result: dict[Any, Any] = {}
         merged: list[dict[Any, Any]] = []
         for key_node, value_node in node.value:
@@ -114,7 +114,7 @@ class _Reader:
                 continue
             key = str(key_node.value)
             if key in result:
-                self.faults.append(f"line {line}, {dotted((*path, key))}: this key stands twice")
+                self.faults.append(f"line {line}, {dotted((*path, key))}: this key appears twice")
             result[key] = self.value(value_node, (*path, key))
             self.lines[(*path, key)] = line
         own = dict(result)

@@ -149,7 +149,7 @@ class Task(Frozen):
         if self.scoring == "execution" and self.generation is not None and "\n" in self.generation.stop:
             raise ValueError("the stop '\\n' ends a program after its first line; name others, or leave `stop` out")
         if self.positive is not None and "f1" not in self.metrics:
-            raise ValueError("`positive` names the class that the metric f1 is of, and `metrics` has no f1")
+            raise ValueError("`positive` chooses the class of the metric f1, but `metrics` has no f1")
         if self.extract is not None:
             if self.scoring != "generation":
                 raise ValueError("`extract` reads generated answers, so it goes with scoring: generation")

@@ -45,7 +45,7 @@ class Label(Frozen):
         if len(self.choices) < 2:
             raise ValueError("a label needs at least two different names")
         if self.bins and (list(self.bins) != sorted(set(self.bins)) or len(self.choices) != len(self.bins) + 1):
-            raise ValueError("bins must rise and number one less than the names")
+            raise ValueError("`bins` must increase, and there must be one fewer than names")
         return self
 
 
@@ -87,7 +87,7 @@ class Form(Frozen):
         if not isinstance(values, dict) or "sharegpt" not in values:
             return values
         if values.get("messages") is not None:
-            raise ValueError("`messages` and `sharegpt` are one thing; give one of them")
+            raise ValueError("`messages` and `sharegpt` mean the same; give one of them")
         return {"messages": values["sharegpt"], **{key: value for key, value in values.items() if key != "sharegpt"}}
 
     @property

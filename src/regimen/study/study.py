@@ -125,17 +125,22 @@ def _task_faults(study: Study) -> list[tuple[tuple[str, ...], str]]:
             elif task.scoring in ("generation", "execution") and not source.form.is_asked:
                 faults.append((place, f"the form of {source_name!r} has neither `prompt` nor `messages`"))
             elif source.form.messages is not None and any(study.evaluation.baseline_shots):
-                faults.append((place, f"{source_name!r} holds conversations, before which no solved examples are put"))
+                faults.append(
+                    (
+                        place,
+                        f"{source_name!r} holds conversations, which take no solved examples; set `baseline_shots: [0]`",
+                    )
+                )
     return faults
 
 
 def _positive_fault(task: Task, name: str, source: Source) -> str | None:
-    """Why the metric f1 has no class to be of, or None."""
+    """Why the metric f1 cannot be computed for the task, or None."""
     label = source.form.label
     if label is None:
-        return f"f1 is of one class of two, and the choices of {name!r} are each row's own `options`; use accuracy"
+        return f"f1 scores one class of two, but each row of {name!r} has `options` of its own; use accuracy"
     if len(label.choices) != 2:
-        return f"f1 is of one class of two, and the label of {name!r} has {len(label.choices)}; use macro-f1"
+        return f"f1 scores one class of two, but the label of {name!r} has {len(label.choices)}; use macro-f1"
     if task.positive is not None and task.positive not in label.choices:
         return _unknown("class", task.positive, label.choices) + "; `positive` is one of the label's names"
     return None
@@ -148,9 +153,9 @@ def _experiment_faults(study: Study) -> list[tuple[tuple[str, ...], str]]:
     for experiment in study.experiments:
         place = ("experiments", experiment.id)
         if experiment.id == ZERO_SHOT:
-            faults.append((place, f"the id {ZERO_SHOT!r} is the base's own; choose another"))
+            faults.append((place, f"the id {ZERO_SHOT!r} means the base; choose another"))
         if experiment.id in seen:
-            faults.append((place, "this id stands twice"))
+            faults.append((place, "this id appears twice"))
         if experiment.start_from is not None and experiment.start_from not in seen:
             known = any(e.id == experiment.start_from for e in study.experiments)
             why = "must stand before it" if known else "is no experiment of this study"

@@ -29,7 +29,7 @@ def _file_name(text: str) -> str:
     if len(text) > 1000 or any(len(part.encode()) > 255 for part in text.split("/")):
         raise ValueError(f"a name of {len(text):,} characters; at most 1,000 are allowed, 255 bytes between slashes")
     if not text or any(category(mark) in ("Cc", "Cs") for mark in text):
-        raise ValueError("an empty name, or one with control characters, is no file's")
+        raise ValueError("the name of a file must not be empty or hold control characters")
     return text
 
 
