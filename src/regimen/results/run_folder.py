@@ -68,7 +68,7 @@ class RunFolder:
             raise RunFolderError(f"{self.path} is not empty and not a run folder; choose another --out")
         if self.report.exists() and not self.report.is_dir():
             raise RunFolderError(
-                f"{self.report} is a file, but the report needs a folder of this name; move the file away"
+                f"{self.report} is a file where the report needs a folder; move it away"
             )
         asked = self._asked_for(plan)
         self.path.mkdir(parents=True, exist_ok=True)

@@ -128,7 +128,7 @@ def _task_faults(study: Study) -> list[tuple[tuple[str, ...], str]]:
                 faults.append(
                     (
                         place,
-                        f"{source_name!r} holds conversations, which take no solved examples; set `baseline_shots: [0]`",
+                        f"{source_name!r} holds conversations, so set `baseline_shots: [0]`",
                     )
                 )
     return faults
