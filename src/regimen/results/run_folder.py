@@ -67,9 +67,7 @@ class RunFolder:
         elif not self._is_free() and not self._holds_stages_of(plan):
             raise RunFolderError(f"{self.path} is not empty and not a run folder; choose another --out")
         if self.report.exists() and not self.report.is_dir():
-            raise RunFolderError(
-                f"{self.report} is a file where the report needs a folder; move it away"
-            )
+            raise RunFolderError(f"{self.report} is a file where the report needs a folder; move it away")
         asked = self._asked_for(plan)
         self.path.mkdir(parents=True, exist_ok=True)
         _write_study(self.path / layout.STUDY, study)
