@@ -155,10 +155,10 @@ class Tally:
             kind, truth = name[:-1], study.truth[name]
             self.covered[kind].append(found.low - 1e-9 <= truth <= found.high + 1e-9)
             if truth:
-                self.found[kind].append(found.direction == "better")
+                self.found[kind].append(found.outcome == "better")
             if found.mde is not None:
                 self.mdes[kind].append(found.mde)
-            wrong = wrong or (truth == 0 and found.direction != "no difference seen")
+            wrong = wrong or (truth == 0 and found.is_clear)
         self.wrong += wrong
 
     def summary(self) -> dict[str, object]:

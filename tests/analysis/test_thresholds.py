@@ -97,7 +97,9 @@ def test_the_verdict_waits_for_the_whole_plan(ladder: RunTables) -> None:
     assert "Not identifiable: " in summary
 
 
-def entry(status: Literal["reached", "not reached", "not yet", "not identifiable"], clear: bool = True) -> Threshold:
+def entry(
+    status: Literal["reached", "not reached", "undecided", "not yet", "not identifiable"], clear: bool = True
+) -> Threshold:
     rung = Rung("x", 100, 0.05, None, 0.9, 0.85, 0.95, clear)
     reached = status == "reached"
     return Threshold(
@@ -119,8 +121,9 @@ class Whole(RelativeGains):
     ("entries", "verdict"),
     [
         ([entry("reached"), entry("not identifiable")], "yes"),
-        ([entry("reached", clear=False)], "mixed"),
-        ([entry("reached"), entry("not reached")], "mixed"),
+        ([entry("reached"), entry("undecided")], "undecided"),
+        ([entry("not reached"), entry("undecided")], "undecided"),
+        ([entry("reached"), entry("not reached")], "depends"),
         ([entry("not reached"), entry("not identifiable")], "no"),
         ([entry("not identifiable")], "not identifiable"),
         ([entry("reached"), entry("not yet")], "not yet"),
@@ -130,7 +133,9 @@ def test_the_rule(ladder: RunTables, entries: list[Threshold], verdict: str) -> 
     found, summary = by_thresholds(entries, RULE, Whole(Evidence(ladder, RULES), {}))
     assert found == verdict
     if verdict == "yes":
-        assert "sst2 reached by x after more than 50 and at most 100 steps (0.05 GPU-hours): 0.90 of the way" in summary
+        assert "sst2: in this one run, x is clearly above the line after 100 steps (0.05 GPU-hours): 0.90 of" in summary
+        assert "after 50 steps it is not clear" in summary
+        assert "Only steps vary" in summary
 
 
 def test_rungs_that_are_gone_widen_the_interval(ladder: RunTables) -> None:

@@ -7,15 +7,15 @@ import pytest
 from regimen.analysis.contrasts import Comparison
 from regimen.analysis.declared_contrasts import JudgedContrast, Status
 from regimen.analysis.records import to_json
-from regimen.analysis.verdicts import by_contrasts
+from regimen.analysis.verdicts import by_contrasts, by_parts
 from regimen.study import Contrast
-from regimen.study.questions import ContrastRule
+from regimen.study.questions import ContrastRule, Part, PartsRule
 
 RULE = ContrastRule(kind="contrasts", all_positive=("key",), half_positive=("half",))
 
 
-def went(group: str, what: str, mde: float | None = 0.1) -> JudgedContrast:
-    """A contrast that went one way: "better", "worse", "equivalent", "unclear", or a status."""
+def went(group: str, what: str, mde: float | None = 0.1, runs: int = 1) -> JudgedContrast:
+    """A contrast that went one way: "better", "worse", "equivalent", "undecided", "ruled out", or a status."""
     contrast = Contrast(id=f"{group}:{what}", title=what, group=group, pairs=())
     if what in ("not yet", "not identifiable"):
         status: Status = "not yet" if what == "not yet" else "not identifiable"
@@ -24,22 +24,26 @@ def went(group: str, what: str, mde: float | None = 0.1) -> JudgedContrast:
         "better": (0.2, 0.1, 0.3, 0.001),
         "worse": (-0.2, -0.3, -0.1, 0.001),
         "equivalent": (0.01, -0.05, 0.07, 0.7),
-        "unclear": (0.08, -0.02, 0.18, 0.3),
+        "undecided": (0.08, -0.02, 0.18, 0.3),
+        "ruled out": (-0.10, -0.22, 0.02, 0.1),  # a gain of the margin is ruled out, a loss is not
     }[what]
-    found = Comparison(estimate, low, high, 0.05, p, p, 100, 100, "exact McNemar", mde, False, "", 0.05)
-    return JudgedContrast.of(contrast, "tested", "", found)
+    numbers = (estimate, low, high, 0.05, p, p, 100, 100, "exact McNemar", mde, False, "", 0.05)
+    return JudgedContrast.of(contrast, "tested", "", Comparison(*numbers, low + 0.01, high - 0.01, 0.08), runs=runs)
 
 
 @pytest.mark.parametrize(
     ("half", "key", "verdict"),
     [
-        (["better", "better", "unclear", "worse"], "better", "yes"),
-        (["better", "unclear", "unclear"], "better", "mixed"),
-        (["better", "better"], "unclear", "mixed"),
-        (["better", "better"], "equivalent", "mixed"),
+        (["better", "better", "undecided", "worse"], "better", "yes"),
+        (["better", "undecided", "undecided"], "better", "undecided"),
+        (["better", "better"], "undecided", "undecided"),
+        (["better", "better"], "equivalent", "depends"),
+        (["better", "worse", "undecided"], "undecided", "depends"),
         (["worse", "equivalent"], "equivalent", "no"),
         (["worse", "worse"], "worse", "no"),
-        (["worse", "unclear"], "worse", "mixed"),
+        (["worse", "ruled out"], "ruled out", "no"),
+        (["worse", "undecided"], "worse", "undecided"),
+        (["undecided"], "undecided", "undecided"),
         (["better", "not yet"], "better", "not yet"),
         (["worse", "worse"], "not yet", "not yet"),
         (["better", "not identifiable"], "better", "yes"),
@@ -57,21 +61,64 @@ def test_without_declared_contrasts_there_is_no_verdict() -> None:
     assert by_contrasts(RULE, [])[0] == "not yet"
 
 
-def test_where_nothing_could_have_been_seen_there_is_no_no() -> None:
+@pytest.mark.parametrize("mde", [None, 0.01, 10.0])
+def test_what_could_have_been_seen_decides_nothing(mde: float | None) -> None:
     rule = ContrastRule(kind="contrasts", half_positive=("half",))
-    found, summary = by_contrasts(rule, [went("half", "unclear", None), went("half", "equivalent", None)])
-    assert found == "not identifiable"
-    assert "too few items" in summary
+    assert by_contrasts(rule, [went("half", "undecided", mde)])[0] == "undecided"
+    assert by_contrasts(rule, [went("half", "equivalent", mde)])[0] == "no"
 
 
 def test_a_summary_holds_the_numbers_it_rests_on() -> None:
-    _, summary = by_contrasts(RULE, [went("half", "better"), went("half", "unclear"), went("key", "worse")])
+    _, summary = by_contrasts(RULE, [went("half", "better"), went("half", "undecided"), went("key", "worse")])
+    assert summary.startswith("Depends: in this one run, of 3 declared contrasts 1 better, 1 worse, 0 equivalent")
     assert "+0.200 (+0.100 to +0.300, n = 100, exact McNemar, adjusted p = 0.001)" in summary
-    assert "effects of 0.100 could have been" in summary
+    assert "the largest upper bound is +0.170, against its margin of 0.08 (undecided)." in summary
+
+
+def test_with_replicates_a_summary_says_how_many() -> None:
+    _, summary = by_contrasts(RULE, [went("half", "better", runs=5), went("key", "better", runs=3)])
+    assert summary.startswith("Yes: over 3 runs of each recipe, of 2 declared contrasts 2 better")
+
+
+def test_groups_apart_decide_nothing_and_are_reported() -> None:
+    rule = ContrastRule(kind="contrasts", all_positive=("key",), apart=("own",))
+    found, summary = by_contrasts(rule, [went("key", "equivalent"), went("own", "better")])
+    assert found == "no"
+    assert "Apart from this, of 1 declared contrasts 1 better" in summary
+    assert by_contrasts(rule, [went("key", "better"), went("own", "not yet")])[0] == "not yet"
+
+
+PARTS = PartsRule(
+    kind="parts",
+    parts=(Part(title="Forward transfer", groups=("f",)), Part(title="Forgetting", groups=("k",), asks="kept")),
+)
+
+
+@pytest.mark.parametrize(
+    ("forward", "kept", "verdict", "words"),
+    [
+        (["better", "better"], "worse", "yes", "Forgetting: of 1 contrasts 1 lost something, 0 kept"),
+        (["better", "undecided"], "equivalent", "depends", "Forgetting: of 1 contrasts 0 lost something, 1 kept all"),
+        (["worse", "ruled out"], "undecided", "no", "and 1 undecided."),
+        (["equivalent", "undecided"], "undecided", "undecided", "Forward transfer: undecided; of 2"),
+        (["better", "not yet"], "worse", "not yet", "1 of 3 declared contrasts lack results"),
+        (["not identifiable"], "worse", "not identifiable", "Forward transfer: not identifiable."),
+    ],
+)
+def test_each_part_has_its_words_and_those_that_ask_for_a_gain_decide(
+    forward: list[str], kept: str, verdict: str, words: str
+) -> None:
+    found, summary = by_parts(PARTS, [*(went("f", what) for what in forward), went("k", kept)])
+    assert found == verdict
+    assert summary.lower().startswith(verdict)
+    assert words in summary
 
 
 def test_an_untested_contrast_has_no_numbers() -> None:
     found = to_json(went("half", "not yet"))
     assert found["status"] == "not yet"
-    assert all(found[name] is None for name in ("estimate", "low", "high", "n", "p", "p_adjusted", "mde", "test"))
+    assert all(
+        found[name] is None
+        for name in ("estimate", "low", "high", "n", "p", "p_adjusted", "mde", "test", "margin", "inner_high")
+    )
     assert found["statement"] == "not yet: not yet (nothing there)."

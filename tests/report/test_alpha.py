@@ -21,7 +21,7 @@ def test_a_p_value_between_the_two_levels_is_clear_at_one_and_not_at_the_other()
     pair = {"c": [Pair(of=EndPoint("x"), against=EndPoint("y"), task="quiz")]}
     strict, lax = (compare(pair, scores, Rules(seed=1, alpha=alpha))["c"] for alpha in (0.05, 0.10))
     assert strict.p_adjusted == lax.p_adjusted == pytest.approx(0.0625)
-    assert (strict.direction, lax.direction) == ("no difference seen", "better")
+    assert (strict.is_clear, lax.outcome) == (False, "better")
     assert lax.statement().startswith("better by 0.250")
     assert "6 must for a difference to be clear" in strict.note
     assert lax.note == ""
@@ -42,7 +42,7 @@ def test_everything_that_is_said_of_a_run_follows_alpha(finished: RunFolder, pla
             for judged in answer.contrasts:
                 if judged.comparison:
                     clear = judged.comparison.p_adjusted <= alpha
-                    assert clear == (judged.direction != "no difference seen")
+                    assert clear == (judged.outcome in ("better", "worse"))
         assert f"(Holm over all of them, {100 * alpha:g}%)" in found.gate.rule
         for row in reading.rows:
             assert reading.is_clear(row) == (row.p_adjusted is not None and row.p_adjusted <= alpha)

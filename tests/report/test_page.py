@@ -21,7 +21,7 @@ from tests.support import made_reports
 from tests.support.inline_runs import change_facts
 from tests.support.made_reports import HOSTILE, Page
 
-VERDICTS = {"yes", "no", "mixed"}
+VERDICTS = {"yes", "no", "depends", "undecided"}
 EIGHT_MB = 8 * 1024 * 1024
 
 

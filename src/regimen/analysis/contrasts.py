@@ -6,6 +6,7 @@ looking up their names, or verdicts.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -13,12 +14,13 @@ from typing import Literal
 from regimen.analysis.records import Size
 from regimen.analysis.rules import Rules
 from regimen.analysis.statistics.aligned_scores import TaskScores
+from regimen.analysis.statistics.equivalence import Part, inner_interval
 from regimen.analysis.statistics.power import detectable, detectable_mcnemar, fewest_discordant
 from regimen.analysis.statistics.resampling import Bootstrap, Resampled, bootstrap, mean
-from regimen.analysis.statistics.significance import Correction, PValue, adjusted, is_mcnemar, p_values
+from regimen.analysis.statistics.significance import Correction, PValue, adjusted, differing, is_mcnemar, p_values
 from regimen.study import Pair
 
-Direction = Literal["better", "worse", "no difference seen"]
+Outcome = Literal["better", "worse", "equivalent", "undecided"]
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,10 @@ class Comparison:
 
     `low` to `high` is the BCa interval, `se` the bootstrap's standard error, `p` two-sided, `p_adjusted` corrected for
     all declared contrasts. `mde`: the effect that would have been found with the rules' power at alpha over the number
-    of declared contrasts, None where none could be. `degenerate`: all resamples are equal, so that `se` and the
-    interval tell nothing. `note` says what else a reader must know. `alpha` is the level of the verdict.
+    of declared contrasts, None where none could be; it is shown and decides nothing. `inner_low` to `inner_high` is the
+    90% interval that is held against the `margin`, which is None where none is declared. `degenerate`: all resamples
+    are equal, so that `se` and the interval tell nothing. `note` says what else a reader must know. `alpha` is the
+    level of the verdict.
     """
 
     estimate: float
@@ -44,24 +48,51 @@ class Comparison:
     degenerate: bool
     note: str
     alpha: float
+    inner_low: float = -math.inf
+    inner_high: float = math.inf
+    margin: float | None = None
 
     @property
-    def direction(self) -> Direction:
-        """Which way the contrast goes, if that is clear after correction."""
-        if self.p_adjusted > self.alpha:
-            return "no difference seen"
-        return "better" if self.estimate > 0 else "worse"
+    def outcome(self) -> Outcome:
+        """Better or worse where that is clear after correction; equivalent where the 90% interval is in the margin."""
+        if self.p_adjusted <= self.alpha and self.estimate != 0:
+            return "better" if self.estimate > 0 else "worse"
+        return "equivalent" if self.rules_out_gain and self.rules_out_loss else "undecided"
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether it is better or worse."""
+        return self.outcome in ("better", "worse")
+
+    @property
+    def rules_out_gain(self) -> bool:
+        """Whether a gain as large as the margin is ruled out."""
+        return self.margin is not None and self.inner_high < self.margin
+
+    @property
+    def rules_out_loss(self) -> bool:
+        """Whether a loss as large as the margin is ruled out."""
+        return self.margin is not None and self.inner_low > -self.margin
 
     def statement(self) -> str:
-        """One sentence for a report."""
-        if self.direction != "no difference seen":
-            return f"{self.direction} by {abs(self.estimate):.3f} (interval {self.low:.3f} to {self.high:.3f})"
+        """The outcome with its interval, for a report."""
+        span = f"interval {self.low:.3f} to {self.high:.3f}"
+        if self.outcome in ("better", "worse"):
+            return f"{self.outcome} by {abs(self.estimate):.3f} ({span})"
+        if self.outcome == "equivalent":
+            inside = f"90% interval {self.inner_low:.3f} to {self.inner_high:.3f}"
+            return f"equivalent ({inside}, inside the margin of {self.margin:g})"
         if self.degenerate:
-            return "no difference seen (every resample gives the same)"
-        seen = f"no difference seen (interval {self.low:.3f} to {self.high:.3f}"
-        if self.mde is None:
-            return f"{seen}; with so few items none could have been)"
-        return f"{seen}; could have seen {self.mde:.3f})"
+            return "undecided (every resample gives the same)"
+        seen = "with so few items none could have been seen" if self.mde is None else f"could have seen {self.mde:.3f}"
+        return f"undecided ({span}; {self._against_margin()}; {seen})"
+
+    def _against_margin(self) -> str:
+        if self.margin is None:
+            return "no margin declared"
+        if self.rules_out_gain:
+            return f"a gain of {self.margin:g} is ruled out"
+        return f"a loss of {self.margin:g} is ruled out" if self.rules_out_loss else f"margin {self.margin:g}"
 
     def evidence(self) -> str:
         """Number of items, test and p-values in words."""
@@ -80,6 +111,9 @@ class Comparison:
             "p_adjusted": self.p_adjusted,
             "test": self.test,
             "mde": self.mde,
+            "inner_low": self.inner_low,
+            "inner_high": self.inner_high,
+            "margin": self.margin,
         }
 
 
@@ -89,12 +123,14 @@ def compare(
     rules: Rules,
     by: Correction = "holm",
     draws: Callable[[str], Bootstrap] | None = None,
+    margins: Mapping[str, float | None] | None = None,
 ) -> dict[str, Comparison]:
     """Compares the pairs of each contrast (id -> pairs) on the tasks' scores, corrected for all of them together.
 
     A pure function of its arguments; a contrast's numbers, except what the correction does, do not depend on the
     other contrasts. Raises DataError where an end point or a task is missing: leave such contrasts out and declare
-    their number in `rules`. `draws` gives a task's bootstrap draws where they are made already.
+    their number in `rules`. `draws` gives a task's bootstrap draws where they are made already, `margins` each
+    contrast's margin.
     """
     tests = p_values(contrasts, scores, rules.seed, rules.swaps)
     corrected = adjusted([test.p for test in tests.values()], by, rules.declared)
@@ -102,7 +138,7 @@ def compare(
     made = {task: draws(task) if draws else bootstrap(scores[task], rules.seed, rules.resamples) for task in tasks}
     alpha = rules.alpha / max(1, rules.declared or len(contrasts))
     return {
-        name: _comparison(pairs, made, tests[name], p, rules, alpha)
+        name: _comparison(pairs, made, tests[name], p, rules, alpha, (margins or {}).get(name))
         for (name, pairs), p in zip(contrasts.items(), corrected, strict=True)
     }
 
@@ -112,11 +148,28 @@ def contrast(pairs: Sequence[Pair], draws: Mapping[str, Bootstrap]) -> Resampled
     return mean([draws[pair.task].gain(pair.of, pair.against) for pair in pairs])
 
 
+def _parts(pairs: Sequence[Pair], draws: Mapping[str, Bootstrap]) -> dict[str, Part]:
+    """Each task's part of the contrast."""
+    found = {}
+    for task in dict.fromkeys(pair.task for pair in pairs):
+        here = [pair for pair in pairs if pair.task == task]
+        weight = len(here) / len(pairs)
+        number = contrast(here, draws) * weight
+        found[task] = Part(number, int(differing(draws[task].scores, here).sum()), weight)
+    return found
+
+
 def _comparison(
-    pairs: Sequence[Pair], draws: Mapping[str, Bootstrap], test: PValue, p_adjusted: float, rules: Rules, alpha: float
+    pairs: Sequence[Pair],
+    draws: Mapping[str, Bootstrap],
+    test: PValue,
+    p_adjusted: float,
+    rules: Rules,
+    alpha: float,
+    margin: float | None,
 ) -> Comparison:
     number = contrast(pairs, draws)
-    interval = number.interval()
+    interval, inner = number.interval(), inner_interval(number, _parts(pairs, draws))
     scores = {pair.task: draws[pair.task].scores for pair in pairs}
     clusters = sum(task.clusters for task in scores.values())
     items = sum(task.items for task in scores.values())
@@ -142,6 +195,9 @@ def _comparison(
         degenerate=interval.degenerate,
         note="; ".join(_notes(scores, test, interval.degenerate, rules, alpha)),
         alpha=rules.alpha,
+        inner_low=inner.low,
+        inner_high=inner.high,
+        margin=margin,
     )
 
 

@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from regimen.analysis.contrasts import Comparison, compare
+from regimen.analysis.declared_contrasts import in_runs
 from regimen.analysis.evidence import Evidence
 from regimen.analysis.records import cut
+from regimen.analysis.replicates import runs_behind
 from regimen.analysis.strategies import recipe_hours, recipe_legs, strategy_of
 from regimen.results.outcomes import differences
 from regimen.study import ZERO_SHOT, EndPoint, Leg, Pair, unknown_name
@@ -47,7 +49,7 @@ class TaskDifference:
         found = self.comparison
         return {
             **{name: getattr(self, name) for name in ("task", "metric", "a", "b", "status")},
-            **({"direction": found.direction, **found.record()} if found else {}),
+            **({"outcome": found.outcome, **found.record()} if found else {}),
             "statement": self.statement,
         }
 
@@ -110,7 +112,8 @@ def _rows(evidence: Evidence, one: str, other: str, tasks: Sequence[str]) -> lis
     pairs = {task: Pair(of=EndPoint.parse(one), against=EndPoint.parse(other), task=task) for task in tasks}
     ready = {task: [evidence.settled(pair)] for task, pair in pairs.items() if evidence.pair_state(pair) == "there"}
     scores = {task: found for task in ready if (found := evidence.scores(task)) is not None}
-    compared = compare(ready, scores, replace(evidence.rules, declared=None), draws=evidence.draws)
+    margins = {task: evidence.study.margin_of(task) for task in ready}
+    compared = compare(ready, scores, replace(evidence.rules, declared=None), draws=evidence.draws, margins=margins)
     rows = []
     for task in tasks:
         a, b = (value.point if (value := evidence.value(end, task)) else None for end in (one, other))
@@ -118,6 +121,6 @@ def _rows(evidence: Evidence, one: str, other: str, tasks: Sequence[str]) -> lis
         if found is None:
             words = "skipped" if evidence.pair_state(pairs[task]) == "skipped" else "not yet"
         else:
-            words = f"{found.statement()}; {found.evidence()}"
+            words = f"{in_runs(min(1, runs_behind(evidence, ready[task])))}{found.statement()}; {found.evidence()}"
         rows.append(TaskDifference(task, evidence.study.tasks[task].headline, a, b, found, words))
     return rows

@@ -25,9 +25,9 @@ from regimen.analysis.statistics.resampling import LEVEL
 from regimen.analysis.taxonomy import StrategyRow, Taxonomy, universal
 from regimen.analysis.thresholds import Threshold, by_thresholds, thresholds
 from regimen.analysis.transfer import Chain, TransferCell, chains, transfer_matrix
-from regimen.analysis.verdicts import Verdict, by_contrasts
+from regimen.analysis.verdicts import Verdict, by_contrasts, by_parts
 from regimen.study import Contrast, Question
-from regimen.study.questions import ContrastRule, RankRule
+from regimen.study.questions import ContrastRule, PartsRule, RankRule
 
 
 @dataclass(frozen=True)
@@ -118,6 +118,8 @@ def _answer(name: str, question: Question[Contrast], contrasts: Sequence[JudgedC
     rule, tasks = question.rule, None
     if isinstance(rule, ContrastRule):
         verdict, summary = by_contrasts(rule, contrasts)
+    elif isinstance(rule, PartsRule):
+        verdict, summary = by_parts(rule, contrasts)
     elif isinstance(rule, RankRule):
         verdict, summary = universal(taxonomy, rule)
     else:

@@ -41,7 +41,7 @@ class Win:
     @property
     def holds(self) -> bool:
         """Whether it is clearly better."""
-        return self.contrast.direction == "better"
+        return self.contrast.outcome == "better"
 
     @property
     def statement(self) -> str:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from regimen.analysis.contrasts import Comparison
 from regimen.analysis.evidence import Evidence
 from regimen.analysis.statistics.seed_variance import Combined, Component, combine, item_component, seed_component
-from regimen.study import Experiment, Pair
+from regimen.analysis.strategies import trains_on
+from regimen.study import EndPoint, Experiment, Pair
 
 
 def recipe_key(evidence: Evidence, experiment: Experiment) -> tuple[Any, ...]:
@@ -32,6 +34,7 @@ def _shares(mixture: dict[str, float]) -> dict[str, float]:
     return {name: round(weight / total, 12) for name, weight in mixture.items()}
 
 
+@lru_cache(maxsize=2)  # asked for each end of each contrast
 def replicate_groups(evidence: Evidence) -> list[list[str]]:
     """Ids of trained experiments that differ in the seed alone, groups of two and more; in the study's order."""
     groups: dict[tuple[Any, ...], dict[int, str]] = {}
@@ -42,16 +45,55 @@ def replicate_groups(evidence: Evidence) -> list[list[str]]:
     return [list(seeds.values()) for seeds in groups.values() if len(seeds) > 1]
 
 
+def runs_of(evidence: Evidence, end: EndPoint, task: str) -> list[EndPoint]:
+    """All runs of the end point's recipe with a score on the task, itself among them; only itself where it is alone.
+
+    The end of an inner leg stands for itself: of its replicates only the whole recipes are compared.
+    """
+    if end.leg is None and not end.shots:
+        for group in replicate_groups(evidence):
+            if end.experiment in group:
+                return [EndPoint(one) for one in group if evidence.state(one, task) == "there"]
+    return [end]
+
+
+def over_seeds(evidence: Evidence, pairs: Sequence[Pair]) -> list[Pair]:
+    """The pairs with every run of each recipe in place of one, so that their mean is over items, tasks and seeds."""
+    found = []
+    for pair in pairs:
+        many, others = (runs_of(evidence, end, pair.task) for end in (pair.of, pair.against))
+        found.append([Pair(of=a, against=b, task=pair.task) for a in many for b in others])
+    if not found:
+        return []
+    each = math.lcm(*(len(group) for group in found))  # so that every pair of the contrast weighs the same
+    return [pair for group in found for pair in group * (each // len(group))]
+
+
+def runs_behind(evidence: Evidence, pairs: Sequence[Pair]) -> int:
+    """The fewest runs of any trained recipe in the pairs; 0 where nothing was trained."""
+    counts = [
+        len(runs_of(evidence, end, pair.task))
+        for pair in pairs
+        for end in (pair.of, pair.against)
+        if (planned := evidence.planned(end.experiment)) and planned.experiment.legs
+    ]
+    return max(1, min(counts)) if counts else 0
+
+
 def with_seeds(evidence: Evidence, pairs: Sequence[Pair], found: Comparison) -> Combined | None:
     """The contrast with seeds as a second variance component, where some recipe was replicated on its tasks.
 
-    The seeds' variance is pooled over all replicated recipes with scores on all tasks of the contrast, and counted
-    once for each trained side: a contrast compares single trainings. None where there are no replicates.
+    The seeds' variance is pooled over all replicated recipes with scores on all tasks of the contrast that trained on
+    as many of them as the contrast's own (what is trained on varies less than what is not), and counted for each run
+    with its weight. None where there are no such replicates.
     """
     weights = _weights(evidence, pairs)
+    like = {_trained_tasks(evidence, end, pairs) for end in weights}
     groups = []
     tasks = sorted({pair.task for pair in pairs})
     for group in replicate_groups(evidence):
+        if _trained_tasks(evidence, group[0], pairs) not in like:
+            continue
         values = [[evidence.value(end, task) for task in tasks] for end in group]
         whole = [[v.point for v in row if v is not None] for row in values]
         groups.append([sum(row) / len(tasks) for row in whole if len(row) == len(tasks)])
@@ -61,6 +103,12 @@ def with_seeds(evidence: Evidence, pairs: Sequence[Pair], found: Comparison) -> 
     part = seed_component(groups, 1)
     trained = Component(part.variance * sum(weight**2 for weight in weights.values()), part.free)
     return combine(found.estimate, [item_component(found.se, found.clusters), trained])
+
+
+def _trained_tasks(evidence: Evidence, end: str, pairs: Sequence[Pair]) -> int:
+    """On how many of the contrast's tasks the end point's recipe was trained."""
+    experiment = evidence.study.experiment(EndPoint.parse(end).experiment)
+    return sum(trains_on(evidence.study, experiment, task) for task in {pair.task for pair in pairs})
 
 
 def _weights(evidence: Evidence, pairs: Sequence[Pair]) -> dict[str, float]:

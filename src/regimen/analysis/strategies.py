@@ -30,6 +30,12 @@ def recipe_hours(plan: Plan, experiment: Experiment) -> float:
     return recipe_steps(plan.study, experiment) / plan.steps_per_gpu_hour
 
 
+def trains_on(study: Study, experiment: Experiment, task: str) -> bool:
+    """Whether any leg of the recipe reads the training rows of the task's own source."""
+    own = set(study.tasks[task].source)
+    return any(own & set(leg.mixture) for leg in recipe_legs(study, experiment))
+
+
 def strategy_of(study: Study, experiment: Experiment) -> str:
     """Zero-shot; pretraining, by the title of the phase whose sources it reads; direct (one source), multi-task
     (several at once), sequential (one after another); combination where kinds of training follow each other.

@@ -1,8 +1,8 @@
 """RQ5: the least steps, hours and rows at which a task reaches its share of another model's sourced figure.
 
-Owns the reading of `ThresholdRule`. Nothing is extrapolated: a task is reached by an experiment that was run, the step
-count lies between it and the longest shorter one that did not reach, and a task without a figure of the same rows and
-metric is not identifiable.
+Owns the reading of `ThresholdRule`. A task is reached by the smallest rung whose simultaneous lower bound is above the
+line, so that many rungs are no better chance than one. Nothing is extrapolated, and a task without a figure of the same
+rows and metric is not identifiable.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from typing import Literal
 
 from regimen.analysis.evidence import Evidence
 from regimen.analysis.relative_gains import RelativeGains
-from regimen.analysis.statistics.resampling import Resampled
-from regimen.analysis.strategies import recipe_hours, recipe_steps
+from regimen.analysis.rungs import Climber, Rung, bounded, climbers_of, rung_of, same_recipe
 from regimen.analysis.verdicts import Verdict
-from regimen.plan import PrepareSpec, TrainSpec
-from regimen.results.facts import PreparedFacts, TrainedFacts
 from regimen.results.floors import floors_of
 from regimen.results.references import Anchor, anchor_of, references_of
-from regimen.study import ZERO_SHOT, Experiment
+from regimen.study import ZERO_SHOT
 from regimen.study.questions import ThresholdRule
+
+# A ladder of rows, once a study can have one, is read here in place of steps.
+ONLY_STEPS = "Only steps vary between the runs of a recipe, so this speaks of compute, not of rows."
 
 
 @dataclass(frozen=True)
@@ -69,27 +69,11 @@ class RangeShare:
 
 
 @dataclass(frozen=True)
-class Rung:
-    """An experiment on the way: its cost, its share of the way from floor to figure, and if the line is cleared.
-
-    `rows_seen` is None where epochs were not recorded; `clear`: the whole interval is at or above the line.
-    """
-
-    experiment: str
-    steps: int
-    gpu_hours: float
-    rows_seen: float | None
-    share: float
-    low: float
-    high: float
-    clear: bool
-
-
-@dataclass(frozen=True)
 class Threshold:
-    """A task's line, `floor` + fraction (figure - `floor`), and the first experiment that reached it.
+    """A task's line, `floor` + fraction (figure - `floor`), and the smallest experiment that is clearly above it.
 
-    `steps_between` holds the steps of the longest shorter experiment of its ladder and its own.
+    `steps_between` holds the steps of the longest shorter experiment of its ladder, which is not clearly above it, and
+    its own. "not reached": the upper bound of every rung is below the line.
     """
 
     task: str
@@ -102,17 +86,8 @@ class Threshold:
     reached_by: Rung | None = None
     nearest: Rung | None = None
     steps_between: tuple[int, int] | None = None
-    status: Literal["reached", "not reached", "not yet", "not identifiable"] = "not identifiable"
+    status: Literal["reached", "not reached", "undecided", "not yet", "not identifiable"] = "not identifiable"
     note: str = ""
-
-
-@dataclass(frozen=True)
-class _Climber:
-    """An experiment, the steps of its whole recipe, and its share of the way with its draws."""
-
-    experiment: Experiment
-    steps: int
-    share: Resampled
 
 
 def thresholds(evidence: Evidence, rule: ThresholdRule) -> list[Threshold]:
@@ -137,7 +112,7 @@ def _threshold(evidence: Evidence, rule: ThresholdRule, task: str) -> Threshold:
         return replace(blank, note=f"the {rule.anchor} figure is not above the floor of {floor:.3f}")
     line = floor + rule.fraction * (anchor.reference.value - floor)
     entry = replace(blank, floor=floor, threshold=line, note=anchor.note)
-    climbers = _climbers(evidence, task, floor, anchor.reference.value)
+    climbers = climbers_of(evidence, task, floor, anchor.reference.value)
     if not climbers:
         return replace(entry, status="not yet", note="no trained experiment has a score here")
     return _climbed(evidence, entry, climbers, rule.fraction)
@@ -148,7 +123,7 @@ def _range(evidence: Evidence, task: str, floor: float, anchor: Anchor) -> Range
     ends = [figure for figure in (anchor.low, anchor.high) if figure is not None and figure > floor]
     shares = []
     for figure in ends:
-        climbers = _climbers(evidence, task, floor, figure)
+        climbers = climbers_of(evidence, task, floor, figure)
         if climbers:
             shares.append(max(climbers, key=lambda climber: climber.share.point))
     if len(shares) != 2:
@@ -167,72 +142,21 @@ def _beside(evidence: Evidence, task: str, model: str) -> list[OtherFigure]:
     ]
 
 
-def _climbed(evidence: Evidence, entry: Threshold, climbers: Sequence[_Climber], fraction: float) -> Threshold:
-    """Where the first one reaches, that one and the steps between it and the longest shorter one of its ladder."""
+def _climbed(evidence: Evidence, entry: Threshold, climbers: Sequence[Climber], fraction: float) -> Threshold:
+    """Where one is clearly above the line, the smallest, and the longest shorter one of its ladder."""
+    climbers = bounded(climbers)
     nearest = max(climbers, key=lambda climber: climber.share.point)
-    reached = [climber for climber in climbers if climber.share.point >= fraction]
-    entry = replace(entry, nearest=_rung(evidence, nearest, fraction))
+    reached = [climber for climber in climbers if climber.low >= fraction]
+    entry = replace(entry, nearest=rung_of(evidence, nearest, fraction))
     if not reached:
-        return replace(entry, status="not yet" if _missing(evidence, entry.task) else "not reached")
+        if _missing(evidence, entry.task):
+            return replace(entry, status="not yet")
+        below = all(climber.high < fraction for climber in climbers)
+        return replace(entry, status="not reached" if below else "undecided")
     first = min(reached, key=lambda climber: (climber.steps, -climber.share.point))
-    shorter = [other.steps for other in climbers if other.steps < first.steps and _same_recipe(other, first)]
+    shorter = [other.steps for other in climbers if other.steps < first.steps and same_recipe(other, first)]
     between = (max(shorter, default=0), first.steps)
-    return replace(entry, status="reached", reached_by=_rung(evidence, first, fraction), steps_between=between)
-
-
-def _same_recipe(one: _Climber, other: _Climber) -> bool:
-    mixtures = [[(leg.kind, dict(leg.mixture)) for leg in climber.experiment.legs] for climber in (one, other)]
-    return mixtures[0] == mixtures[1] and one.experiment.start_from == other.experiment.start_from
-
-
-def _climbers(evidence: Evidence, task: str, floor: float, figure: float) -> list[_Climber]:
-    """Every trained experiment with a score on the task, controls among them, shortest first."""
-    climbers = []
-    for planned in evidence.whole.experiments:
-        value = evidence.value(planned.experiment.id, task) if planned.experiment.legs else None
-        if value is not None:
-            shifted = Resampled(value.point - floor, value.draws - floor, value.changes)
-            steps = recipe_steps(evidence.study, planned.experiment)
-            climbers.append(_Climber(planned.experiment, steps, shifted * (1 / (figure - floor))))
-    return sorted(climbers, key=lambda climber: (climber.steps, climber.experiment.id))
-
-
-def _rung(evidence: Evidence, climber: _Climber, fraction: float) -> Rung:
-    interval, experiment = climber.share.interval(), climber.experiment
-    return Rung(
-        experiment=experiment.id,
-        steps=climber.steps,
-        gpu_hours=recipe_hours(evidence.plan, experiment),
-        rows_seen=rows_seen(evidence, experiment),
-        share=climber.share.point,
-        low=interval.low,
-        high=interval.high,
-        clear=interval.low >= fraction,
-    )
-
-
-def rows_seen(evidence: Evidence, experiment: Experiment) -> float | None:
-    """Rows drawn over the recipe's own legs, repeats counted: epochs times each source's rows; None if not recorded."""
-    planned = evidence.planned(experiment.id)
-    total = 0.0
-    for name in planned.ends if planned else ():
-        stage, outcome = evidence.whole.stages[name], evidence.outcomes.get(name)
-        if outcome is None or not isinstance(stage, TrainSpec) or not isinstance(outcome.facts, TrainedFacts):
-            return None
-        for source, epochs in outcome.facts.epochs.items():
-            rows = _rows_of(evidence, stage, source)
-            if rows is None:
-                return None
-            total += epochs * rows
-    return total or None
-
-
-def _rows_of(evidence: Evidence, stage: TrainSpec, source: str) -> int | None:
-    for name in stage.leg.sources.values():
-        spec, outcome = evidence.whole.stages.get(name), evidence.outcomes.get(name)
-        if isinstance(spec, PrepareSpec) and spec.source_name == source and outcome is not None:
-            return outcome.facts.rows if isinstance(outcome.facts, PreparedFacts) else None
-    return None
+    return replace(entry, status="reached", reached_by=rung_of(evidence, first, fraction), steps_between=between)
 
 
 def _floor(evidence: Evidence, task: str) -> tuple[float, str | None]:
@@ -260,7 +184,7 @@ def _figure(anchor: Anchor) -> SourcedFigure | FigureRange | None:
 
 
 def by_thresholds(entries: Sequence[Threshold], rule: ThresholdRule, relative: RelativeGains) -> tuple[Verdict, str]:
-    """Yes: every identifiable task reached, with the interval above the line; no: none reached; else mixed."""
+    """Yes: every identifiable task reached; no: every upper bound below the line; depends: some reached, some not."""
     asked = [entry for entry in entries if entry.status != "not identifiable"]
     left = [entry.task for entry in entries if entry.status == "not identifiable"]
     without = f" Not identifiable: {', '.join(left)}." if left else ""
@@ -273,10 +197,14 @@ def by_thresholds(entries: Sequence[Threshold], rule: ThresholdRule, relative: R
     if missing:
         return "not yet", f"Not yet: what the threshold rests on is missing ({missing[0]}).{without}"
     words = " ".join(_words(relative.evidence, entry, rule) for entry in asked)
-    reached = [entry.reached_by for entry in asked if entry.reached_by is not None]
-    if len(reached) == len(asked) and all(rung.clear for rung in reached):
-        return "yes", f"Yes: {words}{without}"
-    return ("mixed", f"Mixed: {words}{without}") if reached else ("no", f"No: {words}{without}")
+    states = {entry.status for entry in asked}
+    verdicts: dict[frozenset[str], Verdict] = {
+        frozenset({"reached"}): "yes",
+        frozenset({"not reached"}): "no",
+        frozenset({"reached", "not reached"}): "depends",
+    }
+    verdict = verdicts.get(frozenset(states), "depends" if {"reached", "not reached"} <= states else "undecided")
+    return verdict, f"{verdict.capitalize()}: {words} {ONLY_STEPS}{without}"
 
 
 def _words(evidence: Evidence, entry: Threshold, rule: ThresholdRule) -> str:
@@ -284,13 +212,14 @@ def _words(evidence: Evidence, entry: Threshold, rule: ThresholdRule) -> str:
     rung = entry.reached_by or entry.nearest
     assert rung is not None
     scores = evidence.scores(entry.task)
-    share = f"{rung.share:.2f} of the way ({rung.low:.2f} to {rung.high:.2f}, n = {scores.items if scores else 0})"
+    bounds = f"{rung.low:.2f} to {rung.high:.2f} with all rungs at once"
+    share = f"{rung.share:.2f} of the way ({bounds}, n = {scores.items if scores else 0})"
     remark = f" [{rule.anchor}: {entry.note}]" if entry.note else ""
     if entry.steps_between is None:
-        return f"{entry.task} not reached: at most {share}, by {rung.experiment}{remark}."
+        return f"{entry.task} {entry.status}: in this one run, at most {share}, by {rung.experiment}{remark}."
     low, high = entry.steps_between
-    doubt = "" if rung.clear else f"; the interval reaches below {rule.fraction:g}"
+    shorter = f"; after {low:,} steps it is not clear" if low else ""
     return (
-        f"{entry.task} reached by {rung.experiment} after more than {low:,} and at most {high:,} steps "
-        f"({rung.gpu_hours:.2f} GPU-hours): {share}{doubt}{remark}."
+        f"{entry.task}: in this one run, {rung.experiment} is clearly above the line after {high:,} steps "
+        f"({rung.gpu_hours:.2f} GPU-hours): {share}{shorter}{remark}."
     )

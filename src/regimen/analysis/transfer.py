@@ -19,7 +19,7 @@ from regimen.analysis.records import Size
 from regimen.analysis.statistics.metric_sums import Array
 from regimen.analysis.statistics.resampling import Resampled
 from regimen.study import ZERO_SHOT, EndPoint, Experiment
-from regimen.study.questions import measures
+from regimen.study.contrasts import measures
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,9 @@
 """From tested contrasts to a verdict, by the rule that the study fixed before the run.
 
-Owns the reading of `ContrastRule`. A verdict needs every contrast of its question; a contrast that can never be had
-(nothing to compare with, a task that was skipped) counts in the correction and is left out of the verdict, by name.
+Owns the reading of `ContrastRule` and `PartsRule`. A verdict needs every contrast of its question; a contrast that can
+never be had (nothing to compare with, a task that was skipped) counts in the correction and is left out of the verdict,
+by name. "No" needs an upper bound below the margin in every contrast; the effect that could have been seen decides
+nothing.
 """
 
 from __future__ import annotations
@@ -9,47 +11,91 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from regimen.analysis.declared_contrasts import JudgedContrast
-from regimen.study.questions import ContrastRule
+from regimen.analysis.declared_contrasts import JudgedContrast, in_runs
+from regimen.study.questions import ContrastRule, Part, PartsRule
 
-Verdict = Literal["yes", "no", "mixed", "not yet", "not identifiable"]
+Verdict = Literal["yes", "no", "depends", "undecided", "not yet", "not identifiable"]
+_SHOWN = 6  # contrasts that a sentence lists; the table has all
 
 
 def by_contrasts(rule: ContrastRule, contrasts: Sequence[JudgedContrast]) -> tuple[Verdict, str]:
     """(verdict, summary). Yes: all of `all_positive` better and at least half of `half_positive`.
 
-    No: every contrast is worse, or rules out an improvement that could have been seen. Else mixed; but where not
-    one contrast is clear and for some no effect could have been seen, the question cannot be answered.
+    No: every upper bound is below its margin. Depends: some are better and some rule a gain out. Else undecided. The
+    groups of `apart` are told beside, and decide nothing.
     """
+    if waiting := _waits(contrasts):
+        return waiting
+    apart = [tested for tested in contrasts if tested.contrast.group in rule.apart]
+    asked = [tested for tested in contrasts if tested.contrast.group not in rule.apart]
+    known = _tested(asked)
+    all_of = [tested for tested in asked if tested.contrast.group in rule.all_positive]
+    if not known or any(tested.status != "tested" for tested in all_of):
+        why = "no declared contrast can be had" if not known else "a contrast that yes rests on cannot be had"
+        return "not identifiable", _joined(f"Not identifiable: {why}.", _left_out(asked), _told(apart))
+    half = _tested([tested for tested in known if tested.contrast.group in rule.half_positive])
+    enough = 2 * len(_which(half, "better")) >= len(half)
+    if (all_of or half) and all(tested.outcome == "better" for tested in all_of) and enough:
+        verdict: Verdict = "yes"
+    else:
+        verdict = of_gains(known)
+    return verdict, _joined(_headed(verdict, known), _left_out(asked), _told(apart))
+
+
+def by_parts(rule: PartsRule, contrasts: Sequence[JudgedContrast]) -> tuple[Verdict, str]:
+    """(verdict, summary): each part by itself in words; the verdict is of all parts together that ask for a gain."""
+    if waiting := _waits(contrasts):
+        return waiting
+    inside = {part.title: [c for c in contrasts if c.contrast.group in part.groups] for part in rule.parts}
+    asked = _tested([c for part in rule.parts if part.asks == "gain" for c in inside[part.title]])
+    verdict = every_gain(asked)
+    words = [_part_words(part, inside[part.title]) for part in rule.parts]
+    return verdict, _joined(f"{verdict.capitalize()}: {words[0]}", *words[1:])
+
+
+def _part_words(part: Part, contrasts: Sequence[JudgedContrast]) -> str:
+    known = _tested(contrasts)
+    if not known:
+        return _joined(f"{part.title}: not identifiable.", _left_out(contrasts))
+    if part.asks == "gain":
+        return _joined(f"{part.title}: {every_gain(known)}; {_counts(known)}.", _ways(known), _left_out(contrasts))
+    lost, kept = _which(known, "worse"), [c for c in known if c.comparison and c.comparison.rules_out_loss]
+    count = f"of {len(known)} contrasts {len(lost)} lost something, {len(kept)} kept all within the margin, and "
+    rest = len(known) - len({c.contrast.id for c in (*lost, *kept)})
+    return _joined(f"{part.title}: {count}{rest} undecided.", _ways(known), _left_out(contrasts))
+
+
+def of_gains(known: Sequence[JudgedContrast]) -> Verdict:
+    """The verdict of contrasts of which yes asks more than they gave."""
+    if not known:
+        return "not identifiable"
+    if all(tested.rules_out_gain for tested in known):
+        return "no"
+    some = bool(_which(known, "better"))
+    return "depends" if some and any(c.outcome == "worse" or c.rules_out_gain for c in known) else "undecided"
+
+
+def every_gain(known: Sequence[JudgedContrast]) -> Verdict:
+    """Yes where every contrast is better, no where every one rules a gain out, depends where some are better."""
+    better = _which(known, "better")
+    if not better or not known:
+        return of_gains(known)
+    return "yes" if len(better) == len(known) else "depends"
+
+
+def _waits(contrasts: Sequence[JudgedContrast]) -> tuple[Verdict, str] | None:
     missing = [tested for tested in contrasts if tested.status == "not yet"]
-    known = [tested for tested in contrasts if tested.status == "tested"]
     if missing or not contrasts:
         return "not yet", _not_yet(missing, len(contrasts))
-    if not known:
-        return "not identifiable", "Not identifiable: no declared contrast can be had. " + _left_out(contrasts)
-    all_of = [tested for tested in contrasts if tested.contrast.group in rule.all_positive]
-    if any(tested.status != "tested" for tested in all_of):
-        return "not identifiable", "Not identifiable: a contrast that yes rests on cannot be had. " + _left_out(all_of)
-    half = [tested for tested in known if tested.contrast.group in rule.half_positive]
-    better, worse, unclear = (_which(known, way) for way in ("better", "worse", "no difference seen"))
-    counted = f"{_count(better, known)} better, {len(worse)} worse, {len(unclear)} not clearly different"
-    words = " ".join(part for part in (_ways(better, worse, unclear), _left_out(contrasts)) if part)
-    positive = all(tested.direction == "better" for tested in all_of)
-    if positive and (all_of or half) and 2 * len(_which(half, "better")) >= len(half):
-        return "yes", f"Yes: {counted}. {words}"
-    if all(tested.rules_out_better for tested in known):
-        return "no", f"No: {counted}. {words}"
-    if not better and not worse and any(tested.comparison and tested.comparison.mde is None for tested in unclear):
-        return "not identifiable", f"Not identifiable: too few items to see any effect. {counted}. {words}"
-    return "mixed", f"Mixed: {counted}. {words}"
+    return None
 
 
-def _which(contrasts: Sequence[JudgedContrast], direction: str) -> list[JudgedContrast]:
-    return [tested for tested in contrasts if tested.direction == direction]
+def _tested(contrasts: Sequence[JudgedContrast]) -> list[JudgedContrast]:
+    return [tested for tested in contrasts if tested.status == "tested"]
 
 
-def _count(some: Sequence[JudgedContrast], known: Sequence[JudgedContrast]) -> str:
-    return f"of {len(known)} declared contrasts {len(some)}"
+def _which(contrasts: Sequence[JudgedContrast], outcome: str) -> list[JudgedContrast]:
+    return [tested for tested in contrasts if tested.outcome == outcome]
 
 
 def _not_yet(missing: Sequence[JudgedContrast], declared: int) -> str:
@@ -62,16 +108,45 @@ def _not_yet(missing: Sequence[JudgedContrast], declared: int) -> str:
     )
 
 
-def _ways(better: Sequence[JudgedContrast], worse: Sequence[JudgedContrast], unclear: Sequence[JudgedContrast]) -> str:
-    """Which contrasts went which way, each with its numbers; the unclear ones with the least that could be seen."""
+def _headed(verdict: Verdict, known: Sequence[JudgedContrast]) -> str:
+    return _joined(f"{verdict.capitalize()}: {_runs(known)}{_counts(known)}.", _ways(known))
+
+
+def _runs(known: Sequence[JudgedContrast]) -> str:
+    """How many runs of a recipe the weakest of the contrasts rests on, as the start of a sentence."""
+    words = in_runs(min(tested.runs for tested in known))
+    return words[:1].lower() + words[1:]
+
+
+def _counts(known: Sequence[JudgedContrast]) -> str:
+    better, worse, same, rest = (
+        len(_which(known, outcome)) for outcome in ("better", "worse", "equivalent", "undecided")
+    )
+    return (
+        f"of {len(known)} declared contrasts {better} better, {worse} worse, {same} equivalent within the margin, "
+        f"{rest} undecided"
+    )
+
+
+def _ways(known: Sequence[JudgedContrast]) -> str:
+    """Which contrasts went which way, each with its numbers; of the undecided ones the largest bound and its margin."""
     parts = []
-    for way, group in (("Better", better), ("Worse", worse)):
+    for way in ("better", "worse"):
+        group = _which(known, way)
+        group = sorted(group, key=lambda c: -abs(c.comparison.estimate) if c.comparison else 0.0)
         if group:
-            parts.append(f"{way}: {'; '.join(_numbers(tested) for tested in group)}.")
-    seen = [tested.comparison.mde for tested in unclear if tested.comparison and tested.comparison.mde is not None]
-    if seen:
-        span = f"{min(seen):.3f}" if len(seen) == 1 else f"{min(seen):.3f} to {max(seen):.3f}"
-        parts.append(f"Where no difference was seen, effects of {span} could have been.")
+            more = f"; and {len(group) - _SHOWN} more" if len(group) > _SHOWN else ""
+            parts.append(f"{way.capitalize()}: {'; '.join(_numbers(tested) for tested in group[:_SHOWN])}{more}.")
+    open_ones = [c for c in _which(known, "undecided") if c.comparison and not c.rules_out_gain]
+    if open_ones:
+        largest = max(open_ones, key=lambda c: c.comparison.inner_high if c.comparison else 0.0)
+        found = largest.comparison
+        assert found is not None
+        against = f"its margin of {found.margin:g}" if found.margin is not None else "no margin: none is declared"
+        parts.append(
+            f"For {len(open_ones)} a gain that matters is not ruled out; the largest upper bound is "
+            f"{found.inner_high:+.3f}, against {against} ({largest.contrast.title})."
+        )
     return " ".join(parts)
 
 
@@ -84,6 +159,17 @@ def _numbers(tested: JudgedContrast) -> str:
     )
 
 
+def _told(contrasts: Sequence[JudgedContrast]) -> str:
+    """Contrasts that decide nothing, in one sentence; empty where there are none."""
+    known = _tested(contrasts)
+    return _joined(f"Apart from this, {_counts(known)}.", _ways(known)) if known else ""
+
+
 def _left_out(contrasts: Sequence[JudgedContrast]) -> str:
     out = [tested.contrast.id for tested in contrasts if tested.status == "not identifiable"]
-    return f"Cannot be had, and left out: {', '.join(out)}." if out else ""
+    more = f" and {len(out) - _SHOWN} more" if len(out) > _SHOWN else ""
+    return f"Cannot be had, and left out: {', '.join(out[:_SHOWN])}{more}." if out else ""
+
+
+def _joined(*sentences: str) -> str:
+    return " ".join(sentence for sentence in sentences if sentence)

@@ -15,7 +15,7 @@ from regimen.plan.options import check_hours
 from regimen.plan.plan import Choice, Plan, PlannedExperiment
 from regimen.plan.stages import TrainSpec
 from regimen.study.endpoints import ZERO_SHOT
-from regimen.study.questions import Contrast, ContrastRule, RankRule
+from regimen.study.questions import Contrast, ContrastRule, PartsRule, RankRule
 
 HOURS_SLACK = 1e-9
 
@@ -41,6 +41,8 @@ def needs_of(plan: Plan) -> dict[str, tuple[Need, ...]]:
             groups = {*question.rule.all_positive, *question.rule.half_positive}
             rests_on = [c for c in question.contrasts if c.pairs and (c.group in groups or not groups)]
             needs[name] = tuple(_need(contrast, known) for contrast in rests_on)
+        elif isinstance(question.rule, PartsRule):
+            needs[name] = tuple(_need(contrast, known) for contrast in question.contrasts if contrast.pairs)
         elif isinstance(question.rule, RankRule):
             needs[name] = tuple(_by_phase(plan.experiments))
         else:

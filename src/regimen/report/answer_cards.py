@@ -37,7 +37,7 @@ class ContrastRow:
     @property
     def is_clear(self) -> bool:
         """Whether it is clearly better or worse."""
-        return self.judged.direction in ("better", "worse")
+        return self.judged.outcome in ("better", "worse")
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ def _chart(title: str, rows: Sequence[TaskDifference]) -> Rows | None:
             value=tested.estimate,
             low=tested.low,
             high=tested.high,
-            strong=tested.direction != "no difference seen",
+            strong=tested.is_clear,
             hover=f"{row.task}: {signed(tested.estimate)} ({interval(tested.low, tested.high)}), "
             f"adjusted p {probability(tested.p_adjusted)}",
         )

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, StringConstraints, Tag
 
+from regimen.study.margins import Margins
 from regimen.study.questions import ContrastGroup, Gate, Question
 from regimen.study.schema import Adapter, Base, Batch, Cost, Evaluation, LegKind, Phase, Schedule, Task
 from regimen.study.sources import Source
@@ -181,6 +182,7 @@ class StudyFile(Frozen):
     tracks: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     questions: dict[str, Question[ContrastGroup]] = Field(default_factory=dict)
     gate: Gate | None = None
+    margin: Margins = Field(default_factory=dict)
     profiles: dict[str, ProfileFile] = Field(default_factory=dict)
 
 

@@ -16,10 +16,11 @@ from pydantic import ValidationError
 
 from regimen.errors import StudyError, UsageError
 from regimen.study.chat_files import put_in_chat_templates
+from regimen.study.contrasts import unfold_contrasts
 from regimen.study.file import GROUP_TAGS, ProfileFile, StepsRule, StudyFile
 from regimen.study.places import Document, read_document
 from regimen.study.places import Path as Place
-from regimen.study.questions import Contrast, Question, unfold_contrasts
+from regimen.study.questions import Contrast, Question
 from regimen.study.schema import Experiment, Phase
 from regimen.study.study import FULL, Study, faults_of, unknown_name
 from regimen.study.unfolding import unfold
@@ -150,6 +151,7 @@ def _with_profile(file: StudyFile, document: Document, origin: str, name: str, p
         tracks=file.tracks or {FULL: ("*",)},
         questions=questions,
         gate=file.gate,
+        margin=file.margin,
         **parts,
     )
     faults += [f"{_found(document, place)}: {fault}" for place, fault in faults_of(study)]

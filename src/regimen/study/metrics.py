@@ -117,13 +117,18 @@ def metric(name: str) -> Metric:
     if name.startswith(HARNESS):
         return Metric(name, "text", ("lm-eval",), ("values",), "computed by lm-evaluation-harness", mean=True)
     if name not in METRICS:
-        raise ValueError(f"no metric {name!r}; {_nearest(name, METRICS)}")
+        raise ValueError(unknown_metric(name))
     return METRICS[name]
 
 
 def is_known(name: str) -> bool:
     """Whether `metric` knows the name."""
     return name.startswith(HARNESS) or name in METRICS
+
+
+def unknown_metric(name: str) -> str:
+    """The fault of a name that is no metric, with the nearest one."""
+    return f"no metric {name!r}; {_nearest(name, METRICS)}"
 
 
 def better_sign(name: str) -> int:

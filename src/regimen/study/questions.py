@@ -1,18 +1,16 @@
 """What a study asks: contrasts between experiments, fixed before the run, and the rules that turn them into answers.
 
-Owns the shapes and the unfolding of "each of these against that". A contrast is a mean, over pairs, of the score
+Owns the shapes; `study.contrasts` unfolds "each of these against that". A contrast is a mean, over pairs, of the score
 of one end point less the score of another on a task. Does not know scores or statistics.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
-from regimen.study.endpoints import ZERO_SHOT, EndPoint
-from regimen.study.schema import Experiment, Task
+from regimen.study.endpoints import ZERO_SHOT
 from regimen.study.values import Frozen, Name, Share
 
 
@@ -43,8 +41,11 @@ class ContrastGroup(Frozen):
     `each` gives one contrast per experiment, `of` a single one. `against` is an experiment, "zero-shot", or
     "single-source": for each source of the mixture, the experiment that fine-tunes on it alone, on that source's
     task. `tasks` is a task group, a list of tasks, or "untrained" (main tasks whose source is not in the mixture).
+    `rows` keeps the tasks whose own rows the recipe of `of` or `each` trained on ("own"), or the others.
+    `separately` gives one contrast for each task instead of the mean over them.
     `backward` gives, per chain end, what became of all that was trained before its last stage.
-    `pairs` is the long form.
+    `pairs` is the long form. Tasks of different units (scores, bits per byte) are never averaged: a short form gives
+    one contrast for each unit.
     """
 
     id: str
@@ -54,6 +55,8 @@ class ContrastGroup(Frozen):
     backward: tuple[str, ...] = ()
     against: str = ZERO_SHOT
     tasks: str | tuple[str, ...] = ()
+    rows: Literal["all", "own", "others"] = "all"
+    separately: bool = False
     pairs: tuple[Pair, ...] | None = None
     group: str | None = None
     note: str = ""
@@ -69,15 +72,38 @@ class ContrastGroup(Frozen):
 
 
 class ContrastRule(Frozen):
-    """Yes if every contrast of the groups `all_positive` is positive, and at least half of those of `half_positive`."""
+    """Yes if every contrast of the groups `all_positive` is positive, and at least half of those of `half_positive`.
+
+    The groups of `apart` are reported beside and decide nothing.
+    """
 
     kind: Literal["contrasts"]
     all_positive: tuple[str, ...] = ()
     half_positive: tuple[str, ...] = ()
+    apart: tuple[str, ...] = ()
+
+
+class Part(Frozen):
+    """A part of a question: groups of contrasts that ask for a gain, or whether what was there is kept."""
+
+    title: str
+    groups: Annotated[tuple[str, ...], Field(min_length=1)]
+    asks: Literal["gain", "kept"] = "gain"
+
+
+class PartsRule(Frozen):
+    """Each part is answered by itself; the verdict is of all parts together that ask for a gain."""
+
+    kind: Literal["parts"]
+    parts: Annotated[tuple[Part, ...], Field(min_length=1)]
 
 
 class RankRule(Frozen):
-    """Yes if one strategy is first in at least `first` of the resamples and harms no task."""
+    """Yes if one strategy is first in at least `first` of the resamples and harms no task.
+
+    Only over a crossed design, in which every strategy trains on the same sets of sources for the same steps; over any
+    other the question is not identifiable.
+    """
 
     kind: Literal["rank"]
     first: Share = 0.9
@@ -91,7 +117,7 @@ class ThresholdRule(Frozen):
     anchor: str = "GPT-4"
 
 
-Rule = Annotated[ContrastRule | RankRule | ThresholdRule, Field(discriminator="kind")]
+Rule = Annotated[ContrastRule | PartsRule | RankRule | ThresholdRule, Field(discriminator="kind")]
 C = TypeVar("C")
 
 
@@ -115,136 +141,3 @@ class Gate(Frozen):
     winners: Annotated[int, Field(ge=1)] = 2
     group: Name = "financial"
     gain: Share = 0.2
-
-
-def unfold_contrasts(
-    group: ContrastGroup, experiments: Mapping[str, Experiment], tasks: Mapping[str, Task]
-) -> list[Contrast]:
-    """The contrasts of one short form; raises ValueError for names that are not in the study."""
-    label = group.group or group.id
-    if group.pairs is not None:
-        contrast = Contrast(id=group.id, title=group.title, group=label, pairs=group.pairs, note=group.note)
-        _check_pairs(contrast, experiments, tasks)
-        return [contrast]
-    contrasts = []
-    for name in group.backward or group.each or (group.of or "",):
-        if name not in experiments:
-            raise ValueError(f"no experiment {name!r} in this study")
-        if group.backward:
-            pairs, note = _backward(name, experiments, tasks), ""
-        elif group.against == "single-source":
-            pairs, note = _single_source(experiments[name], experiments, tasks)
-        else:
-            chosen = _tasks(group.tasks, experiments[name], tasks)
-            pairs, note = _against(name, group.against, chosen), ""
-        contrast = Contrast(
-            id=f"{group.id}:{name}" if group.of is None else group.id,
-            title=_title(group, name, pairs),
-            group=label,
-            pairs=tuple(pairs),
-            note=note or group.note,
-        )
-        _check_pairs(contrast, experiments, tasks)
-        contrasts.append(contrast)
-    return contrasts
-
-
-def _against(name: str, against: str, tasks: Sequence[str]) -> list[Pair]:
-    """The experiment's own end against another end point, on each of the tasks."""
-    other = EndPoint.parse(against)
-    return [Pair(of=EndPoint(name), against=other, task=task) for task in tasks]
-
-
-def _title(group: ContrastGroup, name: str, pairs: Sequence[Pair]) -> str:
-    tasks = group.tasks if isinstance(group.tasks, str) and group.tasks else ", ".join(pair.task for pair in pairs)
-    stem = group.title or ("{name} after its last stage" if group.backward else "{name} against {against}, {tasks}")
-    stem = stem if tasks else stem.removesuffix(", {tasks}")
-    return stem.replace("{name}", name).replace("{against}", group.against).replace("{tasks}", tasks)
-
-
-def _tasks(choice: str | tuple[str, ...], experiment: Experiment, tasks: Mapping[str, Task]) -> list[str]:
-    if isinstance(choice, tuple):
-        return list(choice)
-    main = {name: task for name, task in tasks.items() if task.panel == "main"}
-    if choice == "untrained":
-        trained = {source for leg in experiment.legs for source in leg.mixture}
-        return [name for name, task in main.items() if not trained & set(task.source)]
-    chosen = [name for name, task in main.items() if task.group == choice]
-    if not chosen:
-        groups = ", ".join(sorted({task.group for task in main.values()}))
-        raise ValueError(f"no task group {choice!r}; the groups are {groups}")
-    return chosen
-
-
-def _own_task(source: str, tasks: Mapping[str, Task]) -> str | None:
-    """The main (or else own) task that is scored on rows of `source`."""
-    for panel in ("main", "own"):
-        for name, task in tasks.items():
-            if task.panel == panel and source in task.source:
-                return name
-    return None
-
-
-def _single_source(
-    experiment: Experiment, experiments: Mapping[str, Experiment], tasks: Mapping[str, Task]
-) -> tuple[list[Pair], str]:
-    pairs, missing = [], []
-    for source in experiment.legs[-1].mixture:
-        direct = [
-            other
-            for other in experiments.values()
-            if (leg := other.plain_leg) and leg.kind == "finetune" and list(leg.mixture) == [source]
-        ]
-        task = _own_task(source, tasks)
-        if direct and task:
-            longest = max(direct, key=lambda other: other.steps)
-            pairs.append(Pair(of=EndPoint(experiment.id), against=EndPoint(longest.id), task=task))
-        else:
-            missing.append(source)
-    note = f"no single-source experiment with a task for {', '.join(missing)}" if missing else ""
-    return pairs, note
-
-
-def _backward(name: str, experiments: Mapping[str, Experiment], tasks: Mapping[str, Task]) -> list[Pair]:
-    """Pairs (end of chain, end of the earlier leg) on what that leg trained, for all legs but the last stage's."""
-    ends: list[tuple[EndPoint, str, list[str]]] = []
-    current: str | None = name
-    while current is not None:
-        experiment = experiments[current]
-        for number in range(len(experiment.legs), 0, -1):
-            leg = experiment.legs[number - 1]
-            ends.append((experiment.end_of_leg(number), leg.kind, list(leg.mixture)))
-        current = experiment.start_from
-    pairs = []
-    for end, kind, sources in reversed(ends[1:]):
-        for task in measures(kind, sources, tasks):
-            pairs.append(Pair(of=EndPoint(name), against=end, task=task))
-    return pairs
-
-
-def measures(kind: str, sources: Sequence[str], tasks: Mapping[str, Task]) -> list[str]:
-    """What shows whether a leg's training is kept: its task, or bits per byte where it pretrained."""
-    if kind == "finetune":
-        return [task for source in sources if (task := _own_task(source, tasks))]
-    kept = {name: len(set(sources) & set(task.source)) for name, task in tasks.items() if task.panel == "text"}
-    best = max(kept.values(), default=0)
-    return [name for name, count in kept.items() if count == best][:1] if best else []
-
-
-def _check_pairs(contrast: Contrast, experiments: Mapping[str, Experiment], tasks: Mapping[str, Task]) -> None:
-    for pair in contrast.pairs:
-        for end in (pair.of, pair.against):
-            if not end.is_base:
-                _check_end(contrast.id, end, experiments)
-        if pair.task not in tasks:
-            raise ValueError(f"{contrast.id}: no task {pair.task!r} in this study")
-
-
-def _check_end(contrast: str, end: EndPoint, experiments: Mapping[str, Experiment]) -> None:
-    if end.experiment not in experiments:
-        raise ValueError(f"{contrast}: no experiment {end.experiment!r} in this study")
-    legs = len(experiments[end.experiment].legs)
-    if end.leg is not None and end.leg > legs:
-        raise ValueError(f"{contrast}: {str(end)!r} is leg {end.leg} of an experiment with {legs}")
-    if end.shots:
-        raise ValueError(f"{contrast}: {str(end)!r} has {end.shots} shots; a contrast compares ends without examples")

@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from regimen.study.endpoints import EndPoint
 from regimen.study.extraction import check_pattern
+from regimen.study.margins import Margin
 from regimen.study.metrics import HARNESS, Scoring, fault_of
 from regimen.study.values import Count, FileName, Frozen, Name, Seed, Share, Template, Weight, shares
 
@@ -98,7 +99,8 @@ class Task(Frozen):
     task of lm-evaluation-harness instead: rows, prompts and metrics (written `acc`, kept as "lm-eval:acc") are its own.
     `positive` is the class that `f1` is of (default: the second of the label's names). `extract` is a regular
     expression whose first group (or whole match) is read out of a generated answer, and out of the right one where
-    it matches there.
+    it matches there. `margin` is the difference in the headline metric that would matter
+    (default: the study's); it decides no fingerprint.
     """
 
     title: str
@@ -114,6 +116,7 @@ class Task(Frozen):
     extract: str | None = None
     items: Count | None = None
     truncate: Literal["left", "middle"] = "left"
+    margin: Margin | None = None
     version: Annotated[int, Field(ge=1)] = 1
 
     @model_validator(mode="before")

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from regimen.errors import UsageError
 from regimen.study.endpoints import ZERO_SHOT
+from regimen.study.margins import DEFAULT_MARGINS, Margins
 from regimen.study.questions import Contrast, Gate, Question
 from regimen.study.schema import Adapter, Base, Batch, Cost, Evaluation, Experiment, Phase, Schedule, Task
 from regimen.study.sources import Source
@@ -42,6 +43,7 @@ class Study(Frozen):
     tracks: dict[str, tuple[str, ...]]
     questions: dict[str, Question[Contrast]] = Field(default_factory=dict)
     gate: Gate | None = None
+    margin: Margins = Field(default_factory=dict)
 
     def experiment(self, name: str) -> Experiment:
         """The experiment of that id; raises UsageError naming the nearest ids."""
@@ -65,6 +67,14 @@ class Study(Frozen):
     def panel(self, name: str) -> dict[str, Task]:
         """The tasks of one panel ("main", "own", "text"), in order."""
         return {key: task for key, task in self.tasks.items() if task.panel == name}
+
+    def margin_of(self, task: str) -> float | None:
+        """The difference in the task's headline metric that would matter.
+
+        The task's own, else the study's for that metric, else the default; None for a metric without any.
+        """
+        shape = self.tasks[task]
+        return shape.margin or self.margin.get(shape.headline) or DEFAULT_MARGINS.get(shape.headline)
 
     def adapter_of(self, experiment: Experiment) -> Adapter:
         """The experiment's own adapter settings, or the study's."""

@@ -34,6 +34,13 @@ class Combined:
     high: float
     p: float
 
+    def interval(self, level: float) -> tuple[float, float]:
+        """The interval at another level."""
+        from scipy.stats import t
+
+        half = float(t.ppf((1 + level) / 2, self.free)) * self.se if self.se > 0 else 0.0
+        return self.estimate - half, self.estimate + half
+
     def record(self) -> dict[str, float]:
         """As findings.json holds it; the estimate stands beside it."""
         return {"se": self.se, "degrees": self.free, "low": self.low, "high": self.high, "p": self.p}

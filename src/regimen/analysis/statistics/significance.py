@@ -54,10 +54,10 @@ def p_values(
         if is_mcnemar(pairs, scores):
             found[name] = _mcnemar(pairs[0], scores[pairs[0].task])
             continue
-        differing = {task: _differing(scores_of(task, scores), pairs) for task in sorted({p.task for p in pairs})}
-        count = sum(int(mask.sum()) for mask in differing.values())
+        apart = {task: differing(scores_of(task, scores), pairs) for task in sorted({p.task for p in pairs})}
+        count = sum(int(mask.sum()) for mask in apart.values())
         if count < (swaps + 1).bit_length():
-            p, spread = _all_swaps(pairs, scores, differing)
+            p, spread = _all_swaps(pairs, scores, apart)
             found[name] = PValue(p, "all swaps of clusters", count, spread)
         else:
             drawn[name] = count
@@ -124,7 +124,7 @@ def _places(scores: TaskScores, pairs: Sequence[Pair]) -> tuple[list[int], list[
     return [scores.place(pair.of) for pair in pairs], [scores.place(pair.against) for pair in pairs]
 
 
-def _differing(scores: TaskScores, pairs: Sequence[Pair]) -> NDArray[np.bool_]:
+def differing(scores: TaskScores, pairs: Sequence[Pair]) -> NDArray[np.bool_]:
     """In which clusters, (clusters,), some pair on this task differs."""
     of, against = _places(scores, [pair for pair in pairs if pair.task == scores.task])
     return (scores.sums[:, of] != scores.sums[:, against]).any(axis=(1, 2))
