@@ -55,7 +55,7 @@ def test_equal_answers_are_degenerate_and_never_equivalent() -> None:
 
 @pytest.mark.parametrize(("items", "outcome"), [(100, "undecided"), (2000, "equivalent")])
 def test_equivalence_needs_the_items_to_say_so(items: int, outcome: str) -> None:
-    """Each side alone right on 1 item of 100: with 100 items a difference of 0.02 is not ruled out, with 2,000 it is."""
+    """Each side alone right on 1 item of 100: 100 items do not rule 0.02 out, 2,000 do."""
     few = items // 100
     x, y = [1.0] * few + [0.0] * few + [1.0] * (items - 2 * few), [0.0] * few + [1.0] * few + [1.0] * (items - 2 * few)
     found = compare({"c": [PAIR]}, {"quiz": scores_of({"x": x, "y": y})}, Rules(seed=1), margins={"c": 0.02})["c"]
@@ -70,7 +70,7 @@ def test_equivalence_needs_the_items_to_say_so(items: int, outcome: str) -> None
 @given(items=st.integers(20, 120), ahead=st.integers(0, 6), behind=st.integers(0, 6))
 @settings(max_examples=25, deadline=None)
 def test_the_bound_is_never_below_the_exact_one(items: int, ahead: int, behind: int) -> None:
-    """Where only one side wins items, no bound of their share is below Clopper and Pearson's (to a tenth of an item)."""
+    """Where only one side wins items, no bound is below Clopper and Pearson's (to a tenth of an item)."""
     x = [1.0] * ahead + [0.0] * behind + [1.0] * (items - ahead - behind)
     y = [0.0] * ahead + [1.0] * behind + [1.0] * (items - ahead - behind)
     rules = Rules(seed=1, resamples=500, swaps=99)

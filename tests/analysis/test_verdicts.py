@@ -99,7 +99,7 @@ PARTS = PartsRule(
     [
         (["better", "better"], "worse", "yes", "Forgetting: of 1 contrasts 1 lost something, 0 kept"),
         (["better", "undecided"], "equivalent", "depends", "Forgetting: of 1 contrasts 0 lost something, 1 kept all"),
-        (["worse", "ruled out"], "undecided", "no", "and 1 undecided."),
+        (["worse", "ruled out"], "ruled out", "no", "and 1 undecided."),
         (["equivalent", "undecided"], "undecided", "undecided", "Forward transfer: undecided; of 2"),
         (["better", "not yet"], "worse", "not yet", "1 of 3 declared contrasts lack results"),
         (["not identifiable"], "worse", "not identifiable", "Forward transfer: not identifiable."),

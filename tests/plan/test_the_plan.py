@@ -151,10 +151,13 @@ def test_the_questions_are_declared_as_settled() -> None:
             counts[contrast.group] = counts.get(contrast.group, 0) + 1
     assert counts == {
         "rq1-domain": 6,
-        "rq1-then-finetune": 1,
+        "rq1-then-finetune-others": 1,
         "rq1-general": 1,
-        "rq2-mixture": 10,
+        "rq1-own-rows": 4,
+        "rq1-then-finetune": 1,
+        "rq2-mixture": 11,  # one for each mixture, and the bits per byte of one of its parts
         "rq2-corpora": 2,
+        "rq3-forward": 7 * 9 + 3 * 10,  # seven of ten direct models trained on the rows of a main task
         "rq3-cross-domain": 6,
         "rq3-backward": 6,
     }

@@ -15,9 +15,10 @@ from regimen.plan.options import check_hours
 from regimen.plan.plan import Choice, Plan, PlannedExperiment
 from regimen.plan.stages import TrainSpec
 from regimen.study.endpoints import ZERO_SHOT
-from regimen.study.questions import Contrast, ContrastRule, PartsRule, RankRule
+from regimen.study.questions import Contrast, RankRule, ThresholdRule
 
 HOURS_SLACK = 1e-9
+CROSSED = "a crossed track, in which every strategy trains on the same sets of sources for the same steps"
 
 
 @dataclass(frozen=True)
@@ -30,38 +31,26 @@ class Need:
 
 
 def needs_of(plan: Plan) -> dict[str, tuple[Need, ...]]:
-    """What each question needs for a verdict: the contrasts that its rule rests on.
+    """What each question needs for a verdict: all of its contrasts, for no verdict is given while one is missing.
 
-    A ranking needs an experiment of every phase that trains; a threshold one fine-tuning on each task's own rows.
+    A threshold needs one fine-tuning on each task's own rows. A ranking of strategies needs a crossed track, which no
+    choice among these experiments makes.
     """
     known = {planned.experiment.id for planned in plan.experiments}
     needs: dict[str, tuple[Need, ...]] = {}
     for name, question in plan.study.questions.items():
-        if isinstance(question.rule, ContrastRule):
-            groups = {*question.rule.all_positive, *question.rule.half_positive}
-            rests_on = [c for c in question.contrasts if c.pairs and (c.group in groups or not groups)]
-            needs[name] = tuple(_need(contrast, known) for contrast in rests_on)
-        elif isinstance(question.rule, PartsRule):
-            needs[name] = tuple(_need(contrast, known) for contrast in question.contrasts if contrast.pairs)
-        elif isinstance(question.rule, RankRule):
-            needs[name] = tuple(_by_phase(plan.experiments))
-        else:
+        if isinstance(question.rule, ThresholdRule):
             needs[name] = tuple(_by_task(plan))
+        elif isinstance(question.rule, RankRule):
+            needs[name] = (Need(f"crossed:{name}", CROSSED, (frozenset(),)),)
+        else:
+            needs[name] = tuple(_need(contrast, known) for contrast in question.contrasts if contrast.pairs)
     return needs
 
 
 def _need(contrast: Contrast, known: set[str]) -> Need:
     ends = {end.experiment for pair in contrast.pairs for end in (pair.of, pair.against)}
     return Need(contrast.id, contrast.title, tuple(frozenset({end} & known) for end in sorted(ends - {ZERO_SHOT})))
-
-
-def _by_phase(experiments: Sequence[PlannedExperiment]) -> Iterator[Need]:
-    phases: dict[str, set[str]] = {}
-    for planned in experiments:
-        if planned.trainings:
-            phases.setdefault(planned.experiment.phase, set()).add(planned.experiment.id)
-    for phase, members in phases.items():
-        yield Need(f"phase:{phase}", f"an experiment of phase {phase}", (frozenset(members),))
 
 
 def _by_task(plan: Plan) -> Iterator[Need]:
