@@ -29,6 +29,8 @@ from regimen.analysis.verdicts import Verdict, by_contrasts, by_parts
 from regimen.study import Contrast, Question
 from regimen.study.questions import ContrastRule, PartsRule, RankRule
 
+SCHEMA_VERSION = 2  # of findings.json; raised when a key is renamed, removed or means something else
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -86,7 +88,7 @@ class Findings:
 
     def to_json(self) -> dict[str, Any]:
         """findings.json, as `findings.schema.json` describes it."""
-        return to_json(self)
+        return {"schema": SCHEMA_VERSION, **to_json(self)}
 
 
 def findings(evidence: Evidence, grid: Grid) -> Findings:

@@ -10,7 +10,7 @@ from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
-from regimen.study.endpoints import ZERO_SHOT
+from regimen.study.endpoints import ZERO_SHOT, EndPoint
 from regimen.study.values import Frozen, Name, Share
 
 
