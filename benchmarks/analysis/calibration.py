@@ -29,7 +29,7 @@ from scipy.stats import binomtest, norm
 from regimen.analysis.contrasts import Comparison, compare
 from regimen.analysis.rules import Rules
 from regimen.analysis.statistics.aligned_scores import TaskScores
-from regimen.study import Pair
+from regimen.study import EndPoint, Pair
 
 # task -> (metric, items a cluster as drawn in turn)
 TASKS: dict[str, tuple[str, tuple[int, ...]]] = {
@@ -65,7 +65,8 @@ def simulate(seed: int, items: int, effects: Mapping[str, float], naive: bool = 
     scores = {task: _task(random, task, names, items, effects, naive) for task in TASKS}
     contrasts = {
         end: [
-            Pair(of=end, against="zero-shot", task=task) for task in (TASKS if end.startswith("mean") else [end[:-1]])
+            Pair(of=EndPoint(end), against=EndPoint.base(), task=task)
+            for task in (TASKS if end.startswith("mean") else [end[:-1]])
         ]
         for end in ends
     }
