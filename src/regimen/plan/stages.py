@@ -22,8 +22,6 @@ from regimen.study.values import Frozen, shares
 VERSIONS = {"prepare": 4, "items": 5, "train": 1, "evaluate": 4, "evaluate programs": 5}
 
 
-# what of a task decides neither its prompts nor its scores
-_NOT_SCORED = {"title", "group", "panel", "items", "resample", "margin"}
 # what of a task decides its items
 ITEM_FIELDS = {"source", "lm_eval", "scoring", "resample", "truncate", "version"}
 
@@ -265,7 +263,7 @@ class EvaluateSpec(Spec):
 
     @property
     def identity(self) -> dict[str, Any]:
-        task = self.task.model_dump(mode="json", exclude=_NOT_SCORED)
+        task = self.task.model_dump(mode="json", exclude={"title", "group", "panel", "items", "resample", "margin"})
         return {
             "stage": "evaluate",
             "version": VERSIONS["evaluate programs" if self.task.scoring == "execution" else "evaluate"],
