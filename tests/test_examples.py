@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from regimen.cli.app import app
-from regimen.data.cleaning import Ledger
+from regimen.data.cleaning import Drops
 from regimen.data.items import read_items
 from regimen.data.rows import UsableRow, usable_rows
 from regimen.data.sources import Where
@@ -85,7 +85,7 @@ def test_own_test_files_are_tested_on_and_never_trained_on(shapes: tuple[Plan, P
 
 
 def rows(source: Source, here: Path) -> list[UsableRow]:
-    return list(usable_rows("it", source, "train", Where(here=here), Ledger()))
+    return list(usable_rows("it", source, "train", Where(here=here), Drops()))
 
 
 SHAPES: list[tuple[str, dict[str, Any], str, str]] = [

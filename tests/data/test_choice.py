@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regimen.data.choice import InTurn
-from regimen.data.cleaning import Ledger
+from regimen.data.cleaning import Drops
 from regimen.data.items import build_items
 from regimen.data.rows import usable_rows
 from regimen.data.sources import Where
@@ -40,7 +40,7 @@ def sorted_rows(bad: int, good: int) -> list[dict[str, object]]:
 def trained_on(here: Path, **source: object) -> list[tuple[str, str]]:
     """(text, class) of the rows that are trained on, in order."""
     one = Source.model_validate({"files": ["mood.jsonl"], "form": FORM, **source})
-    rows = usable_rows("mood", one, "train", Where(here=here), Ledger())
+    rows = usable_rows("mood", one, "train", Where(here=here), Drops())
     return [(row.values["text"], row.rendered.answer.strip() if row.rendered else "") for row in rows]
 
 
@@ -127,14 +127,14 @@ def test_only_another_choice_of_rows_is_another_identity(source: dict[str, objec
 def test_examples_of_a_sorted_file_are_of_both_classes(tmp_path: Path) -> None:
     write(tmp_path / "mood.jsonl", sorted_rows(4000, 4000))
     mood = Source.model_validate({"files": ["mood.jsonl"], "form": FORM, "held_out": {"share": 0.1}})
-    items = build_items(TASK, {"mood": mood}, 20, 1, Where(here=tmp_path), Ledger(), shots=4)
+    items = build_items(TASK, {"mood": mood}, 20, 1, Where(here=tmp_path), Drops(), shots=4)
     assert [shot.split()[-1] for shot in items[0].shots] == ["bad", "good", "bad", "good"]
 
 
 def ids_of(here: Path, *files: str) -> list[str]:
     """The ids of the items of these test files."""
     mood = Source.model_validate({"files": ["mood.jsonl"], "form": FORM, "held_out": {"files": files}})
-    return [item.id for item in build_items(TASK, {"mood": mood}, None, 1, Where(here=here), Ledger())]
+    return [item.id for item in build_items(TASK, {"mood": mood}, None, 1, Where(here=here), Drops())]
 
 
 def test_files_of_one_name_in_two_folders_have_ids_of_their_own(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from regimen.data.cleaning import Ledger
+from regimen.data.cleaning import Drops
 from regimen.data.forms import render_text
 from regimen.data.rows import usable_rows
 from regimen.data.sources import Where
@@ -180,7 +180,7 @@ def test_a_row_becomes_these_words(name: str, tmp_path: Path) -> None:
     split = source.split or "train"
     source = with_fields(source, config=config, split=split)
     write(folder / f"{split}.jsonl", golden.rows)
-    first = next(iter(usable_rows(name, source, "train", Where(data=tmp_path), Ledger())))
+    first = next(iter(usable_rows(name, source, "train", Where(data=tmp_path), Drops())))
     if golden.text:
         assert first.rendered is None
         assert first.text == render_text(source.form, first.values) == golden.text

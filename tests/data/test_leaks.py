@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regimen.data.cleaning import Ledger
+from regimen.data.cleaning import Drops
 from regimen.data.items import build_items, test_texts
 from regimen.data.overlap import TestText, TestTexts
 from regimen.data.prepare import Preparation, prepare, trainable_rows
@@ -97,11 +97,11 @@ def kept_rows(
         if "answer" in asked:
             open_answer = {"scoring": "generation", "metrics": ("exact-match",), "generation": {"tokens": 4}}
             task = Task.model_validate({**shared, **open_answer})
-        items = build_items(task, {"tickets": tickets}, None, 1, Where(here=here), Ledger())
+        items = build_items(task, {"tickets": tickets}, None, 1, Where(here=here), Drops())
         archive = Source.model_validate({"files": ["rows.jsonl"], "form": read, **more})
         kind: LegKind = "pretrain" if archive.form.prompt is None else "finetune"
         found = TestTexts(test_texts("urgency", items))
-        batches = trainable_rows("archive", archive, kind, Where(here=here), found, Ledger())
+        batches = trainable_rows("archive", archive, kind, Where(here=here), found, Drops())
         return {row.number for batch in batches for row in batch}
 
 
@@ -258,13 +258,13 @@ def test_a_group_that_is_tested_on_leaves_its_own_source_and_no_other(tmp_path: 
     form = {"prompt": "{{ body }}", "label": {"column": "urgent", "names": ["no", "yes"]}, "group": "{{ who }}"}
     source = Source.model_validate({"files": ["train.jsonl"], "form": form, "held_out": {"files": ["test.jsonl"]}})
     task = Task(title="T", group="g", source=("it",), scoring="choice", metrics=("accuracy",))
-    items = build_items(task, {"it": source}, None, 1, Where(here=tmp_path), Ledger())
+    items = build_items(task, {"it": source}, None, 1, Where(here=tmp_path), Drops())
     left = {}
     for name in ("it", "other"):
-        ledger = Ledger()
+        drops = Drops()
         tests = TestTexts(test_texts("t", items))
-        batches = trainable_rows(name, source, "finetune", Where(here=tmp_path), tests, ledger)
-        left[name] = [row.number for batch in batches for row in batch], ledger.counts
+        batches = trainable_rows(name, source, "finetune", Where(here=tmp_path), tests, drops)
+        left[name] = [row.number for batch in batches for row in batch], drops.counts
     assert left == {"it": ([1, 2], {"of a group that is tested on in t": 1}), "other": ([0, 1, 2], {})}
 
 
@@ -275,7 +275,7 @@ def test_a_source_that_loses_all_rows_says_why_and_how_to_switch_it(tmp_path: Pa
     work = Preparation("s", source, "pretrain", Batch(sequences=2, block=64), 1, tests)
     tokenizer = TextTokenizer(save_byte_tokenizer(tmp_path / "tokenizer"))
     with pytest.raises(DataError) as caught:
-        prepare(work, tokenizer, Where(here=tmp_path), tmp_path / "cache", Ledger())
+        prepare(work, tokenizer, Where(here=tmp_path), tmp_path / "cache", Drops())
     assert str(caught.value) == (
         "source 's': no block of 64 tokens could be filled: 3 of its 3 rows are dropped (test item of exam); "
         "`leaks: exact` drops only rows with the test text itself, `leaks: off` none"

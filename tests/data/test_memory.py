@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from regimen.data.ahead import ahead, in_threads
 from regimen.data.blocks import Example
-from regimen.data.cleaning import Ledger, Seen
+from regimen.data.cleaning import Drops, Seen
 from regimen.data.spool import Spool
 
 
@@ -94,9 +94,9 @@ def test_work_in_threads_keeps_the_order_and_not_too_much_is_under_way() -> None
 
 def test_a_ledger_is_whole_or_not_there(tmp_path: Path) -> None:
     path = tmp_path / "drops.jsonl"
-    with pytest.raises(ZeroDivisionError), Ledger(path) as ledger:
-        ledger.drop("f", 1 // 0, "empty")
+    with pytest.raises(ZeroDivisionError), Drops(path) as drops:
+        drops.drop("f", 1 // 0, "empty")
     assert not list(tmp_path.iterdir())
-    with Ledger(path) as ledger:
-        ledger.drop("f", 1, "empty", "a lone surrogate \ud800 is no reason to fail")
+    with Drops(path) as drops:
+        drops.drop("f", 1, "empty", "a lone surrogate \ud800 is no reason to fail")
     assert path.read_text().count("\n") == 1

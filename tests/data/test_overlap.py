@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regimen.data.cleaning import Ledger
+from regimen.data.cleaning import Drops
 from regimen.data.keys import is_long, keys_of, loosened
 from regimen.data.overlap import TestText, TestTexts, may_differ
 from regimen.data.prepare import trainable_rows
@@ -171,8 +171,8 @@ def test_leaks_leave_the_training_side_and_stand_in_the_ledger(tmp_path: Path) -
     write(tmp_path / "news.jsonl", rows)
     source = Source.model_validate({"files": ["news.jsonl"], "form": {"text": "{{ text }}"}})
     find = TestTexts(TestText("exam", f"i{i}", text) for i, text in enumerate(tests))
-    with Ledger(tmp_path / "drops.jsonl") as ledger:
-        kept = list(trainable_rows("news", source, "pretrain", Where(here=tmp_path), find, ledger))
+    with Drops(tmp_path / "drops.jsonl") as drops:
+        kept = list(trainable_rows("news", source, "pretrain", Where(here=tmp_path), find, drops))
     assert [row.number for batch in kept for row in batch] == list(range(5, 40))
     entries = [json.loads(line) for line in (tmp_path / "drops.jsonl").read_text().splitlines()]
     assert [(e["row"], e["how"], e["task"], e["items"]) for e in entries] == [
@@ -182,7 +182,7 @@ def test_leaks_leave_the_training_side_and_stand_in_the_ledger(tmp_path: Path) -
         (3, "near", "exam", ["i3"]),
         (4, "same", "exam", ["i4"]),
     ]
-    assert ledger.counts == {
+    assert drops.counts == {
         "holds a test item of exam": 1,
         "near twin of a test item of exam": 1,
         "test item of exam": 3,

@@ -1,4 +1,4 @@
-"""Rows on their right side: no row twice, no test row trained on, groups never torn, every drop in the ledger."""
+"""Rows on their right side: no row twice, no test row trained on, groups never torn, every dropped row noted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regimen.data.blocks import BlockStore
-from regimen.data.cleaning import Ledger, is_held_out, normalised
+from regimen.data.cleaning import Drops, is_held_out, normalised
 from regimen.data.items import build_items, read_items, write_items
 from regimen.data.overlap import TestText, TestTexts
 from regimen.data.prepare import Preparation, prepare
@@ -42,24 +42,24 @@ def qa_rows(groups: int, each: int) -> list[dict[str, Any]]:
     ]
 
 
-def sides(source: Source, where: Where) -> tuple[list[str], list[str], Ledger]:
-    ledger = Ledger()
-    train = [row.text for row in usable_rows("qa", source, "train", where, ledger)]
-    test = [row.text for row in usable_rows("qa", source, "test", where, Ledger())]
-    return train, test, ledger
+def sides(source: Source, where: Where) -> tuple[list[str], list[str], Drops]:
+    drops = Drops()
+    train = [row.text for row in usable_rows("qa", source, "train", where, drops)]
+    test = [row.text for row in usable_rows("qa", source, "test", where, Drops())]
+    return train, test, drops
 
 
 def test_groups_stay_on_one_side_and_never_move(tmp_path: Path) -> None:
     write(tmp_path / "qa.jsonl", qa_rows(60, 3))
     source = Source.model_validate(QA)
-    train, test, ledger = sides(source, Where(here=tmp_path))
+    train, test, drops = sides(source, Where(here=tmp_path))
     assert sorted(train + test) == sorted(
         f"context {g} question {q}? answer {g}-{q}" for g in range(60) for q in range(3)
     )
     groups = [{text.split(" question")[0] for text in side} for side in (train, test)]
     assert not groups[0] & groups[1]
     assert 0.15 < len(test) / 180 < 0.45
-    assert ledger.counts == {"held out": len(test)}
+    assert drops.counts == {"held out": len(test)}
     write(tmp_path / "qa.jsonl", qa_rows(90, 3)[::-1])
     later_train, later_test, _ = sides(source, Where(here=tmp_path))
     assert set(train) <= set(later_train)
@@ -69,10 +69,10 @@ def test_groups_stay_on_one_side_and_never_move(tmp_path: Path) -> None:
 def test_copies_are_dropped_before_the_split(tmp_path: Path) -> None:
     rows = qa_rows(30, 1)
     write(tmp_path / "qa.jsonl", rows + [{**row, "context": row["context"].upper() + " "} for row in rows] + rows)
-    train, test, ledger = sides(Source.model_validate(QA), Where(here=tmp_path))
+    train, test, drops = sides(Source.model_validate(QA), Where(here=tmp_path))
     assert len(train) + len(test) == 30
-    assert ledger.counts["duplicate"] == 60
-    assert ledger.rows == 90
+    assert drops.counts["duplicate"] == 60
+    assert drops.rows == 90
 
 
 @given(st.text(max_size=30))
@@ -125,11 +125,11 @@ def test_running_rows_join_into_documents(tmp_path: Path) -> None:
     wiki = Source.model_validate(
         {"files": ["wiki.jsonl"], "form": {"text": "{{ text | trim }}"}, "documents": {"starts": "^ = [^=].*= *$"}}
     )
-    rows = list(usable_rows("wiki", wiki, "train", Where(here=tmp_path), Ledger()))
+    rows = list(usable_rows("wiki", wiki, "train", Where(here=tmp_path), Drops()))
     assert [row.text for row in rows] == ["= One =  first .  = = Part = =  more .", "= Two =  second ."]
     assert [row.number for row in rows] == [1, 6]
     threes = with_fields(wiki, documents=with_fields(wiki.documents, starts=None, rows=3))  # type: ignore[union-attr]
-    assert len(list(usable_rows("wiki", threes, "train", Where(here=tmp_path), Ledger()))) == 3
+    assert len(list(usable_rows("wiki", threes, "train", Where(here=tmp_path), Drops()))) == 3
 
 
 @pytest.fixture(scope="module")
@@ -155,15 +155,15 @@ def contents(store: BlockStore, tokenizer: TextTokenizer) -> list[str]:
 def test_prepared_blocks_hold_every_row_and_cost_every_answer(tmp_path: Path, tokenizer: TextTokenizer) -> None:
     write(tmp_path / "qa.jsonl", qa_rows(40, 2))
     source = Source.model_validate(QA)
-    ledger = Ledger()
-    home, facts = prepare(preparation(source), tokenizer, Where(here=tmp_path), tmp_path / "cache", ledger)
+    drops = Drops()
+    home, facts = prepare(preparation(source), tokenizer, Where(here=tmp_path), tmp_path / "cache", drops)
     train, _, _ = sides(source, Where(here=tmp_path))
     assert sorted(contents(BlockStore(home), tokenizer)) == sorted(train)
     assert facts["documents"] == len(train)
     answers = sum(len(text.split("? ")[1]) + 2 for text in train)  # its bytes, the joining blank, the end token
     assert facts["loss_tokens"] == answers
     assert facts["cut_examples"] == 0
-    again, more = prepare(preparation(source), tokenizer, Where(here=tmp_path), tmp_path / "cache", Ledger())
+    again, more = prepare(preparation(source), tokenizer, Where(here=tmp_path), tmp_path / "cache", Drops())
     assert (again, more["digest"]) == (home, facts["digest"])
     assert [p.name for p in (tmp_path / "cache").iterdir()] == [home.name], "no scratch folder is left"
 
@@ -171,7 +171,7 @@ def test_prepared_blocks_hold_every_row_and_cost_every_answer(tmp_path: Path, to
 def test_pretraining_reads_the_rows_as_text_with_loss_on_every_token(tmp_path: Path, tokenizer: TextTokenizer) -> None:
     write(tmp_path / "qa.jsonl", qa_rows(10, 1))
     source = Source.model_validate(QA)
-    home, facts = prepare(preparation(source, "pretrain"), tokenizer, Where(here=tmp_path), tmp_path / "c", Ledger())
+    home, facts = prepare(preparation(source, "pretrain"), tokenizer, Where(here=tmp_path), tmp_path / "c", Drops())
     train, _, _ = sides(source, Where(here=tmp_path))
     store = BlockStore(home)
     assert facts["tokens"] == sum(len(text) + 1 for text in train)
@@ -189,12 +189,12 @@ def test_test_rows_are_kept_out_and_counted(tmp_path: Path, tokenizer: TextToken
             TestText("other", "c", "not there"),
         ]
     )
-    with Ledger(tmp_path / "drops.jsonl") as ledger:
-        home, _ = prepare(preparation(source, tests=tests), tokenizer, Where(here=tmp_path), tmp_path / "c", ledger)
+    with Drops(tmp_path / "drops.jsonl") as drops:
+        home, _ = prepare(preparation(source, tests=tests), tokenizer, Where(here=tmp_path), tmp_path / "c", drops)
     texts = contents(BlockStore(home), tokenizer)
     assert len(texts) == 18
     assert not any(text.startswith(("context 3 ", "context 7 ")) for text in texts)
-    assert ledger.counts == {"test item of exam": 2}
+    assert drops.counts == {"test item of exam": 2}
     dropped = [json.loads(line) for line in (tmp_path / "drops.jsonl").read_text().splitlines()]
     assert [(e["file"], e["row"], e["how"], e["items"]) for e in dropped] == [
         ("qa.jsonl", 3, "same", ["a"]),
@@ -211,7 +211,7 @@ def test_a_row_that_does_not_fit_names_file_row_column_and_value(tmp_path: Path)
     with pytest.raises(
         DataError, match=r"source 'x', x.jsonl, row 1, column 'label': '7' is not a class id from 0 to 1"
     ):
-        list(usable_rows("x", source, "train", Where(here=tmp_path), Ledger()))
+        list(usable_rows("x", source, "train", Where(here=tmp_path), Drops()))
 
 
 def test_no_row_left_is_an_error_with_its_counts(tmp_path: Path) -> None:
@@ -235,26 +235,26 @@ def test_items_are_stratified_stable_and_survive_the_file(tmp_path: Path) -> Non
     write(tmp_path / "mood.jsonl", rows)
     sources = {"mood": Source.model_validate(MOOD)}
     where = Where(here=tmp_path)
-    whole = build_items(TASK, sources, None, 1, where, Ledger())
-    some = build_items(TASK, sources, 40, 1, where, Ledger())
+    whole = build_items(TASK, sources, None, 1, where, Drops())
+    some = build_items(TASK, sources, 40, 1, where, Drops())
     assert {item.id for item in some} < {item.id for item in whole}
     for target in range(3):
         share = sum(i.target == target for i in whole) / len(whole)
         assert abs(sum(i.target == target for i in some) - 40 * share) <= 1
     write_items(some, tmp_path / "items.jsonl")
     assert read_items(tmp_path / "items.jsonl") == some
-    assert build_items(TASK, sources, 40, 2, where, Ledger()) != some
+    assert build_items(TASK, sources, 40, 2, where, Drops()) != some
     assert all(item.prompt.endswith("Mood:") and item.answer == item.choices[item.target] for item in some)
 
 
 def test_shots_come_from_training_rows_and_take_classes_in_turn(tmp_path: Path) -> None:
     write(tmp_path / "mood.jsonl", [{"text": f"t{i}", "label": i % 3} for i in range(300)])
     sources = {"mood": Source.model_validate(MOOD)}
-    items = build_items(TASK, sources, 10, 1, Where(here=tmp_path), Ledger(), shots=4)
+    items = build_items(TASK, sources, 10, 1, Where(here=tmp_path), Drops(), shots=4)
     assert len({item.shots for item in items}) == 1, "the same examples for all items"
     shots = [shot.removesuffix("\n\n") for shot in items[0].shots]
     assert [shot.split(" ")[-1] for shot in shots] == ["bad", "good", "mixed", "bad"]
-    train = {row.text for row in usable_rows("mood", sources["mood"], "train", Where(here=tmp_path), Ledger())}
+    train = {row.text for row in usable_rows("mood", sources["mood"], "train", Where(here=tmp_path), Drops())}
     assert set(shots) <= train
 
 
@@ -265,12 +265,12 @@ def test_rows_of_another_source_are_not_tested_on(tmp_path: Path) -> None:
     )
     mood = Source.model_validate({**MOOD, "held_out": {"share": 0.5, "not_in": ["other"]}})
     other = Source.model_validate({**MOOD, "files": ["other.jsonl"], "form": {**MOOD["form"], "group": "{{ text }}"}})  # type: ignore[dict-item]
-    ledger = Ledger()
+    drops = Drops()
     mood = with_fields(mood, form=with_fields(mood.form, group="{{ text }}"))
-    items = build_items(TASK, {"mood": mood, "other": other}, None, 1, Where(here=tmp_path), ledger)
+    items = build_items(TASK, {"mood": mood, "other": other}, None, 1, Where(here=tmp_path), drops)
     assert items
     assert all(int(item.parts[0].split("t")[-1]) % 2 == 1 for item in items)
-    assert ledger.counts["stands in another source"] > 10
+    assert drops.counts["stands in another source"] > 10
 
 
 def test_a_folder_without_tokenizer_is_named(tmp_path: Path) -> None:
@@ -286,4 +286,4 @@ def test_every_source_of_the_study_has_rows_on_both_sides_in_the_miniature() -> 
         if one.held_out:
             wanted.append("test")
         for side in wanted:
-            assert next(usable_rows(name, one, side, Where("miniature"), Ledger())).text, (name, side)
+            assert next(usable_rows(name, one, side, Where("miniature"), Drops())).text, (name, side)

@@ -12,7 +12,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from regimen.data.blocks import BlockStore
-from regimen.data.cleaning import Ledger
+from regimen.data.cleaning import Drops
 from regimen.data.overlap import TestTexts
 from regimen.data.prepare import Preparation, prepare
 from regimen.data.rows import usable_rows
@@ -61,18 +61,18 @@ def test_rows_read_are_the_rows_there_are_and_each_is_kept_or_in_the_ledger(name
     kept: dict[str, int] = {}
     for side in ("train", "test"):
         if (side == "train" and source.split) or (side == "test" and source.held_out):
-            ledger = Ledger()
-            kept[side] = sum(1 for _ in usable_rows(name, source, side, where, ledger))
-            assert len(ledger.entries) == sum(ledger.counts.values())
+            drops = Drops()
+            kept[side] = sum(1 for _ in usable_rows(name, source, side, where, drops))
+            assert len(drops.entries) == sum(drops.counts.values())
             by_share = source.held_out is not None and source.held_out.share is not None
             if side == "train" or not by_share:
-                assert kept[side] + len(ledger.entries) == ledger.rows
+                assert kept[side] + len(drops.entries) == drops.rows
             else:
-                assert kept["test"] + kept["train"] + len(ledger.entries) == ledger.rows, "a share cuts the rows in two"
+                assert kept["test"] + kept["train"] + len(drops.entries) == drops.rows, "a share cuts the rows in two"
             split = source.split if side == "train" or by_share else source.held_out and source.held_out.split
             if source.documents is None:
-                assert ledger.rows == said(account, source, str(split))
-            assert set(ledger.counts) <= {"duplicate", "held out", "empty"}
+                assert drops.rows == said(account, source, str(split))
+            assert set(drops.counts) <= {"duplicate", "held out", "empty"}
     assert all(kept.values())
 
 
@@ -99,15 +99,15 @@ def test_every_source_is_tokenised_and_packed_whole(
         pytest.skip("never trained on")
     form: LegKind = "pretrain" if source.form.prompt is None else "finetune"
     work = Preparation(name, source, form, Batch(sequences=4, block=BLOCK), 1, TestTexts())
-    ledger = Ledger()
-    home, facts = prepare(work, TextTokenizer(folder), where, tmp_path, ledger)
+    drops = Drops()
+    home, facts = prepare(work, TextTokenizer(folder), where, tmp_path, drops)
     plain = Tokenizer.from_file(str(folder / "tokenizer.json"))
     plain.no_truncation()
 
     def count(texts: list[str]) -> int:
         return sum(len(one.ids) for one in plain.encode_batch_fast(texts, add_special_tokens=False))
 
-    rows = list(usable_rows(name, source, "train", where, Ledger()))
+    rows = list(usable_rows(name, source, "train", where, Drops()))
     assert facts["documents"] == len(rows) == facts["rows"] - sum(facts["drops"].values())
     if form == "pretrain":
         tokens = count([row.text for row in rows]) + len(rows)

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from regimen.data.cleaning import Ledger
+from regimen.data.cleaning import Drops
 from regimen.data.rows import usable_rows
 from regimen.data.sources import Where
 from regimen.errors import DataError
@@ -47,11 +47,11 @@ FORMATS = {"jsonl": jsonl, "csv": comma, "parquet": parquet}
 every_format = pytest.mark.parametrize("suffix", FORMATS)
 
 
-def read(content: bytes, suffix: str, folder: Path, form: dict[str, Any] | None = None) -> tuple[list[str], Ledger]:
+def read(content: bytes, suffix: str, folder: Path, form: dict[str, Any] | None = None) -> tuple[list[str], Drops]:
     (folder / f"x.{suffix}").write_bytes(content)
     source = Source.model_validate({"files": [f"x.{suffix}"], "form": form or FORM})
-    ledger = Ledger()
-    return [row.text for row in usable_rows("it", source, "train", Where(here=folder), ledger)], ledger
+    drops = Drops()
+    return [row.text for row in usable_rows("it", source, "train", Where(here=folder), drops)], drops
 
 
 def fault(content: bytes, suffix: str, folder: Path) -> str:
@@ -100,10 +100,10 @@ def test_a_row_without_usable_text_is_a_counted_drop(
     suffix: str, text: str | None, reason: str, tmp_path: Path
 ) -> None:
     rows = [*GOOD[:300], {"text": text, "label": 1}, *GOOD[300:]]
-    texts, ledger = read(FORMATS[suffix](rows), suffix, tmp_path)
+    texts, drops = read(FORMATS[suffix](rows), suffix, tmp_path)
     assert len(texts) == 700, "the rows after it are read"
-    assert (ledger.rows, ledger.counts) == (701, {reason: 1})
-    entry = ledger.entries[0]
+    assert (drops.rows, drops.counts) == (701, {reason: 1})
+    entry = drops.entries[0]
     assert (entry["file"], entry["row"], entry["reason"]) == (f"x.{suffix}", 300, reason)
     assert entry["detail"].startswith("column 'text': ")
     assert len(entry["detail"]) <= 200
@@ -112,8 +112,8 @@ def test_a_row_without_usable_text_is_a_counted_drop(
 def test_one_empty_column_of_several_is_no_empty_row(tmp_path: Path) -> None:
     form = {"prompt": "{{ given }}\n{{ asked }}", "answer": "{{ said }}"}
     rows = [{"given": "", "asked": "why?", "said": "so"}, {"given": "", "asked": " ", "said": "so"}]
-    texts, ledger = read(jsonl(rows), "jsonl", tmp_path, form)
-    assert (texts, ledger.counts) == (["\nwhy? so"], {"empty": 1})
+    texts, drops = read(jsonl(rows), "jsonl", tmp_path, form)
+    assert (texts, drops.counts) == (["\nwhy? so"], {"empty": 1})
 
 
 UTF8 = {

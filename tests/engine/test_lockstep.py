@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from regimen.data.batch import Batch
+from regimen.data.batch import StepBatch
 from regimen.engine.adapter_bank import AdapterBank, initial_row, layout
 from regimen.engine.base_model import BaseModel, segment_mask
 from regimen.engine.lockstep import Lockstep, Member
@@ -249,7 +249,7 @@ def test_gradients_are_those_of_separate_models_where_some_are_clipped(base: Bas
     assert [bool(norm > limit) for norm in norms].count(False) == 1
 
 
-def separate_gradient(base: BaseModel, row: torch.Tensor, batch: Batch) -> torch.Tensor:
+def separate_gradient(base: BaseModel, row: torch.Tensor, batch: StepBatch) -> torch.Tensor:
     """Plain autograd of one adapter: full logits, torch's attention, weights W + scale B A formed outright."""
     slots = layout(base, ADAPTER)
     leaf = row.clone().requires_grad_()

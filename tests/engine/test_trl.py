@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from regimen.data.batch import Batch
+from regimen.data.batch import StepBatch
 from regimen.data.blocks import Block, Example, pack_examples
 from regimen.data.sources import Where, parts_of, rows_of
 from regimen.data.tokenizer import TextTokenizer
@@ -38,9 +38,9 @@ class Blocks:
 
     steps: Sequence[Sequence[Block]]
 
-    def batch(self, step: int) -> Batch:
+    def batch(self, step: int) -> StepBatch:
         blocks = self.steps[step]
-        return Batch(
+        return StepBatch(
             tokens=np.stack([b.tokens for b in blocks]),
             positions=np.stack([b.positions for b in blocks]),
             loss=np.stack([b.loss for b in blocks]),

@@ -18,7 +18,8 @@ from regimen.engine.base_model import BaseModel
 from regimen.engine.loading import load_base
 from regimen.engine.scoring import Scored, score
 from regimen.evaluation import evaluator
-from regimen.evaluation.evaluator import Model, evaluate
+from regimen.evaluation.adapted_model import AdaptedModel
+from regimen.evaluation.evaluator import evaluate
 from regimen.evaluation.prompts import encode_items
 from regimen.study.schema import Adapter, Generation, Task
 from tests.support.studies import with_fields
@@ -67,8 +68,8 @@ def adapters(base: BaseModel, count: int) -> list[torch.Tensor]:
     return [row + 0.02 * torch.randn(row.shape, generator=generator) for row in fresh]
 
 
-def with_adapters(base: BaseModel, tokenizer: TextTokenizer, rows: Sequence[torch.Tensor]) -> Model:
-    return Model(base, AdapterBank(base, Adapter(), rows) if rows else None, tokenizer)
+def with_adapters(base: BaseModel, tokenizer: TextTokenizer, rows: Sequence[torch.Tensor]) -> AdaptedModel:
+    return AdaptedModel(base, AdapterBank(base, Adapter(), rows) if rows else None, tokenizer)
 
 
 def test_company_order_and_other_adapters_change_no_log_likelihood(tiny: BaseModel, tokenizer: TextTokenizer) -> None:
@@ -132,7 +133,7 @@ def test_a_prompt_longer_than_the_context_is_cut_by_the_rule_and_flagged(
 ) -> None:
     long = Item("long", "first " + "word " * 300 + "last\nAnswer:", CHOICES[0], CHOICES, 0)
     task = with_fields(CLOSED, truncate=rule)
-    short, cut = evaluate(Model(tiny, None, tokenizer), task, [items_of(1)[0], long], 64, None).results[0]
+    short, cut = evaluate(AdaptedModel(tiny, None, tokenizer), task, [items_of(1)[0], long], 64, None).results[0]
     (encoded,) = encode_items([long], tokenizer, 64, 1, rule)  # type: ignore[arg-type]
     assert (short.truncated, cut.truncated) == (False, True)
     longest = max(len(tokenizer.encode(choice)) for choice in CHOICES)
@@ -144,7 +145,7 @@ def test_a_prompt_longer_than_the_context_is_cut_by_the_rule_and_flagged(
 
 
 def test_an_empty_prompt_is_read_as_the_start_of_a_document(tiny: BaseModel, tokenizer: TextTokenizer) -> None:
-    model = Model(tiny, None, tokenizer)
+    model = AdaptedModel(tiny, None, tokenizer)
     (result,) = evaluate(model, CLOSED, [Item("1", "", CHOICES[0], CHOICES, 0)], 64, None).results[0]
     expected = score(tiny, None, [Scored([tokenizer.end], [tokenizer.encode(c) for c in CHOICES])])[0][0]
     assert result.logprobs == pytest.approx(list(expected))
@@ -159,7 +160,7 @@ def test_a_choice_without_tokens_or_longer_than_the_context_is_a_failure_of_its_
 ) -> None:
     odd = Item("odd", "What?\nAnswer:", " yes", (" yes", bad), 0)
     fine = items_of(2)
-    model = Model(tiny, None, tokenizer)
+    model = AdaptedModel(tiny, None, tokenizer)
     first, failed, last = evaluate(model, CLOSED, [fine[0], odd, fine[1]], 64, None).results[0]
     assert (failed.failed, failed.prediction, failed.score) == (True, None, 0.0)
     assert why in failed.detail
@@ -196,14 +197,14 @@ def test_a_model_that_never_stops_is_stopped_and_said_to_be(tiny_folder: Path, t
     generation = Generation(tokens=12, stop=("a stop that it never says",))
     task = with_fields(NUMBERS, generation=generation)
     for cap, limit in ((None, 12), (5, 5)):
-        for result in evaluate(Model(base, None, tokenizer), task, items_of(3), 256, cap).results[0]:
+        for result in evaluate(AdaptedModel(base, None, tokenizer), task, items_of(3), 256, cap).results[0]:
             assert result.detail == "no stop within the limit of new tokens"
             assert 0 < len(tokenizer.encode(result.text or "")) <= limit
             assert math.isfinite(result.score)
 
 
 def test_an_answer_that_cannot_be_read_is_counted_as_failed(tiny: BaseModel, tokenizer: TextTokenizer) -> None:
-    results = evaluate(Model(tiny, None, tokenizer), NUMBERS, items_of(8), 256, None).results[0]
+    results = evaluate(AdaptedModel(tiny, None, tokenizer), NUMBERS, items_of(8), 256, None).results[0]
     for result in results:
         has_number = any(char.isdigit() for char in result.text or "")
         assert result.failed == (not has_number)
@@ -230,7 +231,7 @@ def test_an_answer_that_the_context_cuts_counts_the_bytes_that_were_read(
     tiny: BaseModel, tokenizer: TextTokenizer
 ) -> None:
     item = Item("1", "Q\nAnswer:", " gold" * 400)
-    (result,) = evaluate(Model(tiny, None, tokenizer), ANSWERS, [item], 64, None).results[0]
+    (result,) = evaluate(AdaptedModel(tiny, None, tokenizer), ANSWERS, [item], 64, None).results[0]
     assert result.tokens == 63
     assert result.bytes == len(tokenizer.decode(tokenizer.encode(item.answer)[:63]))
     assert result.values["answer-bits-per-byte"] == pytest.approx(result.nats / math.log(2) / result.bytes)
@@ -241,7 +242,7 @@ def test_without_a_sandbox_programs_are_skipped_with_a_reason(
 ) -> None:
     monkeypatch.setattr(evaluator, "why_not", lambda: "no namespaces here")
     task = with_fields(NUMBERS, scoring="execution", metrics=("pass@1",), generation=Generation(tokens=12, stop=()))
-    found = evaluate(Model(tiny, None, tokenizer), task, items_of(1), 256, None)
+    found = evaluate(AdaptedModel(tiny, None, tokenizer), task, items_of(1), 256, None)
     assert found.results == []
     assert found.skipped is not None
     assert "no namespaces here" in found.skipped
@@ -255,7 +256,7 @@ def test_the_headline_alone_decides_what_a_row_says_and_no_order_beside_it_does(
     for others in (beside, beside[::-1]):
         task = with_fields(NUMBERS, metrics=("numeric-match", *others))
         items = [replace(item, answer=" Ada is a person.") for item in items_of(4)]
-        rows.append(evaluate(Model(tiny, None, tokenizer), task, items, 256, None).results[0])
+        rows.append(evaluate(AdaptedModel(tiny, None, tokenizer), task, items, 256, None).results[0])
     for one, other in zip(*rows, strict=True):
         assert (one.prediction, one.target, one.failed, one.score) == (
             other.prediction, other.target, other.failed, other.score,

@@ -15,7 +15,8 @@ from regimen.engine.adapter_bank import AdapterBank, initial_row
 from regimen.engine.base_model import BaseModel
 from regimen.errors import DataError, MachineError
 from regimen.evaluation import harness
-from regimen.evaluation.evaluator import Model, evaluate
+from regimen.evaluation.adapted_model import AdaptedModel
+from regimen.evaluation.evaluator import evaluate
 from regimen.evaluation.lm_eval_bridge import harness_items
 from regimen.plan import compile_plan
 from regimen.results import EvaluatedFacts, RunFolder, aggregate
@@ -131,7 +132,7 @@ def test_a_task_scores_as_the_harness_scores_it(
     task = task_of(name, *metrics)
     items = harness_items(task, None, shots, here)
     assert len(items) == len(ROWS)
-    results = evaluate(Model(tiny, None, tokenizer), task, items, 512, None, here).results[0]
+    results = evaluate(AdaptedModel(tiny, None, tokenizer), task, items, 512, None, here).results[0]
     theirs = harness_says(tiny_folder, here, name, shots)
     columns = {"values": [result.values for result in results]}
     for metric in metrics:
@@ -154,10 +155,11 @@ def test_all_adapters_are_answered_at_once(here: Path, tiny: BaseModel, tokenize
     generator = torch.Generator().manual_seed(1)
     rows = [initial_row(tiny, Adapter(), seed) for seed in range(2)]
     rows = [row + 0.02 * torch.randn(row.shape, generator=generator) for row in rows]
-    both = evaluate(Model(tiny, AdapterBank(tiny, Adapter(), rows), tokenizer), task, items, 512, None, here).results
+    model = AdaptedModel(tiny, AdapterBank(tiny, Adapter(), rows), tokenizer)
+    both = evaluate(model, task, items, 512, None, here).results
     for row, found in zip(rows, both, strict=True):
         bank = AdapterBank(tiny, Adapter(), [row])
-        alone = evaluate(Model(tiny, bank, tokenizer), task, items, 512, None, here).results[0]
+        alone = evaluate(AdaptedModel(tiny, bank, tokenizer), task, items, 512, None, here).results[0]
         for one, other in zip(alone, found, strict=True):
             assert one.logprobs == pytest.approx(other.logprobs, abs=1e-4)
     assert both[0][0].logprobs != pytest.approx(both[1][0].logprobs, abs=1e-3)

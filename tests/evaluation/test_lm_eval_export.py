@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from regimen.data.cleaning import Ledger
+from regimen.data.cleaning import Drops
 from regimen.data.items import Item, build_items
 from regimen.data.sources import Where
 from regimen.data.tokenizer import TextTokenizer
 from regimen.engine.base_model import BaseModel
 from regimen.errors import DataError
-from regimen.evaluation.evaluator import Model, evaluate
+from regimen.evaluation.adapted_model import AdaptedModel
+from regimen.evaluation.evaluator import evaluate
 from regimen.evaluation.item_results import ItemResult
 from regimen.evaluation.lm_eval_export import export_task
 from regimen.study import Study, load_study
@@ -35,7 +36,7 @@ def study() -> Study:
 def items_of(study: Study, name: str, cap: int, shots: int = 0) -> list[Item]:
     task = study.tasks[name]
     sources = {source: study.sources[source] for source in study.sources}
-    return build_items(task, sources, cap, 1, Where("miniature"), Ledger(), shots)
+    return build_items(task, sources, cap, 1, Where("miniature"), Drops(), shots)
 
 
 def harness_says(folder: Path, yaml_folder: Path, name: str) -> dict[str, Any]:
@@ -50,7 +51,7 @@ def harness_says(folder: Path, yaml_folder: Path, name: str) -> dict[str, Any]:
 
 
 def ours(study: Study, name: str, items: list[Item], tiny: BaseModel, tokenizer: TextTokenizer) -> list[ItemResult]:
-    return evaluate(Model(tiny, None, tokenizer), study.tasks[name], items, 512, None).results[0]
+    return evaluate(AdaptedModel(tiny, None, tokenizer), study.tasks[name], items, 512, None).results[0]
 
 
 @pytest.mark.parametrize(("name", "shots"), [("topic", 0), ("sst2", 2)])

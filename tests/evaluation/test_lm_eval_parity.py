@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from regimen.data.cleaning import Ledger
+from regimen.data.cleaning import Drops
 from regimen.data.items import Item, build_items
 from regimen.data.sources import Where
 from regimen.data.tokenizer import TextTokenizer
@@ -73,7 +73,7 @@ def made() -> list[Item]:
     study = load_study("qwen2-finance", "demo")
     task = study.tasks["topic"]
     sources = {name: study.sources[name] for name in task.source}
-    return build_items(task, sources, 24, 1, Where("miniature"), Ledger())
+    return build_items(task, sources, 24, 1, Where("miniature"), Drops())
 
 
 def test_log_likelihoods_of_a_tiny_model(
@@ -101,7 +101,7 @@ def test_a_pretrained_model_on_real_rows(real_rows: Path) -> None:
     folder = locate_base(study.base)
     base, tokenizer, rival = load_base(folder, "fp32"), TextTokenizer(folder), harness_model(folder, batch=8)
     items = build_items(
-        study.tasks["sst2"], {"glue-sst2": study.sources["glue-sst2"]}, 16, 1, Where(data=real_rows), Ledger()
+        study.tasks["sst2"], {"glue-sst2": study.sources["glue-sst2"]}, 16, 1, Where(data=real_rows), Drops()
     )
     theirs, mine = log_likelihoods(rival, items), ours(base, tokenizer, items)
     assert np.abs(mine - theirs).max() < BOUND

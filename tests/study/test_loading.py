@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from regimen.errors import StudyError, UsageError
 from regimen.study import Study, dump_study, load_study
 from regimen.study.file import parse_mixture
-from regimen.study.places import read_document
+from regimen.study.positions import read_document
 from tests.support.studies import MINIMAL
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from regimen.data.batch import Batch
+from regimen.data.batch import StepBatch
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Stream:
     vocabulary: int = 97
     share: float = 0.5
 
-    def batch(self, step: int) -> Batch:
+    def batch(self, step: int) -> StepBatch:
         rng = np.random.default_rng([self.seed, step])
         shape = (self.rows, self.block)
         cuts = rng.integers(1, self.block - 1, self.rows)
@@ -31,4 +31,4 @@ class Stream:
         loss = (rng.random(shape) < self.share) & (positions > 0) & ~padding
         loss[:, 1] = positions[:, 1] > 0
         tokens = rng.integers(1, self.vocabulary, shape, dtype=np.int32)
-        return Batch(tokens, positions, loss, lengths)
+        return StepBatch(tokens, positions, loss, lengths)

@@ -12,7 +12,7 @@ from regimen.cli.options import DataOption, ProfileOption, folder_of
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from regimen.data.cleaning import Ledger
+    from regimen.data.cleaning import Drops
     from regimen.data.conversations import Conversation
     from regimen.data.rows import UsableRow
     from regimen.data.sources import Where
@@ -37,7 +37,7 @@ def data(
     """Show rows, loss tokens marked, a histogram of lengths, what was dropped: test items of the study too."""
     from regimen.api import load_and_compile
     from regimen.cli.terminal import console
-    from regimen.data.cleaning import Ledger
+    from regimen.data.cleaning import Drops
     from regimen.data.sources import Where
     from regimen.data.standins import stand_in
     from regimen.data.tokenizer import TextTokenizer
@@ -53,8 +53,8 @@ def data(
     tokenizer = TextTokenizer(locate_base(loaded.base, data))
     is_read = pretrain and (about.form.messages is None or about.form.text is not None)
     form: LegKind = "pretrain" if is_read or not about.form.is_asked else "finetune"
-    ledger = Ledger()
-    read, avoided = _read(plan, source, form, where, ledger)
+    drops = Drops()
+    read, avoided = _read(plan, source, form, where, drops)
     screen = console()
     screen.soft_wrap = True
     side = "train" if about.split else "test"
@@ -65,11 +65,11 @@ def data(
     for row in read[:rows]:
         screen.print(f"\n[{row.part}, row {row.number}]", style="dim")
         screen.print(_shown(row, about, tokenizer, form, loaded.batch.block))
-    for line in _accounts(read, about, form, tokenizer, loaded.batch.block, ledger, avoided):
+    for line in _accounts(read, about, form, tokenizer, loaded.batch.block, drops, avoided):
         screen.print(line)
 
 
-def _read(plan: Plan, name: str, form: LegKind, where: Where, ledger: Ledger) -> tuple[list[UsableRow], str]:
+def _read(plan: Plan, name: str, form: LegKind, where: Where, drops: Drops) -> tuple[list[UsableRow], str]:
     """The first usable rows as the run would have them, and which test items were kept out."""
     from regimen.data.prepare import trainable_rows
     from regimen.data.rows import usable_rows
@@ -78,10 +78,10 @@ def _read(plan: Plan, name: str, form: LegKind, where: Where, ledger: Ledger) ->
 
     source = plan.study.sources[name]
     if source.split is None:
-        return list(islice(usable_rows(name, source, "test", where, ledger), MOST)), "tested on, never trained on"
+        return list(islice(usable_rows(name, source, "test", where, drops), MOST)), "tested on, never trained on"
     prepared = [stage for stage in plan.stages.values() if isinstance(stage, PrepareSpec)]
     if not prepared:
-        first = list(islice(usable_rows(name, source, "train", where, ledger), MOST))
+        first = list(islice(usable_rows(name, source, "train", where, drops), MOST))
         return first, "test items were not looked for: the study trains nothing"
     specs = [plan.stages[key] for key in prepared[0].tests]
     corpora = where.data is None and where.origin == "hub"  # a text task's items are chosen among all its rows
@@ -89,7 +89,7 @@ def _read(plan: Plan, name: str, form: LegKind, where: Where, ledger: Ledger) ->
     looked = [stage for stage in items if not (corpora and stage.task.panel == "text")]
     tests, absent = texts_of(looked, where)
     rows: list[UsableRow] = []
-    for batch in trainable_rows(name, source, form, where, tests, ledger):
+    for batch in trainable_rows(name, source, form, where, tests, drops):
         rows += batch
         if len(rows) >= MOST:
             break
@@ -156,7 +156,7 @@ def _accounts(
     form: LegKind,
     tokenizer: TextTokenizer,
     block: int,
-    ledger: Ledger,
+    drops: Drops,
     avoided: str,
 ) -> list[str]:
     """Lengths, counts and drops, a line each."""
@@ -166,8 +166,8 @@ def _accounts(
     lengths = [len(ids) + 1 for ids in tokenizer.encode_many(texts)]
     more = "" if len(read) < MOST else f" (the first {MOST:,} looked at)"
     lines = ["\ntokens a row, the end-of-text token counted:", *(histogram(lengths, block) if lengths else [])]
-    lines += [f"\n{ledger.rows:,} rows read, {len(read):,} usable{more}", avoided, "dropped:"]
-    return lines + ([f"{count:>8,} {reason}" for reason, count in ledger.counts.items()] or ["       0"])
+    lines += [f"\n{drops.rows:,} rows read, {len(read):,} usable{more}", avoided, "dropped:"]
+    return lines + ([f"{count:>8,} {reason}" for reason, count in drops.counts.items()] or ["       0"])
 
 
 def histogram(lengths: list[int], block: int) -> list[str]:

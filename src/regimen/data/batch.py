@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
-class Batch:
+class StepBatch:
     """One optimiser step's blocks: arrays of shape (sequences, block).
 
     `positions` restart at 0 where a segment begins; attention never crosses such a start. `loss` marks the tokens
@@ -40,6 +40,6 @@ class Batch:
 class BatchStream(Protocol):
     """Batches by step: a pure function of the step, the same in any process and any order."""
 
-    def batch(self, step: int) -> Batch:
+    def batch(self, step: int) -> StepBatch:
         """The batch of optimiser step `step`, counted from 0."""
         ...

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from regimen.data.blocks import Example
 from regimen.data.chat import ChatTemplate, encode_pieces, template_of
-from regimen.data.cleaning import Ledger
+from regimen.data.cleaning import Drops
 from regimen.data.row_fault import RowFault
 from regimen.data.rows import UsableRow
 from regimen.data.tokenizer import TextTokenizer
@@ -18,7 +18,7 @@ from regimen.study.sources import Form
 
 
 def chat_examples(
-    form: Form, tokenizer: TextTokenizer, batches: Iterable[list[UsableRow]], ledger: Ledger
+    form: Form, tokenizer: TextTokenizer, batches: Iterable[list[UsableRow]], drops: Drops
 ) -> Iterator[tuple[UsableRow, Example]]:
     """Each row with its example; raises ModelError where the base has no chat template and none is named."""
     template = template_of(tokenizer.folder, form.chat_template)
@@ -27,7 +27,7 @@ def chat_examples(
             try:
                 yield row, _example(form, template, tokenizer, row)
             except RowFault as fault:
-                ledger.drop(row.part, row.number, fault.drop or fault.why, row.text)
+                drops.drop(row.part, row.number, fault.drop or fault.why, row.text)
 
 
 def _example(form: Form, template: ChatTemplate, tokenizer: TextTokenizer, row: UsableRow) -> Example:

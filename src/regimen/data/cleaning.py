@@ -1,6 +1,6 @@
 """Which rows may be used: no row twice, held-out groups aside, every drop accounted for.
 
-Owns normalised text, the split by hash of the group, what was seen before, and the ledger of drops. Does not know
+Owns normalised text, the split by hash of the group, what was seen before, and the dropped rows. Does not know
 templates, tokens or test items.
 """
 
@@ -66,11 +66,11 @@ def is_held_out(group: str, share: float) -> bool:
     return int.from_bytes(digest("held out/" + normalised(group)), "big") < share * 2**64
 
 
-class Ledger:
+class Drops:
     """Every dropped row, with its reason.
 
     Given a path, entries go to that file as they come (one JSON object a line: file, row, reason, detail, and what
-    the caller adds), which appears whole when the ledger is closed; without one they are kept in `entries`. `rows`
+    the caller adds), which appears whole at the end of the `with` block; without one they are kept in `entries`. `rows`
     counts the rows that were read, `counts` the dropped ones by reason.
     """
 
@@ -96,7 +96,7 @@ class Ledger:
         """Dropped rows by reason."""
         return dict(sorted(self._counts.items()))
 
-    def __enter__(self) -> Ledger:
+    def __enter__(self) -> Drops:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, fault: object, trace: TracebackType | None) -> None:

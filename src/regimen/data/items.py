@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Any
 
-from regimen.data.cleaning import Ledger, digest, group_digest, normalised
+from regimen.data.cleaning import Drops, digest, group_digest, normalised
 from regimen.data.conversations import Conversation
 from regimen.data.forms import Content, content_of, group_of, render
 from regimen.data.keys import loosened
@@ -70,7 +70,7 @@ class Item:
 
 
 def build_items(
-    task: Task, sources: dict[str, Source], cap: int | None, seed: int, where: Where, ledger: Ledger, shots: int = 0
+    task: Task, sources: dict[str, Source], cap: int | None, seed: int, where: Where, drops: Drops, shots: int = 0
 ) -> list[Item]:
     """The items of a task, at most `cap`: stratified by class where there are classes, in order of their hash.
 
@@ -83,10 +83,10 @@ def build_items(
         elsewhere = _texts_of(source, sources, where)
         found: list[Item] = []
         places: dict[str, str] = {}
-        for row in usable_rows(name, source, "test", where, ledger):
+        for row in usable_rows(name, source, "test", where, drops):
             content = _content(source, row)
             if elsewhere and loosened(content.asked) in elsewhere:
-                ledger.drop(row.part, row.number, "stands in another source", content.asked)
+                drops.drop(row.part, row.number, "stands in another source", content.asked)
                 continue
             place = f"{row.part}, row {row.number}"
             try:
@@ -121,7 +121,7 @@ def mark_twins(items: list[Item], task: Task, sources: dict[str, Source], where:
         if source.split is None:
             continue
         with suppress(SourceMissing):
-            for batch in in_batches(usable_rows(name, source, "train", where, Ledger())):
+            for batch in in_batches(usable_rows(name, source, "train", where, Drops())):
                 found = hits_of(name, source.model_copy(update={"leaks": "near"}), "finetune", batch, tests)
                 twins |= {hit.item for hits in found for hit in hits if hit.how != "group"}
     return [replace(item, twin=item.id in twins) for item in items]
@@ -247,7 +247,7 @@ def _texts_of(source: Source, sources: dict[str, Source], where: Where) -> set[s
         other = sources[name]
         sides: tuple[Side, ...] = ("train", "test") if other.held_out else ("train",)
         for side in sides:
-            rows = usable_rows(name, other, side, where, Ledger())
+            rows = usable_rows(name, other, side, where, Drops())
             texts |= {loosened(_content(other, row).asked) for row in rows}
     return texts
 

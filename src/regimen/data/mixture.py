@@ -16,7 +16,7 @@ from math import gcd, lcm
 import numpy as np
 from numpy.typing import NDArray
 
-from regimen.data.batch import Batch
+from regimen.data.batch import StepBatch
 from regimen.data.blocks import BlockStore
 
 WINDOW = 10_000  # the longest window in which shares are kept exactly
@@ -78,14 +78,14 @@ class Mixture:
     def _permutation(self, name: str, epoch: int) -> NDArray[np.int64]:
         return _generator(self._seed, name, epoch).permutation(len(self._stores[name]))
 
-    def batch(self, step: int) -> Batch:
+    def batch(self, step: int) -> StepBatch:
         """The batch of optimiser step `step`, counted from 0."""
         rows = []
         for sequence in range(step * self._sequences, (step + 1) * self._sequences):
             name, earlier = self._draw.at(sequence)
             epoch, place = divmod(earlier, len(self._stores[name]))
             rows.append(self._stores[name].block(int(self._order(name, epoch)[place])))
-        return Batch(
+        return StepBatch(
             tokens=np.stack([row.tokens for row in rows]),
             positions=np.stack([row.positions for row in rows]),
             loss=np.stack([row.loss for row in rows]),

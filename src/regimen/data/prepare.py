@@ -26,7 +26,7 @@ import numpy as np
 from regimen.data.ahead import ahead, in_threads
 from regimen.data.blocks import FACTS, Block, BlockWriter, Example, TextPacker, fit, pack_examples
 from regimen.data.chat_examples import chat_examples
-from regimen.data.cleaning import Ledger
+from regimen.data.cleaning import Drops
 from regimen.data.forms import Content, Rendered, content_of, group_of, render_text
 from regimen.data.keys import loosened
 from regimen.data.overlap import Hit, TestTexts
@@ -42,7 +42,7 @@ from regimen.study.sources import Source
 T = TypeVar("T", str, Rendered)
 
 PACKED_TOGETHER = 1 << 16  # examples; a larger source is packed in windows of so many, so that memory is bounded
-NAMED_ITEMS = 20  # test items that the ledger names for one training row
+NAMED_ITEMS = 20  # test items that are named for one dropped row
 
 
 @dataclass
@@ -69,7 +69,7 @@ class Preparation:
 
 
 def prepare(
-    work: Preparation, tokenizer: TextTokenizer, where: Where, cache: Path, ledger: Ledger
+    work: Preparation, tokenizer: TextTokenizer, where: Where, cache: Path, drops: Drops
 ) -> tuple[Path, dict[str, Any]]:
     """Makes the blocks of a source and moves them into the cache under the digest of their content.
 
@@ -85,29 +85,29 @@ def prepare(
         writer = BlockWriter(blocks, work.batch.block, max(tokenizer.size, tokenizer.end + 1))
         content = hashlib.sha256()
         with _old_left_alone():
-            for block in _blocks(work, tokenizer, where, scratch, ledger, counts):
+            for block in _blocks(work, tokenizer, where, scratch, drops, counts):
                 content.update(block.tokens[: block.length].tobytes())
                 content.update(np.packbits(block.loss).tobytes())
                 writer.write(block)
         facts = writer.close()
         if not facts["blocks"]:
-            raise DataError(_nothing_left(work, ledger))
+            raise DataError(_nothing_left(work, drops))
         digest = content.hexdigest()[:16]
         home = cache / f"{work.name}-{work.form}-{digest}"
         _move(blocks, home)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    return home, {**facts, **counts.__dict__, "rows": ledger.rows, "drops": ledger.counts, "digest": digest}
+    return home, {**facts, **counts.__dict__, "rows": drops.rows, "drops": drops.counts, "digest": digest}
 
 
-def _nothing_left(work: Preparation, ledger: Ledger) -> str:
+def _nothing_left(work: Preparation, drops: Drops) -> str:
     """Why no block could be filled: the reason for which most rows went, and what can be done about it."""
     sentence = f"source {work.name!r}: no block of {work.batch.block} tokens could be filled"
-    counts = ledger.counts
+    counts = drops.counts
     if not counts:
         return sentence
     reason = max(counts, key=lambda name: counts[name])
-    sentence += f": {counts[reason]:,} of its {ledger.rows:,} rows are dropped ({reason})"
+    sentence += f": {counts[reason]:,} of its {drops.rows:,} rows are dropped ({reason})"
     if "test item of" not in reason:
         return sentence
     return f"{sentence}; `leaks: exact` drops only rows with the test text itself, `leaks: off` none"
@@ -127,21 +127,21 @@ def _old_left_alone() -> Iterator[None]:
 
 
 def trainable_rows(
-    name: str, source: Source, form: LegKind, where: Where, tests: TestTexts, ledger: Ledger
+    name: str, source: Source, form: LegKind, where: Where, tests: TestTexts, drops: Drops
 ) -> Iterator[list[UsableRow]]:
     """Batches of the rows that may be trained on: those of the training side that hold no test item.
 
     A row is dropped if what it puts into the text that would be trained on holds a test item's text, or if it is of a
     group of its own source that is tested on. The source's `leaks` says how test items are looked for.
     """
-    for batch in in_batches(usable_rows(name, source, "train", where, ledger)):
+    for batch in in_batches(usable_rows(name, source, "train", where, drops)):
         if not len(tests):
             yield batch
             continue
         kept = []
         for row, hits in zip(batch, hits_of(name, source, form, batch, tests), strict=True):
             if hits:
-                _drop(ledger, row, hits)
+                _drop(drops, row, hits)
             else:
                 kept.append(row)
         yield kept
@@ -183,11 +183,11 @@ def _text(source: Source, row: UsableRow) -> str:
     return render_text(source.form, row.values) if own else row.text
 
 
-def _drop(ledger: Ledger, row: UsableRow, hits: list[Hit]) -> None:
+def _drop(drops: Drops, row: UsableRow, hits: list[Hit]) -> None:
     first = min(hits, key=lambda hit: tuple(_WORDS).index(hit.how))
     items = [hit.item for hit in hits[:NAMED_ITEMS]]
     reason = f"{_WORDS[first.how]} {first.task}"
-    ledger.drop(row.part, row.number, reason, row.text, task=first.task, how=first.how, items=items)
+    drops.drop(row.part, row.number, reason, row.text, task=first.task, how=first.how, items=items)
 
 
 _WORDS = {
@@ -215,9 +215,9 @@ def _move(scratch: Path, home: Path) -> None:
 
 
 def _blocks(
-    work: Preparation, tokenizer: TextTokenizer, where: Where, scratch: Path, ledger: Ledger, counts: Counts
+    work: Preparation, tokenizer: TextTokenizer, where: Where, scratch: Path, drops: Drops, counts: Counts
 ) -> Iterator[Block]:
-    rows = trainable_rows(work.name, work.source, work.form, where, work.tests, ledger)
+    rows = trainable_rows(work.name, work.source, work.form, where, work.tests, drops)
     if work.form == "pretrain":
         packer = TextPacker(work.batch.block, tokenizer.end)
         texts = _counted(ahead([_text(work.source, row) for row in batch] for batch in rows), counts)
@@ -228,7 +228,7 @@ def _blocks(
         return
     with Spool(scratch / "examples.bin") as spool:
         if work.source.form.messages is not None:
-            examples = _counted_one_by_one(chat_examples(work.source.form, tokenizer, rows, ledger), counts)
+            examples = _counted_one_by_one(chat_examples(work.source.form, tokenizer, rows, drops), counts)
         else:
             rendered = _counted(ahead([row.rendered for row in batch if row.rendered] for batch in rows), counts)
             examples = chain.from_iterable(in_threads(partial(_examples, tokenizer), rendered))

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any, Literal
 
 from regimen.data.choice import InTurn, place_hash
-from regimen.data.cleaning import Ledger, Seen, is_held_out, normalised
+from regimen.data.cleaning import Drops, Seen, is_held_out, normalised
 from regimen.data.forms import Rendered, class_of, group_of, render, render_text
 from regimen.data.row_fault import RowFault
 from regimen.data.sources import Part, Where, parts_of, rows_of
@@ -37,8 +37,8 @@ class UsableRow:
     rendered: Rendered | None = None
 
 
-def usable_rows(name: str, source: Source, side: Side, where: Where, ledger: Ledger) -> Iterator[UsableRow]:
-    """The rows of one side; drops go to `ledger`.
+def usable_rows(name: str, source: Source, side: Side, where: Where, drops: Drops) -> Iterator[UsableRow]:
+    """The rows of one side; dropped rows are noted in `drops`.
 
     A `limit` takes rows by the hash of their places, or the first ones (`Source.takes_first_rows`); of several configs
     each gives an equal share. Raises SourceMissing where the source is
@@ -57,27 +57,27 @@ def usable_rows(name: str, source: Source, side: Side, where: Where, ledger: Led
     seen = None if as_published else Seen()
     used = 0
     for part, number, values in _documents(source, side, parts):
-        ledger.rows += 1
+        drops.rows += 1
         try:
             rendered, text = _text(source, values)
             normal = normalised(text)
             if seen is not None and not seen.add_normalised(normal):
-                ledger.drop(part, number, "duplicate", text)
+                drops.drop(part, number, "duplicate", text)
                 continue
             if not _on_side(source, held_out, side, values):
                 if side == "train":
-                    ledger.drop(part, number, "held out")
+                    drops.drop(part, number, "held out")
                 continue
         except RowFault as fault:
             if fault.drop is None:
                 raise DataError(f"source {name!r}, {part}, row {number}, {fault}") from None
-            ledger.drop(part, number, fault.drop, str(fault))
+            drops.drop(part, number, fault.drop, str(fault))
             continue
         used += 1
         yield UsableRow(part, number, values, text, normal, rendered)
     if not used:
-        counts = ", ".join(f"{count} {reason}" for reason, count in ledger.counts.items()) or "none dropped"
-        raise DataError(f"source {name!r}: none of its {ledger.rows} rows is left for {side} ({counts})")
+        counts = ", ".join(f"{count} {reason}" for reason, count in drops.counts.items()) or "none dropped"
+        raise DataError(f"source {name!r}: none of its {drops.rows} rows is left for {side} ({counts})")
 
 
 def in_batches(rows: Iterable[UsableRow]) -> Iterator[list[UsableRow]]:

@@ -9,7 +9,7 @@ from itertools import chain
 from typing import Any
 
 from regimen.data.choice import InTurn
-from regimen.data.cleaning import Ledger, digest
+from regimen.data.cleaning import Drops, digest
 from regimen.data.forms import Rendered, render
 from regimen.data.overlap import TestTexts
 from regimen.data.prepare import trainable_rows
@@ -25,7 +25,7 @@ def solved_examples(name: str, source: Source, shots: int, where: Where, tests: 
     row is left, SourceMissing where the training rows are not there.
     """
     first: InTurn[tuple[bytes, int, Any]] = InTurn(shots)
-    rows = chain.from_iterable(trainable_rows(name, source, "finetune", where, tests, Ledger()))
+    rows = chain.from_iterable(trainable_rows(name, source, "finetune", where, tests, Drops()))
     for number, row in enumerate(rows):
         rendered = row.rendered or render(source.form, row.values)
         first.add(rendered.target, (digest(rendered.prompt), number, rendered))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from regimen.data.batch import Batch as Blocks
+from regimen.data.batch import StepBatch
 from regimen.engine.adapter_bank import initial_row, layout
 from regimen.engine.base_model import BaseModel
 from regimen.engine.lockstep import Lockstep, Member
@@ -47,13 +47,13 @@ class RandomBlocks:
     batch_shape: tuple[int, int]
     vocabulary: int
 
-    def batch(self, step: int) -> Blocks:
+    def batch(self, step: int) -> StepBatch:
         """The batch of a step."""
         rows, block = self.batch_shape
         rng = np.random.default_rng([self.seed, step])
         tokens = rng.integers(0, self.vocabulary, (rows, block), dtype=np.int32)
         positions = np.tile(np.arange(block, dtype=np.int32), (rows, 1))
-        return Blocks(tokens, positions, positions > 0, np.full(rows, block, dtype=np.int32))
+        return StepBatch(tokens, positions, positions > 0, np.full(rows, block, dtype=np.int32))
 
 
 def flops_per_token(base: BaseModel, adapter: Adapter, block: int) -> float:

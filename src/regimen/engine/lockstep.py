@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from regimen.data.batch import Batch, BatchStream
+from regimen.data.batch import BatchStream, StepBatch
 from regimen.engine.banks import open_bank
 from regimen.engine.base_model import BaseModel, segment_mask
 from regimen.engine.memory import counting_kept, tokens_that_fit
@@ -145,7 +145,7 @@ class Lockstep:
             self.running = [m for m in self.running if m.step < m.last and not m.failure]
             self._load()
 
-    def _gradients(self, batches: Sequence[Batch]) -> Tensor:
+    def _gradients(self, batches: Sequence[StepBatch]) -> Tensor:
         """Fills the bank's gradients; returns each member's mean loss (K,), fp32."""
         rows, block = batches[0].tokens.shape
         self._budget = self._budget or self._measured(batches)
@@ -165,7 +165,7 @@ class Lockstep:
             self._budget = micro * block * len(batches)
             torch.cuda.empty_cache()
 
-    def _measured(self, batches: Sequence[Batch]) -> int:
+    def _measured(self, batches: Sequence[StepBatch]) -> int:
         """Tokens of a pass, from what one block keeps for the backward pass; measured once for a base and a shape."""
         block = batches[0].tokens.shape[1]
         key = (self.adapter, block)
@@ -179,7 +179,7 @@ class Lockstep:
         limit = self.pass_tokens or PASS_TOKENS.get(self.base.device.type, PASS_TOKENS["cpu"])
         return min(limit, tokens_that_fit(self.base.kept[key], self.base.device, self.memory))
 
-    def _accumulate(self, batches: Sequence[Batch], micro: int) -> Tensor:
+    def _accumulate(self, batches: Sequence[StepBatch], micro: int) -> Tensor:
         device = self.base.device
         self._bank.grads.zero_()
         counts = torch.tensor([max(1, batch.loss_tokens) for batch in batches], dtype=torch.float32)
@@ -190,7 +190,7 @@ class Lockstep:
                 totals += self._one_pass(batches, slice(start, start + micro), weights)
         return totals
 
-    def _one_pass(self, batches: Sequence[Batch], rows: slice, weights: Tensor) -> Tensor:
+    def _one_pass(self, batches: Sequence[StepBatch], rows: slice, weights: Tensor) -> Tensor:
         """Forward and backward of some rows of every member; returns their share of each member's loss."""
         width = max(1, int(max(batch.lengths[rows].max() for batch in batches)))
         if self.compiled:
@@ -207,7 +207,7 @@ class Lockstep:
         member = member[predicted.nonzero(as_tuple=True)[0]]
         return torch.zeros_like(weights).index_add_(0, member, losses * weights[member])
 
-    def _mask(self, positions: Tensor, batches: Sequence[Batch], rows: slice) -> Tensor | None:
+    def _mask(self, positions: Tensor, batches: Sequence[StepBatch], rows: slice) -> Tensor | None:
         """The mask of the segments; raises ModelError for a base that cannot keep apart those that are there."""
         if self.base.alone is None:
             return segment_mask(positions, always=self.compiled)

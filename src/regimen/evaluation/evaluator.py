@@ -15,18 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regimen.data.items import Item
-from regimen.engine.adapter_bank import AdapterBank
-from regimen.engine.base_model import BaseModel
 from regimen.engine.continuations import Ending
 from regimen.engine.generation import generate
 from regimen.engine.scoring import Scored, score
 from regimen.evaluation import answers
+from regimen.evaluation.adapted_model import AdaptedModel
 from regimen.evaluation.entities import types_of as entity_types
 from regimen.evaluation.floors import positive_class
 from regimen.evaluation.gold import check_gold
 from regimen.evaluation.item_results import ItemResult
 from regimen.evaluation.programs import case_of, program_in
-from regimen.evaluation.prompts import EncodedItem, Encoder, encode_items, prompt_hash
+from regimen.evaluation.prompts import EncodedItem, encode_items, prompt_hash
 from regimen.evaluation.readers import ANSWER_BITS, Answer, counts_of, read, read_said_choice
 from regimen.evaluation.sandbox import judge_many, why_not
 from regimen.evaluation.stops import chat_ends, stop_rule
@@ -35,40 +34,26 @@ from regimen.study.schema import Task
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class TaskResults:
     """The results of one task: per adapter, a row per item; or why the task was skipped."""
 
     results: list[list[ItemResult]]
     skipped: str | None = None
 
 
-@dataclass(frozen=True)
-class Model:
-    """What is evaluated: a base, the adapters on it (None: the base as it is), its tokenizer."""
-
-    base: BaseModel
-    bank: AdapterBank | None
-    tokenizer: Encoder
-
-    @property
-    def members(self) -> int:
-        """How many adapters are scored at once."""
-        return len(self.bank) if self.bank else 1
-
-
 def evaluate(
-    model: Model, task: Task, items: Sequence[Item], context: int, cap: int | None, here: Path | None = None
-) -> Evaluation:
+    model: AdaptedModel, task: Task, items: Sequence[Item], context: int, cap: int | None, here: Path | None = None
+) -> TaskResults:
     """Scores every item of a task for every adapter of the model; `cap` limits the new tokens.
 
     `here` is the study file's folder, where a harness's tasks may lie.
     """
     if task.scoring == "execution" and (reason := why_not()) is not None:
-        return Evaluation([], skipped=f"generated code is not run here: {reason}")
+        return TaskResults([], skipped=f"generated code is not run here: {reason}")
     context = min(context, model.base.context)
     if task.scoring == "lm-eval":
-        return Evaluation(_by_harness(model, task, items, context, here))
-    return Evaluation(_SCORERS[task.scoring](model, task, items, context, cap))
+        return TaskResults(_by_harness(model, task, items, context, here))
+    return TaskResults(_SCORERS[task.scoring](model, task, items, context, cap))
 
 
 def _blank(item: Item, encoded: EncodedItem) -> ItemResult:
@@ -78,7 +63,7 @@ def _blank(item: Item, encoded: EncodedItem) -> ItemResult:
 
 
 def _by_choice(
-    model: Model, task: Task, items: Sequence[Item], context: int, cap: int | None
+    model: AdaptedModel, task: Task, items: Sequence[Item], context: int, cap: int | None
 ) -> list[list[ItemResult]]:
     encoded = encode_items(items, model.tokenizer, context, 1, task.truncate)
     scorable = [e for e in encoded if e.fault is None]
@@ -138,7 +123,7 @@ class Said:
 
 
 def _generated(
-    model: Model, task: Task, items: Sequence[Item], context: int, cap: int | None
+    model: AdaptedModel, task: Task, items: Sequence[Item], context: int, cap: int | None
 ) -> tuple[list[EncodedItem], list[list[Said]]]:
     """The encoded items and what each adapter said to each."""
     assert task.generation is not None
@@ -168,7 +153,7 @@ def _open_result(item: Item, encoded: EncodedItem, said: Said) -> ItemResult:
 
 
 def _by_generation(
-    model: Model, task: Task, items: Sequence[Item], context: int, cap: int | None
+    model: AdaptedModel, task: Task, items: Sequence[Item], context: int, cap: int | None
 ) -> list[list[ItemResult]]:
     check_gold(task.title, task, items)
     encoded, said = _generated(model, task, items, context, cap)
@@ -204,7 +189,7 @@ def _note_readings(task: Task, item: Item, result: ItemResult, types: frozenset[
 
 
 def _note_likelihoods(
-    model: Model, items: Sequence[Item], encoded: Sequence[EncodedItem], results: list[list[ItemResult]]
+    model: AdaptedModel, items: Sequence[Item], encoded: Sequence[EncodedItem], results: list[list[ItemResult]]
 ) -> None:
     """Notes how likely the right answer is; an answer that the context cuts counts as far as it was read."""
     scored = score(model.base, model.bank, [Scored(e.prompt, [e.answer]) for e in encoded])
@@ -220,7 +205,7 @@ def _note_likelihoods(
 
 
 def _by_execution(
-    model: Model, task: Task, items: Sequence[Item], context: int, cap: int | None
+    model: AdaptedModel, task: Task, items: Sequence[Item], context: int, cap: int | None
 ) -> list[list[ItemResult]]:
     check_gold(task.title, task, items)
     encoded, said = _generated(model, task, items, context, cap)
@@ -244,7 +229,9 @@ def _by_execution(
 UNREADABLE = frozenset({"syntax error", "no such function"})
 
 
-def _by_text(model: Model, task: Task, items: Sequence[Item], context: int, cap: int | None) -> list[list[ItemResult]]:
+def _by_text(
+    model: AdaptedModel, task: Task, items: Sequence[Item], context: int, cap: int | None
+) -> list[list[ItemResult]]:
     """Bits of a text, from its first token on; a longer text counts up to the context."""
     full = model.tokenizer.encode_many([item.answer for item in items])
     ids = [tokens[: context - 1] for tokens in full]
@@ -266,7 +253,7 @@ def _by_text(model: Model, task: Task, items: Sequence[Item], context: int, cap:
 
 
 def _by_harness(
-    model: Model, task: Task, items: Sequence[Item], context: int, here: Path | None
+    model: AdaptedModel, task: Task, items: Sequence[Item], context: int, here: Path | None
 ) -> list[list[ItemResult]]:
     from regimen.evaluation.lm_eval_bridge import run_harness
 
@@ -283,7 +270,7 @@ def _by_harness(
     return results
 
 
-_SCORERS: dict[str, Callable[[Model, Task, Sequence[Item], int, int | None], list[list[ItemResult]]]] = {
+_SCORERS: dict[str, Callable[[AdaptedModel, Task, Sequence[Item], int, int | None], list[list[ItemResult]]]] = {
     "choice": _by_choice,
     "generation": _by_generation,
     "execution": _by_execution,

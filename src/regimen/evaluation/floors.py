@@ -13,7 +13,7 @@ from itertools import chain
 from typing import Any
 
 from regimen.data.choice import InTurn
-from regimen.data.cleaning import Ledger, digest
+from regimen.data.cleaning import Drops, digest
 from regimen.data.forms import render
 from regimen.data.items import Item, test_texts
 from regimen.data.overlap import TestTexts
@@ -60,7 +60,7 @@ def training_texts(name: str, source: Source, items: Sequence[Item], where: Wher
     """
     tests = TestTexts(test_texts("", items))
     first: InTurn[tuple[bytes, int, Any]] = InTurn(MAX_ROWS)
-    for number, row in enumerate(chain.from_iterable(trainable_rows(name, source, "finetune", where, tests, Ledger()))):
+    for number, row in enumerate(chain.from_iterable(trainable_rows(name, source, "finetune", where, tests, Drops()))):
         rendered = row.rendered or render(source.form, row.values)
         first.add(-1, (digest(rendered.prompt), number, (rendered.prompt, rendered.answer.strip())))
     chosen = sorted((one for of_class in first.by_class().values() for one in of_class), key=lambda one: one[1])

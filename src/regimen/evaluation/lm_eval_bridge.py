@@ -15,16 +15,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from regimen.data.items import Item
-from regimen.engine.adapter_bank import AdapterBank
-from regimen.engine.base_model import BaseModel
 from regimen.engine.generation import generate
 from regimen.engine.scoring import Scored, score_with_greedy
 from regimen.errors import DataError, MachineError
+from regimen.evaluation.adapted_model import AdaptedModel
 from regimen.evaluation.harness import why_no_harness
 from regimen.evaluation.prompts import Encoder
 from regimen.evaluation.stops import stop_rule
@@ -34,19 +33,6 @@ from regimen.study.schema import Task
 FOLDER = "lm-eval"
 SEED = 1234  # the harness's own default for drawing examples
 NEW_TOKENS = 256  # likewise, where a task names no limit
-
-
-class Model(Protocol):
-    """What answers: a base, adapters on it, a tokenizer."""
-
-    @property
-    def base(self) -> BaseModel: ...
-    @property
-    def bank(self) -> AdapterBank | None: ...
-    @property
-    def tokenizer(self) -> Encoder: ...
-    @property
-    def members(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -101,7 +87,7 @@ def _put_in(document: Any, asked: str) -> tuple[str, ...]:
 
 
 def run_harness(
-    model: Model, task: Task, items: Sequence[Item], context: int, here: Path | None
+    model: AdaptedModel, task: Task, items: Sequence[Item], context: int, here: Path | None
 ) -> list[list[HarnessResult]]:
     """Per adapter the results of every item; raises DataError for requests that cannot be answered here."""
     harness = _load(task, here)
@@ -166,7 +152,7 @@ def _check_metrics(task: Task, harness: Any) -> None:
             raise DataError(f"the metric {name!r} of {task.lm_eval!r} is no mean over items, so it cannot be resampled")
 
 
-def _answer(model: Model, requests: Sequence[tuple[str, tuple[Any, ...]]], context: int) -> list[list[Any]]:
+def _answer(model: AdaptedModel, requests: Sequence[tuple[str, tuple[Any, ...]]], context: int) -> list[list[Any]]:
     """Per adapter the answers to the requests, in the harness's forms."""
     answers: list[list[Any]] = [[None] * len(requests) for _ in range(model.members)]
     kinds: dict[str, list[int]] = defaultdict(list)
@@ -183,7 +169,9 @@ def _answer(model: Model, requests: Sequence[tuple[str, tuple[Any, ...]]], conte
     return answers
 
 
-def _log_likelihoods(model: Model, asked: Sequence[tuple[Any, ...]], context: int) -> list[list[tuple[float, bool]]]:
+def _log_likelihoods(
+    model: AdaptedModel, asked: Sequence[tuple[Any, ...]], context: int
+) -> list[list[tuple[float, bool]]]:
     """(log-likelihood, whether greedy decoding would say it); requests of one context share its pass."""
     groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
     continuations: list[list[int]] = []
@@ -214,7 +202,7 @@ def _encode_pair(tokenizer: Encoder, before: str, after: str) -> tuple[list[int]
     return context, whole[len(context) :]
 
 
-def _rolling(model: Model, asked: Sequence[tuple[Any, ...]], context: int) -> list[list[float]]:
+def _rolling(model: AdaptedModel, asked: Sequence[tuple[Any, ...]], context: int) -> list[list[float]]:
     """Log-likelihoods of whole texts, in windows that overlap as the harness's do."""
     from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
@@ -233,7 +221,7 @@ def _rolling(model: Model, asked: Sequence[tuple[Any, ...]], context: int) -> li
     return [[float(v) for v in row] for row in totals]
 
 
-def _generations(model: Model, asked: Sequence[tuple[Any, ...]], context: int) -> list[list[str]]:
+def _generations(model: AdaptedModel, asked: Sequence[tuple[Any, ...]], context: int) -> list[list[str]]:
     groups: dict[str, list[int]] = defaultdict(list)
     for number, (_, options) in enumerate(asked):
         groups[json.dumps(options, sort_keys=True)].append(number)
@@ -262,7 +250,7 @@ def _cut(text: str, stops: Sequence[str]) -> str:
     return text
 
 
-_ENGINES: dict[str, Callable[[Model, Sequence[tuple[Any, ...]], int], list[list[Any]]]] = {
+_ENGINES: dict[str, Callable[[AdaptedModel, Sequence[tuple[Any, ...]], int], list[list[Any]]]] = {
     "loglikelihood": _log_likelihoods,
     "loglikelihood_rolling": _rolling,
     "generate_until": _generations,

@@ -16,7 +16,8 @@ from regimen.data.items import read_items
 from regimen.engine.adapter_bank import AdapterBank
 from regimen.engine.base_model import BaseModel
 from regimen.engine.checkpoints import load_adapter
-from regimen.evaluation.evaluator import Model, evaluate
+from regimen.evaluation.adapted_model import AdaptedModel
+from regimen.evaluation.evaluator import evaluate
 from regimen.evaluation.item_results import ItemResult, result_columns
 from regimen.files import write_atomically
 from regimen.plan import EvaluateSpec
@@ -32,7 +33,7 @@ def run_evaluate(specs: Sequence[EvaluateSpec], folders: Sequence[StageFolder], 
     paths = [folder.open() for folder in folders]
     base, bank = _open(specs, context)
     items = read_items(context.input(first.items) / layout.ITEMS)
-    model = Model(base, bank, context.tokenizer(first.base))
+    model = AdaptedModel(base, bank, context.tokenizer(first.base))
     evaluation = evaluate(model, first.task, items, first.context, first.generate, context.where("hub").here)
     for index, (spec, folder, path) in enumerate(zip(specs, folders, paths, strict=True)):
         if evaluation.skipped is None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from regimen.data.cleaning import Ledger
+from regimen.data.cleaning import Drops
 from regimen.data.items import Item, build_items, test_texts
 from regimen.data.overlap import TestText, TestTexts
 from regimen.data.sources import Where
@@ -16,13 +16,13 @@ from regimen.evaluation.gold import check_gold
 from regimen.plan import ItemsSpec
 
 
-def items_of(spec: ItemsSpec, where: Where, ledger: Ledger) -> list[Item]:
+def items_of(spec: ItemsSpec, where: Where, drops: Drops) -> list[Item]:
     """The items of one spec; raises as `build_items` and the harness do."""
     if spec.task.lm_eval is not None:
         from regimen.evaluation.lm_eval_bridge import harness_items
 
         return harness_items(spec.task, spec.cap, spec.shots, where.here)
-    items = build_items(spec.task, spec.sources, spec.cap, spec.seed, where, ledger, spec.shots)
+    items = build_items(spec.task, spec.sources, spec.cap, spec.seed, where, drops, spec.shots)
     check_gold(spec.task_name, spec.task, items)
     return items
 
@@ -33,7 +33,7 @@ def texts_of(specs: Iterable[ItemsSpec], where: Where) -> tuple[TestTexts, dict[
     absent: dict[str, str] = {}
     for spec in specs:
         try:
-            texts += test_texts(spec.task_name, items_of(spec, where, Ledger()))
+            texts += test_texts(spec.task_name, items_of(spec, where, Drops()))
         except SourceMissing as fault:
             absent[spec.task_name] = str(fault)
     return TestTexts(texts), absent

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from regimen.data.cleaning import Ledger
+from regimen.data.cleaning import Drops
 from regimen.data.items import Item, mark_twins, write_items
 from regimen.data.prepare import Preparation, prepare
 from regimen.data.sources import Where
@@ -44,8 +44,8 @@ def run_prepare(specs: Sequence[PrepareSpec], folders: Sequence[StageFolder], co
         tests = context.tests(spec.tests)
         work = Preparation(spec.source_name, spec.source, spec.form, spec.batch, spec.seed, tests)
         where = context.where(spec.data)
-        with Ledger(path / layout.DROPS) as ledger:
-            home, counted = prepare(work, context.tokenizer(spec.base), where, blocks_home(context.cache), ledger)
+        with Drops(path / layout.DROPS) as drops:
+            home, counted = prepare(work, context.tokenizer(spec.base), where, blocks_home(context.cache), drops)
         _check_again(spec, folder, str(counted["digest"]), context)
         facts = PreparedFacts(
             block_files=block_digests(home, context.digests),
@@ -80,8 +80,8 @@ def run_items(specs: Sequence[ItemsSpec], folders: Sequence[StageFolder], contex
         watch = Stopwatch()
         path = folder.open()
         where = context.where(spec.data)
-        with Ledger(path / layout.DROPS) as ledger:
-            items, absent = _items(spec, where, ledger, context)
+        with Drops(path / layout.DROPS) as drops:
+            items, absent = _items(spec, where, drops, context)
         if spec.purpose == "score" and spec.task.panel != "text":
             items = mark_twins(items, spec.task, spec.sources, where)
         write_items(items, path / layout.ITEMS)
@@ -93,8 +93,8 @@ def run_items(specs: Sequence[ItemsSpec], folders: Sequence[StageFolder], contex
             sources=spec.task.source,
             items=len(items),
             twins=sum(item.twin for item in items),
-            rows=ledger.rows,
-            drops=ledger.counts,
+            rows=drops.rows,
+            drops=drops.counts,
             not_looked_for=absent,
             stand_in=_stand_ins(spec, where) or None,
             floors=_floors(spec, items, context) if not spec.shots and spec.purpose == "score" else None,
@@ -102,10 +102,10 @@ def run_items(specs: Sequence[ItemsSpec], folders: Sequence[StageFolder], contex
         _finish(context, folder, watch, facts)
 
 
-def _items(spec: ItemsSpec, where: Where, ledger: Ledger, context: Context) -> tuple[list[Item], str | None]:
+def _items(spec: ItemsSpec, where: Where, drops: Drops, context: Context) -> tuple[list[Item], str | None]:
     """The items; of a test set that is not here and only to be kept out of training none, and why, where told so."""
     try:
-        return items_of(spec, where, ledger), None
+        return items_of(spec, where, drops), None
     except SourceMissing as fault:
         if spec.purpose != "avoid" or not context.setup.options.skip_missing:
             raise

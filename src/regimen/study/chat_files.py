@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from regimen.errors import StudyError
-from regimen.study.places import Document
+from regimen.study.positions import Document
 from regimen.study.sources import CHAT_TEMPLATES
 
 LARGEST = 1 << 20  # bytes; the longest templates of the Hub have some tens of thousands
@@ -24,7 +24,7 @@ def put_in_chat_templates(document: Document, path: Path) -> None:
         choice = form.get("chat_template") if isinstance(form, dict) else None
         if not isinstance(form, dict) or not isinstance(choice, str) or choice in CHAT_TEMPLATES or "{" in choice:
             continue
-        place = document.place(("sources", name, "form", "chat_template"))
+        place = document.position(("sources", name, "form", "chat_template"))
         file = path.parent / choice
         if len(choice) > 255 or not file.is_file():
             faults.append(

@@ -18,8 +18,7 @@ from regimen.errors import StudyError, UsageError
 from regimen.study.chat_files import put_in_chat_templates
 from regimen.study.contrasts import unfold_contrasts
 from regimen.study.file import GROUP_TAGS, ProfileFile, StepsRule, StudyFile
-from regimen.study.places import Document, read_document
-from regimen.study.places import Path as Place
+from regimen.study.positions import Document, Position, read_document
 from regimen.study.questions import Contrast, Question
 from regimen.study.schema import Experiment, Phase
 from regimen.study.study import FULL, Study, faults_of, unknown_name
@@ -86,14 +85,14 @@ def _resolve(document: Document, origin: str, profile: str | None, seed: int | N
     return study if seed is None else study.model_copy(update={"seed": seed})
 
 
-def _validated(model: type[Frozen], value: Any, document: Document, origin: str, under: Place = ()) -> Frozen:
+def _validated(model: type[Frozen], value: Any, document: Document, origin: str, under: Position = ()) -> Frozen:
     try:
         return model.model_validate(value)
     except ValidationError as error:
         faults = []
         for item in error.errors():
             place = under + tuple(part for part in item["loc"] if not _is_tag(part))
-            faults.append(f"{document.place(place)}: {_worded(item)}")
+            faults.append(f"{document.position(place)}: {_worded(item)}")
         raise StudyError(origin, list(dict.fromkeys(faults))) from None
 
 
@@ -136,7 +135,7 @@ def _with_profile(file: StudyFile, document: Document, origin: str, name: str, p
             try:
                 contrasts += unfold_contrasts(group, by_id, file.tasks)
             except ValueError as fault:
-                faults.append(f"{document.place(('questions', key, 'contrasts', index))}: {fault}")
+                faults.append(f"{document.position(('questions', key, 'contrasts', index))}: {fault}")
         questions[key] = Question[Contrast](question=question.question, rule=question.rule, contrasts=tuple(contrasts))
     study = Study(
         study=file.study,
@@ -175,16 +174,16 @@ def _unfold_experiments(file: StudyFile, rule: StepsRule, document: Document, fa
             experiments += unfold(group, file.tasks, rule)
         except (ValidationError, ValueError) as fault:
             message = fault.errors()[0]["msg"] if isinstance(fault, ValidationError) else str(fault)
-            faults.append(f"{document.place(('experiments', index))}: {message}")
+            faults.append(f"{document.position(('experiments', index))}: {message}")
     return experiments
 
 
 def _found(document: Document, place: tuple[str, ...]) -> str:
     """The place of a part; an experiment is looked for by its id, or the longest stem of it that is written."""
     if place[0] != "experiments":
-        return document.place(place)
+        return document.position(place)
     name = place[1]
-    best: tuple[int, Place] | None = None
+    best: tuple[int, Position] | None = None
     for path in document.lines:
         if not path or path[0] != "experiments":
             continue

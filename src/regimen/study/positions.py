@@ -18,7 +18,7 @@ MAX_BYTES = 2_000_000
 MAX_DEPTH = 30
 MAX_VALUES = 200_000
 
-Path = tuple[str | int, ...]
+Position = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Document:
     """A YAML document's value and, for each path in it, the line it stands on."""
 
     value: Any
-    lines: dict[Path, int]
+    lines: dict[Position, int]
 
-    def place(self, path: Path) -> str:
+    def position(self, path: Position) -> str:
         """ "line 12, sources.imdb" for the deepest known part of `path`."""
         known = path
         while known and known not in self.lines:
@@ -37,7 +37,7 @@ class Document:
         return f"{where}, {dotted(path)}" if path else where
 
 
-def dotted(path: Path) -> str:
+def dotted(path: Position) -> str:
     """("experiments", 3, "steps") as "experiments[3].steps"."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return text.removeprefix(".")
@@ -84,10 +84,10 @@ class _Reader:
     def __init__(self, loader: yaml.SafeLoader):
         self._loader = loader
         self._count = 0
-        self.lines: dict[Path, int] = {}
+        self.lines: dict[Position, int] = {}
         self.faults: list[str] = []
 
-    def value(self, node: yaml.Node, path: Path) -> Any:
+    def value(self, node: yaml.Node, path: Position) -> Any:
         self._count += 1
         line = node.start_mark.line + 1
         if self._count > MAX_VALUES or len(path) > MAX_DEPTH:
@@ -99,7 +99,7 @@ class _Reader:
             return [self.value(item, (*path, index)) for index, item in enumerate(node.value)]
         return self._loader.construct_object(node)
 
-    def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[Any, Any]:
+    def _mapping(self, node: yaml.MappingNode, path: Position) -> dict[Any, Any]:
         if node.tag != "tag:yaml.org,2002:map":
             raise ValueError(f"the tag {node.tag} is not supported")
         result: dict[Any, Any] = {}
@@ -122,7 +122,7 @@ class _Reader:
             result |= given
         return result | own
 
-    def _merged(self, node: yaml.Node, path: Path, line: int) -> list[dict[Any, Any]]:
+    def _merged(self, node: yaml.Node, path: Position, line: int) -> list[dict[Any, Any]]:
         """The mappings that `<<` puts into the one at `path`; their values count and are bounded as if written here."""
         nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
         if not all(isinstance(given, yaml.MappingNode) for given in nodes):
