@@ -54,6 +54,7 @@ class Counts:
     cut_examples: int = 0
     cut_prompt_tokens: int = 0
     cut_answer_tokens: int = 0
+    special_as_text: int = 0
 
 
 @dataclass(frozen=True)
@@ -220,7 +221,7 @@ def _blocks(
     rows = trainable_rows(work.name, work.source, work.form, where, work.tests, drops)
     if work.form == "pretrain":
         packer = TextPacker(work.batch.block, tokenizer.end)
-        texts = _counted(ahead([_text(work.source, row) for row in batch] for batch in rows), counts)
+        texts = _counted(ahead([_text(work.source, row) for row in batch] for batch in rows), counts, tokenizer)
         for ids in chain.from_iterable(in_threads(partial(_ids, tokenizer), texts)):
             ids.append(tokenizer.end)
             yield from packer.add(ids)
@@ -230,7 +231,9 @@ def _blocks(
         if work.source.form.messages is not None:
             examples = _counted_one_by_one(chat_examples(work.source.form, tokenizer, rows, drops), counts)
         else:
-            rendered = _counted(ahead([row.rendered for row in batch if row.rendered] for batch in rows), counts)
+            rendered = _counted(
+                ahead([row.rendered for row in batch if row.rendered] for batch in rows), counts, tokenizer
+            )
             examples = chain.from_iterable(in_threads(partial(_examples, tokenizer), rendered))
         for example in examples:
             kept, prompt, answer = fit(example, work.batch.block)
@@ -250,10 +253,11 @@ def _blocks(
             )
 
 
-def _counted(batches: Iterable[list[T]], counts: Counts) -> Iterator[list[T]]:
+def _counted(batches: Iterable[list[T]], counts: Counts, tokenizer: TextTokenizer) -> Iterator[list[T]]:
     for batch in batches:
         counts.documents += len(batch)
-        texts = (one.prompt + one.answer if isinstance(one, Rendered) else one for one in batch)
+        texts = [one.prompt + one.answer if isinstance(one, Rendered) else one for one in batch]
+        counts.special_as_text += sum(map(tokenizer.holds_special, texts))
         counts.bytes += sum(len(text.encode("utf-8", errors="replace")) for text in texts)
         yield batch
 
@@ -267,12 +271,10 @@ def _counted_one_by_one(examples: Iterable[tuple[UsableRow, Example]], counts: C
 
 def _ids(tokenizer: TextTokenizer, texts: list[str]) -> list[array[int]]:
     """Arrays, not lists: the garbage collector looks at every number of a list."""
-    return [array("i", ids) for ids in tokenizer.encode_many(texts)]
+    return [array("i", ids) for ids in tokenizer.encode_whole(texts)]
 
 
 def _examples(tokenizer: TextTokenizer, rendered: list[Rendered]) -> list[Example]:
-    ids = _ids(tokenizer, [text for one in rendered for text in (one.prompt, one.answer)])
-    prompts, answers = ids[::2], ids[1::2]
-    for answer in answers:
-        answer.append(tokenizer.end)
-    return [Example(*parts) for parts in zip(prompts, answers, strict=True)]
+    """Prompt and answer of each, cut from the tokens of both together; an answer ends with the end-of-text token."""
+    pairs = tokenizer.encode_pairs([one.prompt for one in rendered], [one.answer for one in rendered])
+    return [Example(array("i", pair.prompt), array("i", [*pair.answer, tokenizer.end])) for pair in pairs]

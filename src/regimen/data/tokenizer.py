@@ -1,7 +1,7 @@
 """Text to token ids, by the base model's own fast tokenizer.
 
-Owns the reading of a `tokenizer.json` and its end-of-text token. Never adds special tokens of its own accord. Does
-not know where the file comes from.
+Owns the reading of a `tokenizer.json`, the tokens at the ends of a text, and the cut between a prompt and its answer.
+What looks like a special token inside a text is text. Does not know where the file comes from.
 """
 
 from __future__ import annotations
@@ -9,15 +9,30 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tokenizers import Tokenizer
 
 from regimen.errors import ModelError
 
 
+@dataclass(frozen=True)
+class Pair:
+    """A prompt and its answer as ids of one text. `merges`: a token of the two together holds characters of both."""
+
+    prompt: list[int]
+    answer: list[int]
+    merges: bool = False
+
+
 class TextTokenizer:
-    """Encodes text as it stands; `end` is the id of the end-of-text token that closes documents and answers."""
+    """Encodes text as it stands.
+
+    `end` is the id of the end-of-text token that closes documents and answers; `starts` are the ids that the tokenizer
+    puts before every text (a begin-of-text token, often none); `opening` is what an empty text is read as.
+    """
 
     def __init__(self, folder: Path):
         file = folder / "tokenizer.json"
@@ -29,12 +44,40 @@ class TextTokenizer:
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self.digest = hashlib.sha256(raw).hexdigest()[:16]
-        self.end_text = _end_token(folder)
+        self.end_text = _special(folder, "eos_token") or ""
+        if not self.end_text:
+            raise ModelError(f"{folder} names no eos_token in its tokenizer_config.json")
+        begin = _special(folder, "bos_token")
+        self._begin = None if begin is None else self._tokenizer.token_to_id(begin)
         end = self._tokenizer.token_to_id(self.end_text)
         if end is None:
             raise ModelError(f"the end-of-text token {self.end_text!r} is not in {file}")
         self.end: int = end
+        self.starts = self._starts()
+        self._rendering = Tokenizer.from_str(raw.decode("utf-8")) if self._special_texts() else self._tokenizer
+        self._tokenizer.encode_special_tokens = True
+        self._marks = _beginnings(self._special_texts())
+        self._splits = _splits_at_blanks(json.loads(raw))
         self._holding: dict[str, frozenset[int]] = {}
+
+    def _starts(self) -> list[int]:
+        bare = self._tokenizer.encode("a", add_special_tokens=False).ids
+        whole = self._tokenizer.encode("a", add_special_tokens=True).ids
+        places = [n for n in range(len(whole) - len(bare) + 1) if whole[n : n + len(bare)] == bare]
+        return whole[: places[0]] if places else []
+
+    def _special_texts(self) -> list[str]:
+        return [token.content for token in self._tokenizer.get_added_tokens_decoder().values() if token.special]
+
+    @property
+    def opening(self) -> list[int]:
+        """What an empty text is read as: what the tokenizer puts before a text, else the end of the text before it."""
+        return list(self.starts) or [self.end]
+
+    @property
+    def prefix(self) -> int:
+        """What lm-evaluation-harness puts before a text that has nothing before it."""
+        return self.end if self._begin is None else self._begin
 
     @property
     def size(self) -> int:
@@ -42,16 +85,51 @@ class TextTokenizer:
         return self._tokenizer.get_vocab_size(with_added_tokens=True)
 
     def encode(self, text: str) -> list[int]:
-        """The ids of one text."""
+        """The ids of one text, nothing before it."""
         return self._tokenizer.encode(text, add_special_tokens=False).ids
 
     def encode_many(self, texts: Sequence[str]) -> list[list[int]]:
-        """The ids of many texts, in parallel threads."""
+        """The ids of many texts, nothing before them, in parallel threads."""
         return [item.ids for item in self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]
+
+    def encode_whole(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of many texts as they are read: after what the tokenizer puts before a text."""
+        ids = self.encode_many(texts)
+        return [self.starts + one for one in ids] if self.starts else ids
 
     def encode_rendered(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of texts that a chat template made: the special tokens in them are meant as such."""
-        return [item.ids for item in self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]
+        return [item.ids for item in self._rendering.encode_batch_fast(list(texts), add_special_tokens=False)]
+
+    def encode_pairs(self, prompts: Sequence[str], answers: Sequence[str]) -> list[Pair]:
+        """Prompts and answers, each pair tokenised as one text and cut, after what the tokenizer puts before a text.
+
+        The cut is where the prompt's own tokens end. Where a token reaches across, it belongs to the answer, with the
+        blanks at the prompt's end, as lm-evaluation-harness cuts.
+        """
+        apart = [self._splits and _is_split(p, a) for p, a in zip(prompts, answers, strict=True)]
+        joined = [a if split else p + a for p, a, split in zip(prompts, answers, apart, strict=True)]
+        heads, wholes = self._encode_each_once(prompts), self._encode_each_once(joined)
+        pairs = []
+        for prompt, head, whole, split in zip(prompts, heads, wholes, apart, strict=True):
+            if not split and whole[: len(head)] == head:
+                whole = whole[len(head) :]
+            elif not split:
+                cut = _common(self.encode(prompt.rstrip()), whole)
+                pairs.append(Pair(self.starts + whole[:cut], whole[cut:], merges=True))
+                continue
+            pairs.append(Pair(self.starts + head, whole))
+        return pairs
+
+    def _encode_each_once(self, texts: Sequence[str]) -> list[list[int]]:
+        """As `encode_many`; a text that comes again (a prompt with many choices) is not read again."""
+        different = list(dict.fromkeys(texts))
+        known = dict(zip(different, self.encode_many(different), strict=True))
+        return [known[text] for text in texts]
+
+    def holds_special(self, text: str) -> bool:
+        """Whether a text holds what would be a special token if it were not text."""
+        return any(mark in text and any(one in text for one in texts) for mark, texts in self._marks.items())
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids, special tokens left out."""
@@ -66,11 +144,37 @@ class TextTokenizer:
         return self._holding[character]
 
 
-def _end_token(folder: Path) -> str:
-    for name in ("tokenizer_config.json", "special_tokens_map.json"):
-        file = folder / name
+def _common(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many ids two texts share at their beginning."""
+    limit = min(len(one), len(other))
+    return next((n for n in range(limit) if one[n] != other[n]), limit)
+
+
+def _beginnings(texts: Sequence[str]) -> dict[str, list[str]]:
+    """Special tokens by their first two characters, so that a text is looked through once for many of them."""
+    marks: dict[str, list[str]] = {}
+    for text in texts:
+        marks.setdefault(text[:2], []).append(text)
+    return marks
+
+
+def _splits_at_blanks(written: dict[str, Any]) -> bool:
+    """Whether the tokenizer is byte-level BPE over words that begin at blanks: no token reaches from "x" into " y"."""
+    steps = json.dumps(written.get("pre_tokenizer"))
+    splits = '"use_regex": true' in steps or '"type": "Split"' in steps
+    return written.get("model", {}).get("type") == "BPE" and "ByteLevel" in steps and splits
+
+
+def _is_split(prompt: str, answer: str) -> bool:
+    """Whether a word ends between the two, so that each by itself has the tokens that it has in the whole."""
+    ends_in_word, starts_with_blank = prompt[-1:].strip() != "", answer[:1] == " "
+    return ends_in_word and starts_with_blank and answer[1:2].strip() != ""
+
+
+def _special(folder: Path, name: str) -> str | None:
+    for file in (folder / "tokenizer_config.json", folder / "special_tokens_map.json"):
         if file.is_file():
-            value = json.loads(file.read_text(encoding="utf-8")).get("eos_token")
+            value = json.loads(file.read_text(encoding="utf-8")).get(name)
             if value:
                 return value["content"] if isinstance(value, dict) else value
-    raise ModelError(f"{folder} names no eos_token in its tokenizer_config.json")
+    return None

@@ -67,7 +67,7 @@ def _by_choice(
 ) -> list[list[ItemResult]]:
     encoded = encode_items(items, model.tokenizer, context, 1, task.truncate)
     scorable = [e for e in encoded if e.fault is None]
-    scored = iter(score(model.base, model.bank, [Scored(e.prompt, e.choices) for e in scorable]))
+    scored = iter(score(model.base, model.bank, [Scored(e.before, e.choices) for e in scorable]))
     results: list[list[ItemResult]] = [[] for _ in range(model.members)]
     for item, e in zip(items, encoded, strict=True):
         values = next(scored) if e.fault is None else np.full((model.members, len(item.choices)), math.nan)
@@ -192,7 +192,7 @@ def _note_likelihoods(
     model: AdaptedModel, items: Sequence[Item], encoded: Sequence[EncodedItem], results: list[list[ItemResult]]
 ) -> None:
     """Notes how likely the right answer is; an answer that the context cuts counts as far as it was read."""
-    scored = score(model.base, model.bank, [Scored(e.prompt, [e.answer]) for e in encoded])
+    scored = score(model.base, model.bank, [Scored(e.before, [e.answer]) for e in encoded])
     for number, (item, e, values) in enumerate(zip(items, encoded, scored, strict=True)):
         covered = model.tokenizer.decode(e.answer) if e.answer_cut else item.answer
         for member in range(model.members):
@@ -234,8 +234,8 @@ def _by_text(
 ) -> list[list[ItemResult]]:
     """Bits of a text, from its first token on; a longer text counts up to the context."""
     full = model.tokenizer.encode_many([item.answer for item in items])
-    ids = [tokens[: context - 1] for tokens in full]
-    scored = score(model.base, model.bank, [Scored([model.tokenizer.end], [tokens]) for tokens in ids])
+    ids = [tokens[: context - len(model.tokenizer.opening)] for tokens in full]
+    scored = score(model.base, model.bank, [Scored(model.tokenizer.opening, [tokens]) for tokens in ids])
     results: list[list[ItemResult]] = [[] for _ in range(model.members)]
     for item, tokens, whole, values in zip(items, ids, full, scored, strict=True):
         cut = len(tokens) < len(whole)

@@ -194,12 +194,17 @@ def _log_likelihoods(
 
 def _encode_pair(tokenizer: Encoder, before: str, after: str) -> tuple[list[int], list[int]]:
     """As the harness splits them: blanks at the end of the context belong to the continuation."""
+    if not before:
+        (ids,) = tokenizer.encode_rendered([after])
+        return ([tokenizer.prefix], ids) if ids[:1] != [tokenizer.prefix] else (ids[:1], ids[1:])
     kept = before.rstrip()
-    after = before[len(kept) :] + after
-    if not kept:
-        return [tokenizer.end], tokenizer.encode_many([after])[0]
-    whole, context = tokenizer.encode_many([kept + after, kept])
-    return context, whole[len(context) :]
+    whole, context = _read(tokenizer, [before + after, kept])
+    return context or [tokenizer.prefix], whole[len(context) :]
+
+
+def _read(tokenizer: Encoder, texts: Sequence[str]) -> list[list[int]]:
+    """As the harness reads texts: special tokens in them are meant as such, after what the tokenizer begins with."""
+    return [tokenizer.starts + ids for ids in tokenizer.encode_rendered(texts)]
 
 
 def _rolling(model: AdaptedModel, asked: Sequence[tuple[Any, ...]], context: int) -> list[list[float]]:
@@ -208,9 +213,9 @@ def _rolling(model: AdaptedModel, asked: Sequence[tuple[Any, ...]], context: int
 
     items, owners = [], []
     for number, (text,) in enumerate(asked):
-        ids = model.tokenizer.encode_many([str(text)])[0]
+        (ids,) = _read(model.tokenizer, [str(text)])
         windows = get_rolling_token_windows(
-            token_list=ids, prefix_token=model.tokenizer.end, max_seq_len=context, context_len=1
+            token_list=ids, prefix_token=model.tokenizer.prefix, max_seq_len=context, context_len=1
         )
         for before, after in map(make_disjoint_window, windows):
             items.append(Scored(before, [after]))
@@ -233,10 +238,10 @@ def _generations(model: AdaptedModel, asked: Sequence[tuple[Any, ...]], context:
         until = options.get("until") or []
         stops = [until] if isinstance(until, str) else list(until)
         tokens = int(options.get("max_gen_toks", NEW_TOKENS))
-        prompts = model.tokenizer.encode_many([str(asked[n][0]) for n in numbers])
+        prompts = _read(model.tokenizer, [str(asked[n][0]) for n in numbers])
         room = max(1, context - tokens)
         raw = generate(
-            model.base, model.bank, [p[-room:] or [model.tokenizer.end] for p in prompts], tokens,
+            model.base, model.bank, [p[-room:] or [model.tokenizer.prefix] for p in prompts], tokens,
             stop_rule(model.tokenizer, stops),
         )  # fmt: skip
         for number, continuations in zip(numbers, raw, strict=True):

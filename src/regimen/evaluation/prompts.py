@@ -14,6 +14,7 @@ from typing import Literal, Protocol
 from regimen.data.chat import template_of
 from regimen.data.items import Item
 from regimen.data.row_fault import RowFault
+from regimen.data.tokenizer import Pair
 
 
 class Encoder(Protocol):
@@ -21,10 +22,21 @@ class Encoder(Protocol):
 
     end: int
     folder: Path
+    starts: list[int]
+
+    @property
+    def opening(self) -> list[int]: ...
+
+    @property
+    def prefix(self) -> int: ...
 
     def encode_many(self, texts: Sequence[str]) -> list[list[int]]: ...
 
+    def encode_whole(self, texts: Sequence[str]) -> list[list[int]]: ...
+
     def encode_rendered(self, texts: Sequence[str]) -> list[list[int]]: ...
+
+    def encode_pairs(self, prompts: Sequence[str], answers: Sequence[str]) -> list[Pair]: ...
 
     def decode(self, ids: Sequence[int]) -> str: ...
 
@@ -33,13 +45,15 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True)
 class EncodedItem:
-    """An item's token ids. An empty prompt is the end-of-text token, which opens a document.
+    """An item's token ids. An empty prompt is what the tokenizer opens a text with.
 
-    `fault` says why the choices cannot be scored, if so; `answer_cut` whether the context cuts the answer; `shots`
-    how many solved examples stand before the prompt.
+    `prompt` is what a model goes on from; `before` is what answer and choices follow, shorter than the prompt where a
+    token reaches from one into the other. `fault` says why the choices cannot be scored, if so; `answer_cut` whether
+    the context cuts the answer; `shots` how many solved examples stand before the prompt.
     """
 
     prompt: list[int]
+    before: list[int]
     answer: list[int]
     choices: list[list[int]]
     truncated: bool
@@ -57,44 +71,74 @@ def encode_items(
     Solved examples go one by one, the first ones first, until the rest fits; a prompt that is too long by itself
     loses its left, or its middle, and so much of it is kept that at least one token remains.
     """
-    answers = tokenizer.encode_many([item.answer for item in items])
-    flat = list(dict.fromkeys(choice for item in items for choice in item.choices))
-    encoded = dict(zip(flat, tokenizer.encode_many(flat), strict=True))
-    asked = _asked(items, tokenizer)
     result = []
-    for item, (text, prompt, refused), answer in zip(items, asked, answers, strict=True):
-        choices = [encoded[choice] for choice in item.choices]
-        room = max(1, context - max([reserve, *(len(ids) for ids in choices or [answer])]))
+    for item, asked in zip(items, _asked(items, tokenizer), strict=True):
+        text, prompt, before, answers, refused = asked
+        room = max(1, context - max([reserve, *(len(ids) for ids in answers[:-1] or answers)]))
         shots = len(item.shots)
         while shots and len(prompt) > room:
             shots -= 1
             text = "".join(item.shots[len(item.shots) - shots :]) + item.prompt
-            prompt = tokenizer.encode_many([text])[0]
-        kept, truncated = truncate(prompt or [tokenizer.end], room, cut)
-        digest = prompt_hash(text)
-        short = answer[: max(1, context - 1)]
-        fault = refused or _fault(item, choices, context)
-        cut_off = len(short) < len(answer)
-        result.append(EncodedItem(kept, short, choices, truncated, digest, cut_off, fault, shots))
+            (prompt,) = tokenizer.encode_whole([text])
+            ((before, answers),) = _followers(tokenizer, [text], [[*item.choices, item.answer]])
+        kept, truncated = truncate(prompt or tokenizer.opening, room, cut)
+        short = answers[-1][: max(1, context - 1)]
+        result.append(
+            EncodedItem(
+                prompt=kept,
+                before=kept if before == prompt else truncate(before or tokenizer.opening, room, cut)[0],
+                answer=short,
+                choices=answers[:-1],
+                truncated=truncated,
+                prompt_hash=prompt_hash(text),
+                answer_cut=len(short) < len(answers[-1]),
+                fault=refused or _fault(item, answers[:-1], context),
+                shots=shots,
+            )
+        )
     return result
 
 
-def _asked(items: Sequence[Item], tokenizer: Encoder) -> list[tuple[str, list[int], str | None]]:
-    """(text, ids, why the chat template refuses it) of each prompt, solved examples before it."""
-    texts = ["".join(item.shots) + item.prompt for item in items if item.conversation is None]
-    plain = iter(zip(texts, tokenizer.encode_many(texts), strict=True))
-    asked: list[tuple[str, list[int], str | None]] = []
+def _followers(
+    tokenizer: Encoder, texts: Sequence[str], answers: Sequence[Sequence[str]]
+) -> list[tuple[list[int], list[list[int]]]]:
+    """For each text the ids before its answers, and those of every answer: each pair tokenised as one text and cut."""
+    asked = [text for text, following in zip(texts, answers, strict=True) for _ in following]
+    pairs = iter(tokenizer.encode_pairs(asked, [answer for following in answers for answer in following]))
+    result = []
+    for following in answers:
+        own = [next(pairs) for _ in following]
+        before = min((pair.prompt for pair in own), key=len)
+        rest = [[*pair.prompt, *pair.answer][len(before) :] for pair in own]
+        result.append((before, rest))
+    return result
+
+
+Asked = tuple[str, list[int], list[int], list[list[int]], str | None]
+
+
+def _asked(items: Sequence[Item], tokenizer: Encoder) -> list[Asked]:
+    """(text, ids, ids before the answers, ids of choices and answer, why the chat template refuses it) of each prompt,
+    solved examples before it."""
+    own = [item for item in items if item.conversation is None]
+    texts = ["".join(item.shots) + item.prompt for item in own]
+    follow = _followers(tokenizer, texts, [[*item.choices, item.answer] for item in own])
+    plain = iter(zip(texts, tokenizer.encode_whole(texts), follow, strict=True))
+    asked: list[Asked] = []
     for item in items:
         if item.conversation is None:
-            asked.append((*next(plain), None))
+            text, prompt, (before, answers) = next(plain)
+            asked.append((text, prompt, before, answers, None))
             continue
         template = template_of(tokenizer.folder, item.chat_template)
+        answers = tokenizer.encode_many([*item.choices, item.answer])
         try:
             text = template.asked(item.conversation)
         except RowFault as fault:
-            asked.append((item.prompt, [tokenizer.end], fault.drop or fault.why))
+            asked.append((item.prompt, [tokenizer.end], [tokenizer.end], answers, fault.drop or fault.why))
             continue
-        asked.append((text, tokenizer.encode_rendered([text])[0], None))
+        (prompt,) = tokenizer.encode_rendered([text])
+        asked.append((text, prompt, prompt, answers, None))
     return asked
 
 

@@ -146,6 +146,7 @@ def _counts(facts: PreparedFacts | ItemsFacts | None) -> dict[str, Any]:
         "items",
         "digest",
         "cut_examples",
+        "special_as_text",
         "stand_in",
     )
     counts = {key: getattr(facts, key, None) for key in known}

@@ -55,7 +55,8 @@ class PreparedFacts(_Recorded):
     `folder` names its blocks in the cache, `digest` (16 hex digits) their content, `block_files` the SHA-256 of their
     files. `rows` counts the rows that were
     read, `drops` those that were not used, by reason; `documents` and `bytes` what is left of them as text; `blocks`
-    the blocks of `block` tokens, `tokens` and `loss_tokens` the tokens in them; `cut_*` what was too long. `stand_in`
+    the blocks of `block` tokens, `tokens` and `loss_tokens` the tokens in them; `cut_*` what was too long;
+    `special_as_text` the texts that hold a special token's text, which is read as text. `stand_in`
     is the mirror's note on rows that are not the source's own.
     """
 
@@ -72,6 +73,7 @@ class PreparedFacts(_Recorded):
     cut_examples: int = 0
     cut_prompt_tokens: int = 0
     cut_answer_tokens: int = 0
+    special_as_text: int = 0
     rows: int = 0
     drops: dict[str, int] = {}
     digest: str = ""
