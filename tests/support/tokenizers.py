@@ -36,7 +36,23 @@ def save_prefixing_tokenizer(folder: Path) -> Path:
     tokenizer.decoder = decoders.Sequence(
         [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
     )
-    words = ["apple", "pear", "plum", "fig", "lime", "yes", "no", "Is", "here", "?", "Answer", ":", "crate", "and", "the"]
+    words = [
+        "apple",
+        "pear",
+        "plum",
+        "fig",
+        "lime",
+        "yes",
+        "no",
+        "Is",
+        "here",
+        "?",
+        "Answer",
+        ":",
+        "crate",
+        "and",
+        "the",
+    ]
     special = ["<unk>", "<s>", "</s>", *(f"<0x{number:02X}>" for number in range(256))]
     trainer = BpeTrainer(vocab_size=420, special_tokens=special, show_progress=False)
     tokenizer.train_from_iterator([word for word in words for _ in range(50)], trainer)

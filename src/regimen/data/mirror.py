@@ -24,7 +24,7 @@ from regimen.study.sources import Source
 
 MANIFEST = "manifest.json"
 PARTIAL = ".partial"
-BASE_FILES = re.compile(r"[^/]+\.(json|safetensors|txt|model)")
+BASE_FILES = re.compile(r"[^/]+\.(json|safetensors|txt|model|jinja)")
 _HUB_PATH = re.compile(r"hf://datasets/([^/]+/[^/@]+)@(refs/convert/parquet|[^/]+)/(.+)")
 
 Say = Callable[[str], None]

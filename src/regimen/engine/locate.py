@@ -82,7 +82,7 @@ def _from_hub(base: Base, *, offline: bool) -> Path:
                 base.id,
                 revision=base.revision,
                 local_files_only=offline,
-                allow_patterns=["*.json", "*.safetensors", "*.txt", "*.model"],
+                allow_patterns=["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"],
             )
         )
     except Exception as fault:  # the client raises many types: no network, no such repository, gated

@@ -19,7 +19,7 @@ from regimen.study.sources import Source
 from regimen.study.values import Frozen, shares
 
 # Raised when a kind of stage would give other numbers for the same literals; old results are then not reused.
-VERSIONS = {"prepare": 4, "items": 5, "train": 1, "evaluate": 4, "evaluate programs": 5}
+VERSIONS = {"prepare": 5, "items": 5, "train": 1, "evaluate": 5, "evaluate programs": 6}
 
 
 # what of a task decides its items
