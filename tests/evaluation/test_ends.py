@@ -7,6 +7,7 @@ import json
 import shutil
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -109,7 +110,7 @@ def test_generation_stops_at_every_end_that_is_listed(tmp_path: Path, listed: li
     base = load_base(tmp_path / "base", "fp32")
     expected = {0, *(listed if isinstance(listed, list) else [] if listed is None else [listed])}
     assert base.ends == expected
-    model = AutoModelForCausalLM.from_pretrained(tmp_path / "base")
+    model: Any = AutoModelForCausalLM.from_pretrained(tmp_path / "base")
     for end in sorted(expected):
         only_this(base.head, end)
         with torch.no_grad():

@@ -11,15 +11,14 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from regimen.engine.adapter_bank import AdapterBank, initial_row
 from regimen.engine.base_model import BaseModel
 from regimen.engine.checkpoints import load_adapter, save_adapter
 from regimen.engine.full_bank import FullBank, full_row, load_full_row
-from regimen.errors import RunFolderError
+from regimen.engine.loading import read_model, refused
+from regimen.errors import ModelError, RunFolderError
 from regimen.study.schema import Adapter, Base
 
 
@@ -60,7 +59,8 @@ def load_trained(folder: Path, base: BaseModel, adapter: Adapter) -> Tensor:
     if adapter.method == "lora":
         return load_adapter(folder, base, adapter)
     try:
-        values = base.named_values(load_file(folder / "model.safetensors"))
-    except (OSError, SafetensorError, KeyError) as fault:
-        raise RunFolderError(f"the model in {folder} is damaged ({fault}); delete that folder and run again") from None
-    return torch.cat([value.float().reshape(-1) for value in values])
+        with refused(f"the model in {folder}"):
+            trained = read_model(folder, base.dtype)
+    except ModelError as fault:
+        raise RunFolderError(f"{fault}; delete that folder and run again") from None
+    return torch.cat([weight.detach().float().reshape(-1) for weight in trained.parameters()])

@@ -13,17 +13,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 
+from regimen.engine.adapter_bank import AdapterBank
 from regimen.engine.base_model import TOKENIZER_FILES
 from regimen.engine.checkpoints import ADAPTER, ADAPTER_CONFIG, load_adapter
-from regimen.engine.loading import load_base
+from regimen.engine.loading import load_base, plain_model
 from regimen.engine.merging import merge_row
+from regimen.engine.peft_check import load_by_peft
 from regimen.errors import ModelError, RunFolderError, UsageError
 from regimen.study.schema import Adapter, Base
 
 CARD = "README.md"
 CHAT_TEMPLATE = "chat_template.jinja"
+CHECKED = 12  # tokens on which PEFT's logits are compared with ours
+APART = 1e-3  # of the largest logit
 MODEL_FILES = ("model.safetensors", "config.json", "generation_config.json", *TOKENIZER_FILES)
 
 
@@ -71,9 +76,30 @@ def export(trained: Trained, to: Path, card: str, *, merged: bool) -> None:
         else:
             _copy(trained.folder, folder, (ADAPTER, ADAPTER_CONFIG), needed=(ADAPTER, ADAPTER_CONFIG))
             _copy(trained.base_folder, folder, TOKENIZER_FILES)
+            _check(trained, folder)
         if trained.chat_template is not None:
             (folder / CHAT_TEMPLATE).write_text(trained.chat_template, encoding="utf-8")
         (folder / CARD).write_text(card, encoding="utf-8")
+
+
+def _check(trained: Trained, folder: Path) -> None:
+    """Loads the adapter of `folder` through PEFT and compares a few tokens; raises UsageError if it says otherwise."""
+    base = load_base(trained.base_folder, "fp32")
+    bank = AdapterBank(base, trained.adapter, [load_adapter(folder, base, trained.adapter)])
+    tokens = torch.arange(CHECKED)[None] % base.head.shape[0]
+    with torch.inference_mode(), bank.attached():
+        ours = base.logits(base.body(tokens, torch.arange(CHECKED)[None], None)[0]).float()
+    base = bank = None
+    try:
+        model, lost = load_by_peft(plain_model(trained.base_folder), folder)
+        with torch.inference_mode():
+            apart = float((model(input_ids=tokens, use_cache=False).logits[0].float() - ours).abs().max())
+    except Exception as fault:  # PEFT raises whatever it happens to raise
+        apart, lost = 0.0, str(fault).splitlines()[0][:160] if str(fault) else type(fault).__name__
+    if lost is None and not apart <= APART * float(ours.abs().max()):
+        lost = f"its logits differ by {apart:.2g}"
+    if lost is not None:
+        raise UsageError(f"PEFT does not load this adapter as it was trained ({lost}); use --merged")
 
 
 def _merge(trained: Trained, folder: Path) -> None:

@@ -79,6 +79,17 @@ def refused(what: str):
         raise ModelError(f"{what} cannot be loaded: {said[0] if said else type(fault).__name__}") from fault
 
 
+def plain_model(folder: Path) -> Any:
+    """The model of a folder as transformers has it, in fp32 with eager attention, to compare with."""
+    from transformers import AutoModelForCausalLM
+
+    options = {"use_safetensors": True, "trust_remote_code": False, "local_files_only": True}
+    model: Any = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.float32, attn_implementation="eager", **options
+    )
+    return model.eval()
+
+
 def _check_keys(family: str, folder: Path, report: Mapping[str, Collection[Any]]) -> None:
     faults = [
         (report.get("mismatched_keys"), "in another shape than its config says"),
