@@ -10,8 +10,8 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from tokenizers import Tokenizer
 
@@ -54,10 +54,9 @@ class TextTokenizer:
             raise ModelError(f"the end-of-text token {self.end_text!r} is not in {file}")
         self.end: int = end
         self.starts = self._starts()
-        self._rendering = Tokenizer.from_str(raw.decode("utf-8")) if self._special_texts() else self._tokenizer
         self._tokenizer.encode_special_tokens = True
         self._marks = _beginnings(self._special_texts())
-        self._splits = _splits_at_blanks(json.loads(raw))
+        self._splits = _splits_at_blanks(self._tokenizer)
         self._holding: dict[str, frozenset[int]] = {}
 
     def _starts(self) -> list[int]:
@@ -100,6 +99,14 @@ class TextTokenizer:
     def encode_rendered(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of texts that a chat template made: the special tokens in them are meant as such."""
         return [item.ids for item in self._rendering.encode_batch_fast(list(texts), add_special_tokens=False)]
+
+    @cached_property
+    def _rendering(self) -> Tokenizer:
+        """A second tokenizer, that takes special tokens for what they are."""
+        tokenizer = Tokenizer.from_file(str(self.folder / "tokenizer.json"))
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        return tokenizer
 
     def encode_pairs(self, prompts: Sequence[str], answers: Sequence[str]) -> list[Pair]:
         """Prompts and answers, each pair tokenised as one text and cut, after what the tokenizer puts before a text.
@@ -158,11 +165,12 @@ def _beginnings(texts: Sequence[str]) -> dict[str, list[str]]:
     return marks
 
 
-def _splits_at_blanks(written: dict[str, Any]) -> bool:
+def _splits_at_blanks(tokenizer: Tokenizer) -> bool:
     """Whether the tokenizer is byte-level BPE over words that begin at blanks: no token reaches from "x" into " y"."""
-    steps = json.dumps(written.get("pre_tokenizer"))
-    splits = '"use_regex": true' in steps or '"type": "Split"' in steps
-    return written.get("model", {}).get("type") == "BPE" and "ByteLevel" in steps and splits
+    if type(tokenizer.model).__name__ != "BPE" or tokenizer.pre_tokenizer is None:
+        return False
+    steps = tokenizer.pre_tokenizer.__getstate__().decode("utf-8").replace('": ', '":')
+    return "ByteLevel" in steps and ('"use_regex":true' in steps or '"type":"Split"' in steps)
 
 
 def _is_split(prompt: str, answer: str) -> bool:
