@@ -32,7 +32,7 @@ def test_everything_that_is_said_of_a_run_follows_alpha(finished: RunFolder, pla
         read(finished, plan, Rules(seed=3, alpha=alpha, resamples=200, swaps=999)) for alpha in (0.001, 0.10)
     )
     for reading, alpha in ((strict, 0.001), (lax, 0.10)):
-        found = reading.found
+        found = reading.findings
         assert found.method.alpha == alpha
         for cell in found.transfer:
             assert cell.clear == (cell.p_adjusted <= alpha)

@@ -171,13 +171,13 @@ class _Program:
         rows, columns, values = zip(*entries, strict=True)
         matrix = coo_array((values, (rows, columns)), shape=(len(self._rows), size)).tocsr()
         constraints = LinearConstraint(matrix, -np.inf, bounds)  # type: ignore[arg-type]
-        found = milp(
+        solution = milp(
             objective,
             integrality=np.ones(size),
             bounds=Bounds(0, 1),
             constraints=constraints,
             options={"mip_rel_gap": 0.0},
         )
-        if found.x is None:
-            raise UsageError(f"no subset of the experiments fits the budget ({found.message})")
-        return float(found.fun), found.x
+        if solution.x is None:
+            raise UsageError(f"no subset of the experiments fits the budget ({solution.message})")
+        return float(solution.fun), solution.x

@@ -60,14 +60,14 @@ class AnswerCard:
 
 def answers(reading: Reading) -> list[AnswerCard]:
     """The questions as the page shows them."""
-    return [_answer(reading, answer) for answer in reading.found.questions]
+    return [_answer(reading, answer) for answer in reading.findings.questions]
 
 
 def _answer(reading: Reading, answer: Answer) -> AnswerCard:
     rows = [_row(reading, judged) for judged in answer.contrasts]
     titles = reading.plan.study.tasks
     thresholds = [(titles[entry.task].title, entry) for entry in answer.tasks or ()]
-    verdict, summary = supported(answer, reading.found.taxonomy)
+    verdict, summary = supported(answer, reading.findings.taxonomy)
     return AnswerCard(answer.id, answer.question, verdict, summary, rows, thresholds, _chart(answer, rows))
 
 

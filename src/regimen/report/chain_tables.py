@@ -44,7 +44,7 @@ def chains(reading: Reading) -> list[ChainTable]:
 def paths(reading: Reading) -> list[list[EndPoint]]:
     """The end points of every chain in order: experiments that continue one another, with the ends of their legs."""
     continued = {planned.experiment.start_from for planned in reading.trained}
-    found = []
+    all_paths = []
     for planned in reading.trained:
         experiment = planned.experiment
         if experiment.id in continued or experiment.single_leg is not None:
@@ -55,8 +55,8 @@ def paths(reading: Reading) -> list[list[EndPoint]]:
             stage = reading.planned[name].experiment
             path = [*(stage.end_of_leg(number) for number in range(1, len(stage.legs) + 1)), *path]
             name = stage.start_from
-        found.append([EndPoint.base(), *path])
-    return found
+        all_paths.append([EndPoint.base(), *path])
+    return all_paths
 
 
 def _chain(reading: Reading, path: list[EndPoint]) -> ChainTable:
@@ -72,8 +72,8 @@ def _chain(reading: Reading, path: list[EndPoint]) -> ChainTable:
         cells = [_cell(reading, end, task, values[end, task], steps[end, task], largest) for task in reading.tasks]
         rows.append(ChainRow(end, _trained(reading, end), cells))
     last = reading.planned[path[-1].experiment].experiment
-    found = next((chain for chain in reading.found.chains if chain.chain == last.id), None)
-    return ChainTable(last.id, last.title.split(":")[0], last.phase, _measures(found), rows)
+    chain = next((one for one in reading.findings.chains if one.chain == last.id), None)
+    return ChainTable(last.id, last.title.split(":")[0], last.phase, _measures(chain), rows)
 
 
 def _cell(
@@ -117,10 +117,10 @@ def _trained(reading: Reading, end: EndPoint) -> str:
     return f"{chosen.kind} on {', '.join(chosen.mixture)}, {chosen.steps:,} steps"
 
 
-def _measures(found: Chain | None) -> list[tuple[str, str]]:
+def _measures(chain: Chain | None) -> list[tuple[str, str]]:
     """GEM's measures of the chain, where its stages have a task each and the scores are there."""
-    if found is None:
+    if chain is None:
         return []
-    values = {"backward transfer": found.backward_transfer, "forward transfer": found.forward_transfer}
-    values |= {f"forgetting of {task}": value for task, value in (found.forgetting or {}).items()}
+    values = {"backward transfer": chain.backward_transfer, "forward transfer": chain.forward_transfer}
+    values |= {f"forgetting of {task}": value for task, value in (chain.forgetting or {}).items()}
     return [(words, signed(value)) for words, value in values.items() if value is not None]

@@ -17,7 +17,7 @@ ALL = "all"
 
 def front_chart(reading: Reading) -> Lines | None:
     """Mean relative gain over all clear tasks by GPU-hours; None while there is nothing to draw."""
-    front = next((front for front in reading.found.pareto if front.scope == ALL), None)
+    front = next((front for front in reading.findings.pareto if front.scope == ALL), None)
     if front is None or not front.points:
         return None
     by_phase = {

@@ -87,7 +87,7 @@ def own_curve(reading: Reading, name: str) -> Lines | None:
 def scaling_curves(reading: Reading) -> list[Lines]:
     """For each task the score by steps of the recipes that were trained for several lengths, with fits that hold."""
     by_task: dict[str, list[Curve]] = {}
-    for curve in reading.found.curves:
+    for curve in reading.findings.curves:
         if curve.task is not None:
             by_task.setdefault(curve.task, []).append(curve)
     charts = []
@@ -160,6 +160,6 @@ def fits(reading: Reading) -> list[FitRow]:
     """Every curve that a power law was tried on."""
     return [
         FitRow(curve, curve.fit, curve.held_out, curve.experiment or curve.points[-1].experiment or "")
-        for curve in reading.found.curves
+        for curve in reading.findings.curves
         if curve.fit is not None and curve.held_out is not None
     ]

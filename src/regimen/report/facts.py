@@ -155,7 +155,7 @@ def _counts(facts: PreparedFacts | ItemsFacts | None) -> dict[str, Any]:
 
 def leaks(reading: Reading) -> list[dict[str, Any]]:
     """Training rows that were dropped because they hold a test item: how many, by source, task and way of finding."""
-    found: Counter[tuple[str, str, str, str]] = Counter()
+    counts: Counter[tuple[str, str, str, str]] = Counter()
     for name, stage in reading.plan.stages.items():
         path = reading.tables.folder.folder(stage).path / layout.DROPS
         if not isinstance(stage, PrepareSpec) or name not in reading.tables.outcomes or not path.is_file():
@@ -164,10 +164,10 @@ def leaks(reading: Reading) -> list[dict[str, Any]]:
             for line in lines:
                 entry = json.loads(line) if '"task"' in line else {}
                 if entry.get("task"):
-                    found[stage.source_name, stage.form, str(entry["task"]), str(entry.get("how", ""))] += 1
+                    counts[stage.source_name, stage.form, str(entry["task"]), str(entry.get("how", ""))] += 1
     return [
         {"source": source, "form": form, "task": task, "how": how, "rows": rows}
-        for (source, form, task, how), rows in sorted(found.items())
+        for (source, form, task, how), rows in sorted(counts.items())
     ]
 
 
@@ -196,7 +196,7 @@ def provenance(reading: Reading) -> list[tuple[str, str]]:
 
 def _distinct(reading: Reading, fact: Callable[[Machine], str | None]) -> str:
     """The different values of one fact of where stages ran."""
-    found = {value for outcome in reading.tables.outcomes.values() if (value := fact(outcome.where))}
-    if found:
-        return "; ".join(sorted(found))
+    values = {value for outcome in reading.tables.outcomes.values() if (value := fact(outcome.where))}
+    if values:
+        return "; ".join(sorted(values))
     return "not recorded" if reading.tables.outcomes else NOT_YET

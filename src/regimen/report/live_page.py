@@ -61,10 +61,10 @@ def signature(out: Path) -> str:
         places += [folder / name for folder in sorted(stages.iterdir()) for name in WATCHED]
     for place in places:
         try:
-            found = place.stat()
+            state = place.stat()
         except OSError:
             continue
-        digest.update(f"{place.name} {place.parent.name} {found.st_mtime_ns} {found.st_size}\n".encode())
+        digest.update(f"{place.name} {place.parent.name} {state.st_mtime_ns} {state.st_size}\n".encode())
     return digest.hexdigest()
 
 

@@ -133,9 +133,9 @@ def _score_parts(tables: RunTables, scores: list[Cell]) -> list[str]:
     for cell in scores:
         zero = tables.zero_shot(cell.task)
         before = zero.metrics.get(cell.headline) if zero else None
-        told = "not yet" if before is None else f"{before:.3f}"
+        base_score = "not yet" if before is None else f"{before:.3f}"
         task = tables.plan.study.tasks[cell.task]
-        rows.append((task.title, cell.headline, f"{cell.metrics[cell.headline]:.3f}", told, str(cell.items)))
+        rows.append((task.title, cell.headline, f"{cell.metrics[cell.headline]:.3f}", base_score, str(cell.items)))
     return [
         _table(("task", "metric", "score", "the base, zero-shot", "items"), rows),
         "Scores on the study's held-out items, by its own prompts; the run's report holds their intervals and says "

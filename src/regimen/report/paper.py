@@ -62,13 +62,13 @@ def latex(value: Any) -> str:
 
 def find_browser() -> str:
     """The path of a Chromium or Chrome; raises UsageError where there is none."""
-    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    if found is None:
+    browser = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    if browser is None:
         raise UsageError(
             f"--png needs a browser to draw with, and none of {', '.join(BROWSERS)} is on the PATH; install one, or "
             "use the SVGs"
         )
-    return found
+    return browser
 
 
 def rasterise(browser: str, svg: Path, png: Path) -> None:
@@ -99,6 +99,6 @@ def rasterise(browser: str, svg: Path, png: Path) -> None:
 def _size(svg: Path) -> tuple[int, int]:
     import re
 
-    found = re.search(r'width="(\d+)" height="(\d+)"', svg.read_text(encoding="utf-8"))
-    assert found, f"{svg} has no size"
-    return int(found[1]), int(found[2])
+    size = re.search(r'width="(\d+)" height="(\d+)"', svg.read_text(encoding="utf-8"))
+    assert size, f"{svg} has no size"
+    return int(size[1]), int(size[2])

@@ -28,7 +28,7 @@ class Reading:
     """A run as the report sees it."""
 
     tables: RunTables
-    found: Findings
+    findings: Findings
     rows: list[ResultRow]
     status: dict[str, Any]
 
@@ -98,7 +98,7 @@ class Reading:
 
     def is_clear(self, row: ResultRow) -> bool:
         """Whether the change of a row is clear of zero after the correction over the grid."""
-        return row.p_adjusted is not None and row.p_adjusted <= self.found.method.alpha
+        return row.p_adjusted is not None and row.p_adjusted <= self.findings.method.alpha
 
     @cached_property
     def anchors(self) -> dict[str, str]:

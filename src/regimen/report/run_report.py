@@ -41,7 +41,7 @@ def write_report(folder: RunFolder, plan: Plan, *, png: bool = False) -> Path:
     folder.report.mkdir(parents=True, exist_ok=True)
     paper.write_paper(folder.report, context, charts_of(context), png=png)
     write_text(folder.report / layout.TABLE, results_csv(reading.rows))
-    write_json(folder.report / layout.FINDINGS, reading.found.to_json())
+    write_json(folder.report / layout.FINDINGS, reading.findings.to_json())
     write_text(folder.report / layout.SUMMARY, short)
     write_text(folder.report / layout.PAGE, page)
     write_text(folder.report / INPUTS, _inputs(folder, plan))
@@ -88,9 +88,9 @@ def page_context(reading: Reading) -> Context:
         "phases": [(name, _phase_title(reading, name)) for name in reading.phases],
         "groups": reading.groups,
         "anchors": reading.anchors,
-        "alpha": reading.found.method.alpha,
+        "alpha": reading.findings.method.alpha,
         "columns": list(reading.tasks.values()),
-        **_found(reading),
+        **_findings(reading),
         **_scored(reading),
         **_ran(reading),
         "sections": experiment_cards(reading),
@@ -99,27 +99,27 @@ def page_context(reading: Reading) -> Context:
     }
 
 
-def _found(reading: Reading) -> Context:
+def _findings(reading: Reading) -> Context:
     """The parts of the page that show findings."""
-    found, moved = reading.found, transfer(reading)
+    findings, moved = reading.findings, transfer(reading)
     by_task: dict[str, list[Recipe]] = {}
-    for recipe in found.recipes:
+    for recipe in findings.recipes:
         by_task.setdefault(reading.plan.study.tasks[recipe.task].title, []).append(recipe)
     return {
         "answers": answers(reading),
-        "gate": found.gate,
-        "gate_adjust": advice_table(found.gate.adjust),
-        "taxonomy": found.taxonomy,
+        "gate": findings.gate,
+        "gate_adjust": advice_table(findings.gate.adjust),
+        "taxonomy": findings.taxonomy,
         "recipes": by_task,
-        "budgets": sorted({recipe.budget_gpu_hours for recipe in found.recipes}),
-        "tree": found.tree,
+        "budgets": sorted({recipe.budget_gpu_hours for recipe in findings.recipes}),
+        "tree": findings.tree,
         "transfer": moved,
         "transfer_chart": transfer_matrix(moved),
         "chains": chain_tables.chains(reading),
         "simplexes": simplexes(reading),
-        "mixtures": mixture_table(found.mixtures),
+        "mixtures": mixture_table(findings.mixtures),
         "front": cost_chart.front_chart(reading),
-        "fronts": found.pareto,
+        "fronts": findings.pareto,
     }
 
 

@@ -194,11 +194,11 @@ def lines(reading: Reading) -> list[LineRow]:
 
     First the scores that need no language model, then the base's own with solved examples before each question.
     """
-    found = {task: floors_of(reading.plan, reading.tables.outcomes, task) for task in reading.tasks}
+    known = {task: floors_of(reading.plan, reading.tables.outcomes, task) for task in reading.tasks}
     rows = []
     for name, words in LINES:
         values = {
-            task: getattr(floors, name).get(reading.tasks[task].headline) for task, floors in found.items() if floors
+            task: getattr(floors, name).get(reading.tasks[task].headline) for task, floors in known.items() if floors
         }
         row = _line(reading, words, values)
         if any(cell.text for cell in row.cells):
@@ -213,8 +213,8 @@ def _line(reading: Reading, words: str, values: dict[str, float | None]) -> Line
 
 def _with_examples(reading: Reading) -> list[LineRow]:
     """A row for each number of examples that the base was given."""
-    found: dict[int, dict[str, float | None]] = {}
+    by_shots: dict[int, dict[str, float | None]] = {}
     for row in reading.rows:
         if row.end.shots and row.primary:
-            found.setdefault(row.end.shots, {})[row.task] = row.value
-    return [_line(reading, f"the base, {shots}-shot", values) for shots, values in found.items()]
+            by_shots.setdefault(row.end.shots, {})[row.task] = row.value
+    return [_line(reading, f"the base, {shots}-shot", values) for shots, values in by_shots.items()]

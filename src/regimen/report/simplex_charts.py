@@ -35,7 +35,7 @@ def simplexes(reading: Reading) -> list[Ternary]:
 
 def _placed(reading: Reading, kind: str) -> list[tuple[str, dict[str, float], float]]:
     """(experiment, shares, mean change over the main tasks) of plain experiments; of equal mixtures the longest."""
-    found: dict[tuple[tuple[str, float], ...], tuple[int, str, float]] = {}
+    longest: dict[tuple[tuple[str, float], ...], tuple[int, str, float]] = {}
     for planned in reading.trained:
         experiment = planned.experiment
         changes = [reading.change(experiment.id, task) for task in reading.tasks]
@@ -45,8 +45,8 @@ def _placed(reading: Reading, kind: str) -> list[tuple[str, dict[str, float], fl
             continue
         key = tuple(sorted(leg.shares.items()))
         entry = (planned.steps, experiment.id, statistics.fmean(whole))
-        found[key] = max(found.get(key, entry), entry)
-    return [(name, dict(key), mean) for key, (_, name, mean) in found.items()]
+        longest[key] = max(longest.get(key, entry), entry)
+    return [(name, dict(key), mean) for key, (_, name, mean) in longest.items()]
 
 
 def _chart(kind: str, three: tuple[str, str, str], entries: list[tuple[str, dict[str, float], float]]) -> Ternary:

@@ -36,15 +36,15 @@ class TransferTable:
 
 def transfer(reading: Reading) -> TransferTable | None:
     """The gains against zero-shot; None while there is none."""
-    found = reading.found.transfer
-    if not found:
+    transfers = reading.findings.transfer
+    if not transfers:
         return None
-    tasks = list(dict.fromkeys(cell.tested_on for cell in found))
-    largest = largest_of(cell.delta for cell in found)
-    by_place = {(cell.experiment, cell.tested_on): cell for cell in found}
+    tasks = list(dict.fromkeys(cell.tested_on for cell in transfers))
+    largest = largest_of(cell.delta for cell in transfers)
+    by_place = {(cell.experiment, cell.tested_on): cell for cell in transfers}
     rows = []
     firsts: dict[str, TransferCell] = {}
-    for cell in found:
+    for cell in transfers:
         firsts.setdefault(cell.experiment, cell)
     for name, first in firsts.items():
         words = f"{first.kind} on {first.trained_on}, {count(first.steps)} steps"
@@ -67,16 +67,16 @@ def _cell(reading: Reading, cell: TransferCell | None, name: str, task: str, lar
     return tinted(cell.delta, largest, points(cell.delta), says, mark=mark, link=link, group=group, own=cell.own)
 
 
-def transfer_matrix(found: TransferTable | None) -> Matrix | None:
+def transfer_matrix(table: TransferTable | None) -> Matrix | None:
     """The matrix for a paper."""
-    if found is None:
+    if table is None:
         return None
     return Matrix(
         name="transfer",
         title="Transfer: gain against zero-shot by training source",
-        alt=f"Gain of {len(found.rows)} single-source trainings on {len(found.tasks)} tasks against zero-shot",
-        rows=tuple(row.name for row in found.rows),
-        columns=tuple(task.title for task in found.tasks),
-        values=tuple(tuple(cell.change for cell in row.cells) for row in found.rows),
-        texts=tuple(tuple(cell.text + cell.mark for cell in row.cells) for row in found.rows),
+        alt=f"Gain of {len(table.rows)} single-source trainings on {len(table.tasks)} tasks against zero-shot",
+        rows=tuple(row.name for row in table.rows),
+        columns=tuple(task.title for task in table.tasks),
+        values=tuple(tuple(cell.change for cell in row.cells) for row in table.rows),
+        texts=tuple(tuple(cell.text + cell.mark for cell in row.cells) for row in table.rows),
     )

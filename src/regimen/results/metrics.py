@@ -86,8 +86,8 @@ def _mcc(columns: Columns) -> float:
 
 def _mean_of(name: str) -> Callable[[Columns], float]:
     def metric(columns: Columns) -> float:
-        found = [dict(values).get(name, math.nan) for values in columns["values"]]
-        return float(np.mean(found)) if found else math.nan
+        numbers = [dict(values).get(name, math.nan) for values in columns["values"]]
+        return float(np.mean(numbers)) if numbers else math.nan
 
     return metric
 

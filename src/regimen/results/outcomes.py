@@ -121,8 +121,8 @@ class Stopwatch:
 def differences(one: Any, other: Any, path: str = "") -> list[tuple[str, Any, Any]]:
     """The leaves in which two plain values differ: (path, value in one, value in the other)."""
     if isinstance(one, dict) and isinstance(other, dict):
-        found = []
+        changes = []
         for key in sorted(one.keys() | other.keys()):
-            found += differences(one.get(key), other.get(key), f"{path}.{key}" if path else key)
-        return found
+            changes += differences(one.get(key), other.get(key), f"{path}.{key}" if path else key)
+        return changes
     return [] if one == other else [(path, one, other)]

@@ -258,7 +258,7 @@ def _check_same_study(before: Study, study: Study, path: Path) -> None:
     """A run folder belongs to one study, profile, seed and base; tasks and experiments may be added."""
     fixed = ("study", "profile", "seed", "data", "base", "adapter", "batch", "schedule")
     one, other = (s.model_dump(mode="json", include=set(fixed)) for s in (before, study))
-    found = differences(one, other)
-    if found:
-        fields = "; ".join(f"{name} is {old!r} there and {new!r} here" for name, old, new in found[:4])
+    fields_apart = differences(one, other)
+    if fields_apart:
+        fields = "; ".join(f"{name} is {old!r} there and {new!r} here" for name, old, new in fields_apart[:4])
         raise RunFolderError(f"{path} belongs to another study: {fields}; choose another --out")

@@ -48,12 +48,12 @@ class StageFolder:
         if not spec.is_file():
             write_json(spec, self._spec())
             return self.path
-        found = self.spec_identity()
-        if found is None:
+        before = self.spec_identity()
+        if before is None:
             raise RunFolderError(f"{spec} is damaged; {REMEDY}")
         wanted = json.loads(json.dumps(self.stage.identity))
-        if found != wanted:
-            fields = ", ".join(f"{name}: {old!r} there, {new!r} here" for name, old, new in differences(found, wanted))
+        if before != wanted:
+            fields = ", ".join(f"{name}: {old!r} there, {new!r} here" for name, old, new in differences(before, wanted))
             raise RunFolderError(f"{spec.parent} holds another stage ({fields}); use another --out")
         return self.path
 
@@ -157,10 +157,10 @@ def folders_by_hash(stages: Path) -> dict[str, Path]:
         return {}
     known = _LISTED.get(stages)
     if known is None or known[0] != changed:
-        found: dict[str, Path] = {}
+        by_hash: dict[str, Path] = {}
         for folder in sorted(stages.iterdir()):
             name = layout.hash_of(folder.name)
-            if name not in found or not (found[name] / layout.MARKER).is_file():
-                found[name] = folder
-        _LISTED[stages] = known = (changed, found)
+            if name not in by_hash or not (by_hash[name] / layout.MARKER).is_file():
+                by_hash[name] = folder
+        _LISTED[stages] = known = (changed, by_hash)
     return known[1]

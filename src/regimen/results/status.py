@@ -31,8 +31,8 @@ def run_status(folder: RunFolder, plan: Plan) -> dict[str, Any]:
     """
     ledger = read_ledger(folder.path)
     alive = folder.is_locked()
-    found = folder.read(plan)
-    outcomes, damaged = found.outcomes, found.damaged
+    contents = folder.read(plan)
+    outcomes, damaged = contents.outcomes, contents.damaged
     states = {name: _state(name, outcomes, damaged, ledger, alive) for name in plan.stages}
     hours = hours_of(plan, outcomes)
     busy = len({row["worker"] for name, row in ledger.items() if states.get(name) == "running"})
@@ -110,11 +110,11 @@ def _tail(log: Path) -> list[str]:
     """The end of a log: its last lines, a traceback by its last lines."""
     if not log.is_file():
         return []
-    said = [_said(line) for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
-    return [line for text in said for line in text.splitlines()][-LOG_LINES:]
+    messages = [_message(line) for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
+    return [line for text in messages for line in text.splitlines()][-LOG_LINES:]
 
 
-def _said(line: str) -> str:
+def _message(line: str) -> str:
     try:
         value = json.loads(line)
         return str(value.get("detail") or value.get("event", line))

@@ -73,9 +73,9 @@ class RunTables:
     def __init__(self, folder: RunFolder, plan: Plan):
         self.folder = folder
         self.plan = plan
-        found = folder.read(plan)
-        self.outcomes: dict[str, Outcome] = found.outcomes
-        self.damaged: dict[str, str] = found.damaged
+        contents = folder.read(plan)
+        self.outcomes: dict[str, Outcome] = contents.outcomes
+        self.damaged: dict[str, str] = contents.damaged
         self.cells = {(cell.experiment, cell.key): cell for cell in self._cells()}
 
     def _folder(self, stage: str) -> str:

@@ -36,8 +36,8 @@ def missing_inputs(plan: Plan, data: Path | None, here: Path | None) -> dict[str
 
 def only_avoided(plan: Plan, stages: Iterable[str]) -> bool:
     """Whether these stages are all of test items that nothing scores: they are only kept out of training rows."""
-    found = (plan.stages[name] for name in stages)
-    return all(isinstance(stage, ItemsSpec) and stage.purpose == "avoid" for stage in found)
+    specs = (plan.stages[name] for name in stages)
+    return all(isinstance(stage, ItemsSpec) and stage.purpose == "avoid" for stage in specs)
 
 
 def missing_base(plan: Plan, data: Path | None) -> str | None:

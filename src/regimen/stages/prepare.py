@@ -138,8 +138,8 @@ def _floors(spec: ItemsSpec, items: Sequence[Item], context: Context) -> Floors 
         texts, labels = training_texts(name, spec.sources[name], items, context.where(spec.data))
     except RegimenError as fault:  # no training rows here: the other lines stand without this one
         return Floors(majority, chance, {}, note=context.shareable(str(fault)))
-    said = bag_of_words(texts, labels, [item.prompt for item in items])
-    tfidf = aggregate(metrics, {"target": lines.targets, "prediction": said, "positive": positive})
+    predictions = bag_of_words(texts, labels, [item.prompt for item in items])
+    tfidf = aggregate(metrics, {"target": lines.targets, "prediction": predictions, "positive": positive})
     return Floors(majority, chance, tfidf, tfidf_rows=len(texts))
 
 

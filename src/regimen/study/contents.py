@@ -69,12 +69,12 @@ def _is_plain(node: nodes.Node) -> bool:
 
 def _phrases(tree: nodes.Template) -> tuple[str, ...]:
     """Constant phrases of several words, the longest first."""
-    found = set()
+    phrases = set()
     for constant in tree.find_all(nodes.Const):
         if isinstance(constant.value, str):
             parts = (part.strip() for part in _PLACEHOLDER.split(constant.value))
-            found |= {part for part in parts if len(part.split()) >= _FEWEST_WORDS}
-    return tuple(sorted(found, key=lambda part: (-len(part), part)))
+            phrases |= {part for part in parts if len(part.split()) >= _FEWEST_WORDS}
+    return tuple(sorted(phrases, key=lambda part: (-len(part), part)))
 
 
 def _without_words(node: nodes.Expr) -> list[nodes.Expr]:

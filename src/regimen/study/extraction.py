@@ -41,8 +41,8 @@ def extracted(pattern: str, text: str) -> str | None:
         ) from None
     if match is None:
         return None
-    found = match[1] if compiled.groups else match[0]
-    return None if found is None else found.strip()
+    answer = match[1] if compiled.groups else match[0]
+    return None if answer is None else answer.strip()
 
 
 @cache

@@ -153,7 +153,7 @@ def _with_profile(file: StudyFile, document: Document, origin: str, name: str, p
         margin=file.margin,
         **parts,
     )
-    faults += [f"{_found(document, place)}: {fault}" for place, fault in faults_of(study)]
+    faults += [f"{_place_of(document, place)}: {fault}" for place, fault in faults_of(study)]
     if faults:
         raise StudyError(origin, list(dict.fromkeys(faults)))
     return study
@@ -178,7 +178,7 @@ def _unfold_experiments(file: StudyFile, rule: StepsRule, document: Document, fa
     return experiments
 
 
-def _found(document: Document, place: tuple[str, ...]) -> str:
+def _place_of(document: Document, place: tuple[str, ...]) -> str:
     """The place of a part; an experiment is looked for by its id, or the longest stem of it that is written."""
     if place[0] != "experiments":
         return document.position(place)
@@ -191,6 +191,6 @@ def _found(document: Document, place: tuple[str, ...]) -> str:
         if len(path) == 3 and path[-1] in ("id", "chain"):
             value = document.value["experiments"][path[1]][path[-1]]
         if isinstance(value, str) and (name == value or name.startswith(f"{value}-")):
-            best = max(best or (0, ()), (len(value), path), key=lambda found: found[0])
+            best = max(best or (0, ()), (len(value), path), key=lambda match: match[0])
     where = f"line {document.lines[best[1]]}" if best else "experiments"
     return f"{where}, experiment {name}"

@@ -35,7 +35,7 @@ def drop_calculations(text: str) -> str:
 
 def entities(tags: Sequence[str | int], tokens: Sequence[str], names: Sequence[str] = ()) -> list[tuple[str, str]]:
     """The (surface, type) pairs of an IOB tagged sentence, in order; `names` turns tag ids into tags."""
-    found: list[tuple[list[str], str]] = []
+    spans: list[tuple[list[str], str]] = []
     inside = ""
     for token, raw in zip(tokens, tags, strict=True):
         tag = names[raw] if isinstance(raw, int) else raw
@@ -43,11 +43,11 @@ def entities(tags: Sequence[str | int], tokens: Sequence[str], names: Sequence[s
         if not kind:
             inside = ""
         elif prefix == "I" and inside == kind:
-            found[-1][0].append(token)
+            spans[-1][0].append(token)
         else:
-            found.append(([token], kind))
+            spans.append(([token], kind))
             inside = kind
-    return [(" ".join(words), kind) for words, kind in found]
+    return [(" ".join(words), kind) for words, kind in spans]
 
 
 def bytes_literal(text: str) -> str:

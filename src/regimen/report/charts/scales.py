@@ -41,8 +41,8 @@ class Scale:
     def _log_ticks(self) -> list[float]:
         powers = range(math.floor(self.low), math.ceil(self.high) + 1, 1 + round(self.high - self.low) // 10)
         factors = (1, 2, 5) if len(powers) <= 4 else (1,)
-        found = [factor * 10.0**power for power in powers for factor in factors]
-        inside = [value for value in found if self.low <= math.log10(value) <= self.high]
+        ticks = [factor * 10.0**power for power in powers for factor in factors]
+        inside = [value for value in ticks if self.low <= math.log10(value) <= self.high]
         return inside if len(inside) > 1 else round_values(10**self.low, 10**self.high)
 
 
