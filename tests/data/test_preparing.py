@@ -13,15 +13,17 @@ from hypothesis import strategies as st
 
 from regimen.data.blocks import BlockStore
 from regimen.data.cleaning import Drops, is_held_out, normalised
+from regimen.data.forms import Rendered
 from regimen.data.items import build_items, read_items, write_items
 from regimen.data.overlap import TestText, TestTexts
-from regimen.data.prepare import Preparation, prepare
+from regimen.data.prepare import Preparation, _examples, prepare
 from regimen.data.rows import Side, usable_rows
 from regimen.data.sources import Where
 from regimen.data.tokenizer import TextTokenizer
+from regimen.engine.locate import locate_base
 from regimen.errors import DataError, ModelError
 from regimen.study import load_study
-from regimen.study.schema import Batch, Task
+from regimen.study.schema import Base, Batch, Task
 from regimen.study.sources import Source
 from tests.support.row_files import write
 from tests.support.studies import with_fields
@@ -287,3 +289,14 @@ def test_every_source_of_the_study_has_rows_on_both_sides_in_the_miniature() -> 
             wanted.append("test")
         for side in wanted:
             assert next(usable_rows(name, one, side, Where("miniature"), Drops())).text, (name, side)
+
+
+def test_a_prompt_in_training_is_the_prompt_that_generation_is_given(tmp_path: Path) -> None:
+    """Even where a token of both together reaches across their boundary (":" and a line's end are one)."""
+    tokenizer = TextTokenizer(locate_base(Base(id="regimen/tiny-qwen2", origin="packaged")))
+    prompt, answer = "Write a function add.\nCode:", "\ndef add(x):"
+    (pair,) = tokenizer.encode_pairs([prompt], [answer])
+    assert pair.merges
+    (example,) = _examples(tokenizer, [Rendered(prompt, answer)])
+    assert list(example.prompt) == tokenizer.encode_whole([prompt])[0]
+    assert tokenizer.decode(list(example.answer)) == answer

@@ -33,7 +33,7 @@ from regimen.data.overlap import Hit, TestTexts
 from regimen.data.rows import UsableRow, in_batches, usable_rows
 from regimen.data.sources import Where
 from regimen.data.spool import Spool
-from regimen.data.tokenizer import TextTokenizer
+from regimen.data.tokenizer import Pair, TextTokenizer
 from regimen.errors import DataError
 from regimen.files import sync_files, sync_folder
 from regimen.study.schema import Batch, LegKind
@@ -275,6 +275,15 @@ def _ids(tokenizer: TextTokenizer, texts: list[str]) -> list[array[int]]:
 
 
 def _examples(tokenizer: TextTokenizer, rendered: list[Rendered]) -> list[Example]:
-    """Prompt and answer of each, cut from the tokens of both together; an answer ends with the end-of-text token."""
+    """Prompt and answer of each, cut from the tokens of both together; an answer ends with the end-of-text token.
+
+    Where one token would hold characters of both, the two are read apart: a model that generates is given the prompt's
+    own tokens, so it must have learnt to go on from these.
+    """
     pairs = tokenizer.encode_pairs([one.prompt for one in rendered], [one.answer for one in rendered])
-    return [Example(array("i", pair.prompt), array("i", [*pair.answer, tokenizer.end])) for pair in pairs]
+    examples = []
+    for one, pair in zip(rendered, pairs, strict=True):
+        if pair.merges:
+            pair = Pair(tokenizer.encode_whole([one.prompt])[0], tokenizer.encode(one.answer))
+        examples.append(Example(array("i", pair.prompt), array("i", [*pair.answer, tokenizer.end])))
+    return examples
