@@ -177,3 +177,19 @@ def test_an_export_carries_the_template_by_which_it_was_trained(tmp_path: Path) 
     talk = [{"role": "user", "content": "Have you 4 maps?"}, {"role": "assistant", "content": "Yes."}]
     ours = template_of(locate_base(plan.study.base), "plain").pieces(conversation_of("messages", talk), "last")
     assert tokenizer.apply_chat_template(talk, tokenize=False) == "".join(piece.text for piece in ours)
+
+
+def test_a_folder_of_texts_is_read(tmp_path: Path) -> None:
+    plan, out = carried_out(EXAMPLES / "documents.yaml", tmp_path / "run")
+    found = scores(plan, out)
+    assert found["read-40", "notes"] < found["read-10", "notes"] < found["1-notes", "notes"]
+    items = next(stage for stage in plan.stages.values() if isinstance(stage, ItemsSpec))
+    names = {item.id.split(":")[1] for item in read_items(RunFolder(out).folder(items).path / "items.jsonl")}
+    assert all(name.startswith("data/documents/") and name.endswith(".txt") for name in names)
+
+
+def test_instructions_as_alpaca_has_them_are_learnt(tmp_path: Path) -> None:
+    plan, out = carried_out(EXAMPLES / "alpaca.yaml", tmp_path / "run")
+    found = scores(plan, out)
+    assert found["1-instructions", "instructions"] < 0.2
+    assert found["direct-60", "instructions"] > 0.5

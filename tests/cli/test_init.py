@@ -101,7 +101,7 @@ def test_every_kind_of_file_becomes_a_study_that_plans(tmp_path: Path, kind: str
     assert str(tmp_path) not in text  # files beside the study are named from there
 
 
-@pytest.mark.parametrize("kind", ["spam", "chat", "options", "context"])
+@pytest.mark.parametrize("kind", ["tickets", "spam", "chat", "options", "context"])
 def test_the_study_runs(tmp_path: Path, kind: str) -> None:
     _, _, path = init(tmp_path, written(tmp_path, kind))
     path.write_text(path.read_text(encoding="utf-8").replace("steps: 30", "steps: 2"), encoding="utf-8")

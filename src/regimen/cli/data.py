@@ -38,7 +38,7 @@ def data(
     from regimen.api import load_and_compile
     from regimen.cli.terminal import console
     from regimen.data.cleaning import Drops
-    from regimen.data.sources import Where
+    from regimen.data.sources import Where, parts_of, remarks
     from regimen.data.standins import stand_in
     from regimen.data.tokenizer import TextTokenizer
     from regimen.engine.locate import locate_base
@@ -61,6 +61,9 @@ def data(
     screen.print(f"{source}: {about.hub or ', '.join(about.files)}, {side} side, licence: {about.licence}")
     if note := stand_in(about, about.split or "", where):
         screen.print(f"rows that are not the source's own: {note}", style="yellow")
+    if split := about.split or about.test_split:
+        for note in remarks(parts_of(source, about, split, where)):
+            screen.print(note, style="yellow")
     screen.print(f"tokens that carry loss stand between {OPEN} and {SHUT}", style="dim")
     for row in read[:rows]:
         screen.print(f"\n[{row.part}, row {row.number}]", style="dim")

@@ -199,7 +199,16 @@ def content_of(form: Form, row: Row, text: str | None = None) -> Content:
 
 
 def _without_none(row: Row) -> Row:
-    return {name: "" if value is None else value for name, value in row.items()}
+    """The row with empty text for null, inside objects and lists too: Jinja's filters would print the word "None"."""
+    return {name: value if isinstance(value, str) else _filled(value) for name, value in row.items()}
+
+
+def _filled(value: Any) -> Any:
+    if isinstance(value, dict):
+        return _without_none(value)
+    if isinstance(value, list):
+        return [_filled(item) for item in value]
+    return "" if value is None else value
 
 
 def class_of(label: Label, row: Row) -> int:
@@ -279,12 +288,13 @@ def _fill(template: str, row: Row, form: Form) -> str:
         value = row[column]
         if isinstance(value, str) and "\x00" in value:
             raise RowFault(column, value.replace("\x00", "\\0"), "holds a NUL character", drop="NUL character")
+        if isinstance(value, bytes) or (isinstance(value, float) and not math.isfinite(value)):
+            raise RowFault(column, value, "is no text: bytes" if isinstance(value, bytes) else "is no finite number")
         if isinstance(value, str) and len(value) > MAX_CHARACTERS:
             why = f"has {len(value):,} characters, the limit is {MAX_CHARACTERS:,}"
             raise RowFault(column, value, why, drop="too long")
     try:
-        # a missing value is empty text: Jinja's filters would print the word "None"
-        text = fill(template, {name: "" if value is None else value for name, value in row.items()})
+        text = fill(template, _without_none(row))
     except (TemplateError, TypeError, AttributeError, ValueError) as fault:
         column = first_column(template)
         raise RowFault(column, row.get(column), f"does not fit the template ({fault})") from None

@@ -1,29 +1,25 @@
 """Where rows come from: the package's miniature, a mirror folder, a user's files, or the Hub.
 
-Owns finding the files of a source and reading them as plain rows through the `datasets` library, streaming, so that
-memory stays bounded. Does not know prompts, cleaning or tokens. Paths are never part of a result's identity.
+Owns finding the files of a source, by name, pattern or folder, and reading them one row after another, so that memory
+stays bounded. Does not know formats (`data.readers`), prompts, cleaning or tokens. Paths are never part of a result's
+identity.
 """
 
 from __future__ import annotations
 
-import csv
-import logging
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from regimen.data.faults import pinpointed
-from regimen.errors import DataError, SourceMissing
+from regimen.data.json_rows import Row
+from regimen.data.own_files import OwnFiles, own_files
+from regimen.data.readers import file_rows, remark
+from regimen.errors import SourceMissing
 from regimen.study.sources import TEST_FILES, Source
 
 BATCH_ROWS = 512
-SUFFIXES = (".jsonl", ".parquet", ".csv", ".json")
-MOST_CELL = 1 << 30  # characters of one CSV cell; Python's own limit of 131,072 is less than a long document
-_BUILDERS = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": ""}
-
-Row = dict[str, Any]
+SUFFIXES = (".jsonl", ".parquet", ".csv", ".json")  # of a mirror's files
 
 
 @dataclass(frozen=True)
@@ -39,12 +35,15 @@ class Where:
 class Part:
     """One file (in one piece or several, read one after another) or table of a source; `name` is for messages.
 
-    `numbers` names the columns in which a CSV cell is read as a number where it is one.
+    `names` are those of the files of a pattern or folder, whose rows are counted file by file; without them all pieces
+    are counted through. `field` is the key of the list that holds a JSON file's rows.
     """
 
     name: str
     paths: tuple[Path, ...] = ()
-    numbers: frozenset[str] = frozenset()
+    names: tuple[str, ...] = ()
+    field: str | None = None
+    skipped: str | None = None
     hub: tuple[str, str | None, str, str, bool] | None = None
     table: tuple[str, str | None, str] | None = None
 
@@ -52,8 +51,7 @@ class Part:
 def parts_of(source_name: str, source: Source, split: str, where: Where) -> list[Part]:
     """The files, tables or Hub splits that hold `split`; raises SourceMissing naming where it was looked for."""
     if source.files:
-        names = source.test_files if split == TEST_FILES else source.files
-        return [_own_file(source_name, source, name, where) for name in names]
+        return _own_parts(source_name, source, split, where)
     assert source.hub is not None
     if where.data is not None:
         return [_mirrored(source_name, source, config, split, where.data) for config in source.configs]
@@ -71,35 +69,56 @@ def parts_of(source_name: str, source: Source, split: str, where: Where) -> list
     ]
 
 
-def _numbers(source: Source) -> frozenset[str]:
-    return frozenset() if source.form.label is None else frozenset({source.form.label.column})
+def rows_of(parts: list[Part]) -> Iterator[tuple[str, int, Row]]:
+    """(part or file name, row number from 0, row) over all parts; raises DataError for what cannot be read."""
+    for part in parts:
+        for name, path in zip(part.names, part.paths, strict=bool(part.names)):
+            for number, row in enumerate(file_rows(name, path, part.field, is_document=True)):
+                yield name, number, row
+        if not part.names:
+            for number, row in enumerate(_rows(part)):
+                yield part.name, number, row
 
 
-def _parquet_rows(path: Path) -> int:
-    import pyarrow.parquet as pq
+def remarks(parts: list[Part]) -> list[str]:
+    """What was guessed about the files' layouts, and which files of a folder are not read, for people."""
+    said = [part.skipped for part in parts if part.skipped]
+    for part in parts:
+        for name, path in list(zip(part.names or [part.name], part.paths, strict=False))[:1]:
+            if not (part.names and path.suffix == ".txt") and (note := remark(name, path)):
+                said.append(note)
+    return said
 
-    return pq.read_metadata(path).num_rows
+
+def _own_parts(source_name: str, source: Source, split: str, where: Where) -> list[Part]:
+    folders = [folder for folder in (where.data, where.here) if folder] + [Path()]
+    names = source.test_files if split == TEST_FILES else source.files
+    parts = [_own_part(own_files(source_name, name, folders), source.field) for name in names]
+    if split == TEST_FILES or not source.test_files:
+        return parts
+    tested = {path for name in source.test_files for path in own_files(source_name, name, folders).paths}
+    parts = [_without(part, tested) for part in parts]
+    if not any(part.paths for part in parts):
+        raise SourceMissing(f"source {source_name!r}: all files of {', '.join(names)} are held out")
+    return [part for part in parts if part.paths]
+
+
+def _own_part(files: OwnFiles, field: str | None) -> Part:
+    return Part(files.name, files.paths, files.names, field, files.skipped)
+
+
+def _without(part: Part, tested: set[Path]) -> Part:
+    """A pattern or folder without the files that are tested on."""
+    left = [(name, path) for name, path in zip(part.names, part.paths, strict=False) if path not in tested]
+    if not part.names or len(left) == len(part.names):
+        return part
+    note = f"{part.name}: {len(part.names) - len(left)} of its files are held out and not trained on"
+    said = f"{part.skipped}; {note}" if part.skipped else note
+    return replace(part, names=tuple(n for n, _ in left), paths=tuple(p for _, p in left), skipped=said)
 
 
 def _slash(config: str | None) -> str:
     return f"{config}/" if config else ""
-
-
-def rows_of(parts: list[Part]) -> Iterator[tuple[str, int, Row]]:
-    """(part name, row number from 0, row) over all parts; raises DataError for what cannot be read."""
-    for part in parts:
-        for number, row in enumerate(_rows(part)):
-            yield part.name, number, row
-
-
-def _own_file(source_name: str, source: Source, name: str, where: Where) -> Part:
-    path = Path(name)
-    for folder in (where.data, where.here, Path()):
-        candidate = path if path.is_absolute() else (folder or Path()) / path
-        if candidate.is_file():
-            return Part(name, (candidate,), _numbers(source))
-    looked = ", ".join(str(folder) for folder in (where.data, where.here) if folder) or "the current folder"
-    raise SourceMissing(f"source {source_name!r}: no file {name!r} in {looked}")
 
 
 def _mirrored(source_name: str, source: Source, config: str | None, split: str, data: Path) -> Part:
@@ -109,10 +128,10 @@ def _mirrored(source_name: str, source: Source, config: str | None, split: str, 
         for suffix in SUFFIXES:
             path = folder / f"{split}{suffix}"
             if path.is_file():
-                return Part(str(path.relative_to(data)), (path,), _numbers(source))
+                return Part(str(path.relative_to(data)), (path,), field=source.field)
             shards = sorted(folder.glob(f"{split}-[0-9]*-of-[0-9]*{suffix}"))
             if shards:
-                return Part(str(path.relative_to(data)), tuple(shards), _numbers(source))
+                return Part(str(path.relative_to(data)), tuple(shards), field=source.field)
     wanted = (folders or [data / hub])[0] / f"{split}.jsonl"
     raise SourceMissing(
         f"source {source_name!r} is not in the mirror: no {wanted} (or .parquet); run `regimen mirror` to fetch it"
@@ -126,61 +145,10 @@ def _rows(part: Part) -> Iterator[Row]:
         yield from (dict(row) for row in miniature.table(*part.table))
     elif part.paths:
         for path in part.paths:
-            yield from _file_rows(part.name if len(part.paths) == 1 else path.name, path, part.numbers)
+            yield from file_rows(part.name if len(part.paths) == 1 else path.name, path, part.field)
     else:
         assert part.hub is not None
         yield from _hub_rows(*part.hub)
-
-
-def _file_rows(name: str, path: Path, numbers: frozenset[str]) -> Iterator[Row]:
-    from datasets import load_dataset
-
-    if path.suffix not in _BUILDERS:
-        raise DataError(f"{name}: a {path.suffix or 'nameless'} file is not read; use {', '.join(SUFFIXES)}")
-    if path.stat().st_size == 0:
-        raise DataError(f"{name}: the file is empty")
-    logging.getLogger("datasets").setLevel(logging.CRITICAL)  # what it logs of a fault is in our own sentence
-    try:
-        if path.suffix == ".csv":
-            yield from _csv_rows(name, path, numbers)
-            return
-        if path.suffix == ".parquet" and not _parquet_rows(path):
-            raise DataError(f"{name}: the file holds no row")
-        dataset = load_dataset(_BUILDERS[path.suffix], data_files=[str(path)], split="train", streaming=True)
-        yield from _unbatched(dataset)
-    except (DataError, GeneratorExit):
-        raise
-    except Exception as fault:  # datasets wraps the readers' own errors in many types
-        raise DataError(pinpointed(name, path, fault)) from None
-
-
-def _csv_rows(name: str, path: Path, numbers: frozenset[str]) -> Iterator[Row]:
-    """Cells as they stand, but numbers in the columns `numbers`: pandas, which `datasets` would ask, guesses types.
-
-    By its guess "007" is 7, "NA" nothing, and one missing cell makes every class of the file a float.
-    """
-    csv.field_size_limit(MOST_CELL)
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file, strict=True)
-        header = next(reader, [])
-        if len(set(header)) < len(header):
-            raise DataError(f"{name}, line 1: a column name stands twice among {', '.join(header)}")
-        for cells in reader:
-            if not cells:
-                continue
-            if len(cells) != len(header):
-                where = f"{name}, line {reader.line_num}"
-                raise DataError(f"{where}: {len(cells)} cells, the header names {len(header)} columns")
-            yield {
-                column: _number(cell) if column in numbers else cell for column, cell in zip(header, cells, strict=True)
-            }
-
-
-def _number(cell: str) -> Any:
-    for kind in (int, float):
-        with suppress(ValueError):
-            return kind(cell)
-    return cell or None
 
 
 def _hub_rows(hub: str, config: str | None, split: str, revision: str, parquet_branch: bool) -> Iterator[Row]:
@@ -195,6 +163,10 @@ def _hub_rows(hub: str, config: str | None, split: str, revision: str, parquet_b
         yield from _unbatched(dataset)
     except GeneratorExit:
         raise
+    except PermissionError as fault:
+        raise SourceMissing(
+            f"{hub} ({split}): the cache of the Hub cannot be written ({fault}); set HF_HOME to a folder of yours"
+        ) from None
     except Exception as fault:
         first = str(fault).splitlines()[0] if str(fault) else type(fault).__name__
         raise SourceMissing(

@@ -319,6 +319,8 @@ def source_identity(source: Source) -> dict[str, Any]:
     plain = source.model_dump(mode="json", exclude={"licence", "size", "notes", "leaks"})
     if plain["held_out"] and not plain["held_out"]["files"]:
         del plain["held_out"]["files"]  # sources without are what they were before there were any
+    if plain["field"] is None:
+        del plain["field"]  # likewise
     for name in ("tests", "entry"):
         if plain["form"][name] is None:
             del plain["form"][name]  # likewise

@@ -11,7 +11,7 @@ from functools import cache
 
 from jinja2 import Template, nodes
 
-from regimen.study.templates import compiled
+from regimen.study.templates import compiled, with_row
 
 _MARK = "\x00"  # stands where fixed words stood; no row's text holds it
 _FEWEST_WORDS = 3  # a constant of fewer words is no sentence that rows could share
@@ -32,7 +32,7 @@ def put_in(source: str, row: dict[str, object]) -> tuple[str, ...]:
     template, constants, _, names = _bare(source)
     if names is not None and all(isinstance(row.get(name), str) for name in names):
         return tuple(text for name in names if (text := str(row[name]).strip()))
-    text = template.render(row)
+    text = template.render(with_row(source, row))
     for constant in constants:
         text = text.replace(constant, _MARK)
     pieces = (piece.strip() for piece in text.split(_MARK))

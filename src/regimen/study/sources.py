@@ -163,10 +163,14 @@ class Source(Frozen):
 
     `limit` says how many rows are read to train on. They are chosen by hash among all rows, classes in turn where there
     is a label, so that a sorted file is no harm; see `takes_first_rows` for where that cannot be.
+
+    `files` are names, patterns (`data/**/*.txt`: each file a document) or folders; `field` is the key of the list of
+    rows where a JSON file wraps them into an object.
     """
 
     hub: FileName | None = None
     files: tuple[FileName, ...] = ()
+    field: str | None = None
     config: FileName | tuple[FileName, ...] | None = None
     split: FileName | None = "train"
     revision: FileName = "main"

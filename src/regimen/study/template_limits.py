@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
+from math import isfinite
 from typing import Any
 
 from jinja2 import StrictUndefined, TemplateRuntimeError, TemplateSyntaxError, nodes, pass_context
@@ -100,10 +101,12 @@ def _as_text(context: Context, value: object) -> object:
 
 
 def as_text(value: object) -> object:
-    """The value itself; raises TypeError for a structure."""
-    if isinstance(value, dict | list | tuple | set):
+    """The value itself, nothing for null; raises TypeError for a structure, bytes, NaN and infinities."""
+    if isinstance(value, dict | list | tuple | set | bytes):
         raise TypeError(f"a {type(value).__name__} is not text")
-    return value
+    if isinstance(value, float) and not isfinite(value):
+        raise TypeError(f"{value} is not text")
+    return "" if value is None else value
 
 
 class BoundedEnvironment(ImmutableSandboxedEnvironment):

@@ -18,6 +18,8 @@ from jinja2.meta import find_undeclared_variables
 
 from regimen.study.template_limits import BoundedEnvironment, as_text, bounded
 
+ROW = "row"  # by this name a template may take any column: row["Ticket Text"]
+_BLANKS = re.compile(r"\{\{-?\s*([^\W\d]\w*(?: +[\w?!#%&-]+)+)\s*(?:\||-?\}\})")
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -97,7 +99,7 @@ def fill(source: str, row: dict[str, object]) -> str:
     pieces = _pieces(source)
     if pieces is None or any(name not in row for _, name in pieces if name is not None):
         with bounded(row):
-            return compiled(source).render(row)
+            return compiled(source).render(with_row(source, row))
     return "".join(text if name is None else str(as_text(row[name])) for text, name in pieces)
 
 
@@ -114,6 +116,8 @@ def _pieces(source: str) -> tuple[tuple[str, str | None], ...] | None:
                 pieces.append((node.data, None))
             elif isinstance(node, nodes.Name) and node.name not in {"self", *environment.globals}:
                 pieces.append(("", node.name))
+            elif (column := _column_of_row(node)) is not None and isinstance(node, nodes.Getitem):
+                pieces.append(("", column))
             else:
                 return None
     return tuple(pieces)
@@ -124,7 +128,9 @@ def check_template(source: str) -> str:
     try:
         compiled(source)
     except TemplateSyntaxError as fault:
-        raise ValueError(f"not a valid template (line {fault.lineno}: {fault.message})") from None
+        blanks = _BLANKS.search(source)
+        remedy = f'; a column with blanks in its name is written row["{blanks[1]}"]' if blanks else ""
+        raise ValueError(f"not a valid template (line {fault.lineno}: {fault.message}){remedy}") from None
     except (RecursionError, MemoryError, SyntaxError, OverflowError):  # of Python's own compiler, for too deep nesting
         raise ValueError("not a valid template (nested too deeply)") from None
     return source
@@ -132,15 +138,44 @@ def check_template(source: str) -> str:
 
 @cache
 def columns_of(source: str) -> frozenset[str]:
-    """The columns that a template refers to."""
+    """The columns that a template refers to, those named by `row["Any name"]` among them."""
     environment = _environment()
-    return frozenset(find_undeclared_variables(environment.parse(source)) - set(environment.globals))
+    tree = environment.parse(source)
+    names = find_undeclared_variables(tree) - set(environment.globals)
+    if ROW not in names:
+        return frozenset(names)
+    parts = list(tree.find_all((nodes.Getitem, nodes.Getattr)))
+    named = {column for part in parts if (column := _column_of_row(part)) is not None}
+    whole = sum(name.name == ROW for name in tree.find_all(nodes.Name))
+    is_part = sum(isinstance(part.node, nodes.Name) and part.node.name == ROW for part in parts)
+    return frozenset((names - {ROW} if whole == is_part else names) | named)
+
+
+def _column_of_row(node: nodes.Node) -> str | None:
+    """The column that `row["Ticket Text"]` or `row.title` names, None for another expression."""
+    if not isinstance(node, nodes.Getitem | nodes.Getattr):
+        return None
+    if not isinstance(node.node, nodes.Name) or node.node.name != ROW:
+        return None
+    if isinstance(node, nodes.Getattr):
+        return None if hasattr(dict, node.attr) else node.attr
+    return node.arg.value if isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str) else None
+
+
+def with_row(source: str, row: dict[str, object]) -> dict[str, object]:
+    """What a template sees: the columns, and all of them as `row`, unless a column of that name is there."""
+    return {**row, ROW: row} if ROW not in row and _mentions_row(source) else row
+
+
+@cache
+def _mentions_row(source: str) -> bool:
+    return ROW in find_undeclared_variables(_environment().parse(source))
 
 
 def evaluate(source: str, row: dict[str, object]) -> object:
     """The value of a template that is one `{{ expression }}`, as a Python value rather than text; raises as `fill`."""
     with bounded(row):
-        return _expression(source)(**row)
+        return _expression(source)(**with_row(source, row))
 
 
 @cache
