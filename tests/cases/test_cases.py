@@ -72,7 +72,7 @@ ROWS = [
     read("rows/09-same-basename", 30),
     read("rows/09c-distinct", 30),
     *(read(f"rows/{name}", 20) for name in FORMATS),
-    read("rows/13n-truncgz-txt", 49, "each line is a row"),
+    read("rows/13n-truncgz-txt", 50, "each line is a row"),
     Case("rows/13e-json-columns", (rf"20 rows read|{NAMED}",), codes=EITHER),
     *(read(f"rows/{name}", 29) for name in UNUSED),
     Case("rows/14e-mixed-used", (rf"{NAMED}|⟦ 1<",), ("cannot be read",), codes=EITHER),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,12 @@ def test_what_is_short_is_compared_whole_and_never_looked_for_inside() -> None:
     assert how("they did it again", "and then they did it again, of course") == "inside"
 
 
+def test_a_number_is_no_part_of_a_longer_number() -> None:
+    assert how("the colour of box 1", "the colour of box 12 is red") is None
+    assert how("7 boxes in the yard", "there are 17 boxes in the yard") is None
+    assert how("the colour of box 1", "the colour of box 1: red") == "inside"
+
+
 def test_all_items_of_one_text_are_named_and_few_words_are_no_twins() -> None:
     tests = TestTexts([TestText("a", "1", STORY), TestText("b", "2", STORY.upper()), TestText("c", "3", TWEET)])
     assert {(h.task, h.item) for h in tests.find([loosened("so: " + STORY)])[0]} == {("a", "1"), ("b", "2")}
@@ -89,6 +96,12 @@ TEXT = st.lists(
 TEXTS = st.lists(TEXT.map(" ".join), min_size=1, max_size=12)
 
 
+def stands_in(text: str, other: str) -> bool:
+    """Whether a text stands in another, no number of it being part of a longer one."""
+    before, after = ("(?<![0-9])" if text[:1].isdecimal() else ""), ("(?![0-9])" if text[-1:].isdecimal() else "")
+    return re.search(before + re.escape(text) + after, other) is not None
+
+
 @given(TEXTS, TEXTS, st.data())
 @settings(max_examples=150, deadline=None)
 def test_no_loosened_test_text_is_left_inside_a_training_text(
@@ -105,7 +118,7 @@ def test_no_loosened_test_text_is_left_inside_a_training_text(
     for text in tests:
         (key,) = keys_of([loosened(text)])
         if is_long(key):
-            assert not any(loosened(text) in loosened(left) for left in kept)
+            assert not any(stands_in(loosened(text), loosened(left)) for left in kept)
         elif key:
             assert key not in keys_of([loosened(left) for left in kept])
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jinja2 import TemplateError
 
+from regimen.study.contents import put_in
 from regimen.study.template_limits import TooMuchWork
 from regimen.study.templates import (
     bytes_literal,
@@ -196,3 +197,32 @@ def test_a_long_document_may_be_cut_and_joined() -> None:
 def test_what_cannot_be_a_form_is_refused_when_it_is_loaded(source: str) -> None:
     with pytest.raises(ValueError, match="not a valid template"):
         check_template(source)
+
+
+def test_a_column_of_any_name_is_reached_by_row() -> None:
+    row: dict[str, object] = {"Ticket Text": "It broke", "title": "T", "n": 2}
+    plain, logic = (
+        '{{ row["Ticket Text"] }} {{ row.title }}',
+        '{% if row["n"] > 1 %}{{ row["Ticket Text"] }}{% endif %}',
+    )
+    assert fill('<{{ row["Ticket Text"] }}>', row) == "<It broke>"
+    assert fill(plain, row) == "It broke T"
+    assert fill(logic, row) == "It broke"
+    assert evaluate('{{ row["n"] + n }}', row) == 4
+    assert columns_of(plain) == {"Ticket Text", "title"}
+    assert columns_of(logic) == {"Ticket Text", "n"}
+    assert columns_of('{% for name in names %}{{ row[name] }}{{ row.get("x") }}{% endfor %}') == {"names"}
+    assert put_in(f"Read: {plain}", row) == ("It broke", "T")
+
+
+def test_a_column_called_row_and_a_loop_over_rows_stay_what_they_were() -> None:
+    assert columns_of("{{ row }}") == {"row"}
+    assert fill("{{ row }}", {"row": 3}) == "3"
+    loop = "{% for row in table %}{{ row.x }}{{ row['y'] }};{% endfor %}"
+    assert columns_of(loop) == {"table"}
+    assert fill(loop, {"table": [{"x": 1, "y": 2}]}) == "12;"
+
+
+def test_a_name_with_blanks_is_refused_with_the_remedy() -> None:
+    with pytest.raises(ValueError, match=r'a column with blanks in its name is written row\["Is Urgent\?"\]'):
+        check_template("{{ Is Urgent? }}")

@@ -59,7 +59,7 @@ def json_rows(name: str, path: Path, wrapped_in: str | None) -> Iterator[Row]:
 
 @dataclass(frozen=True)
 class Layout:
-    """How rows lie in a file: "lines", a "list" (under `key`, if it is wrapped), "columns", or the file is one "row"."""
+    """How rows lie in a file: "lines", a "list" (under `key`, if it is wrapped), "columns", or the file is a "row"."""
 
     kind: str
     key: str | None = None
@@ -68,6 +68,8 @@ class Layout:
 def layout_of(name: str, path: Path, wrapped_in: str | None = None) -> Layout:
     """How the rows lie; raises DataError for what is no JSON, and where `wrapped_in` names no list of objects."""
     first = first_mark(name, path)
+    if not first:
+        raise DataError(f"{name}: the file holds no row")
     if first == "[" or kind_of(path) != ".json" or first != "{":
         if wrapped_in is not None:
             raise DataError(f"{name}: `field: {wrapped_in}` is for an object around rows, and the file has none")

@@ -187,7 +187,9 @@ class TestTexts:
             return None
         key = self._keys[piece.text]
         begin = place - piece.anchor - piece.start
-        if begin >= start and begin + len(key) <= end and buffer.startswith(key, begin):
+        last = begin + len(key)
+        whole = not _splits_number(buffer, begin) and not _splits_number(buffer, last)  # box 1 is not in box 12
+        if begin >= start and last <= end and whole and buffer.startswith(key, begin):
             return "inside"
         if not self._near[piece.text]:
             return None
@@ -221,6 +223,10 @@ class TestTexts:
         self._bits = min(24, max(12, len(values).bit_length() + 5))  # one slot in 32 or fewer is taken
         self._filter = np.zeros(1 << self._bits, dtype=np.bool_)
         self._filter[_spread(self._anchors, self._bits)] = True
+
+
+def _splits_number(buffer: bytes, edge: int) -> bool:
+    return edge > 0 and buffer[edge - 1 : edge].isdigit() and buffer[edge : edge + 1].isdigit()
 
 
 def may_differ(words: int) -> int:
