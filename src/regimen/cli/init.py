@@ -12,7 +12,7 @@ import typer
 from regimen.errors import UsageError
 
 if TYPE_CHECKING:
-    from regimen.data.sources import Row
+    from regimen.data.row import Row
     from regimen.study.drafting import DraftSource
 
 LOOKED_AT = 2000  # rows of each file

@@ -14,12 +14,12 @@ from typing import Any
 from jinja2 import TemplateError
 
 from regimen.data.conversations import Conversation, conversation_of
+from regimen.data.row import Row
 from regimen.data.row_fault import RowFault
 from regimen.study.contents import is_all_content, put_in
 from regimen.study.sources import Form, Label
 from regimen.study.templates import columns_of, evaluate, fill
 
-Row = dict[str, Any]
 MAX_CHARACTERS = 1_000_000  # a longer value is no document but a fault of the file
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Literal
 
-from regimen.data.sources import Row
+from regimen.data.row import Row
 from regimen.study.templates import LETTERS
 
 Kind = Literal["chat", "classes", "answers", "text"]

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from regimen.data.opening import first_mark, kind_of, lines_of, pieces_of
+from regimen.data.row import Row
 from regimen.errors import DataError
 
-Row = dict[str, Any]
 _NEAR_THE_END = 16  # characters; a fault closer to the end of a piece may be that the piece ends there
 
 
@@ -245,7 +245,7 @@ def _checked(name: str, where: str, value: Any) -> Row:
     return value
 
 
-def _rows_of_columns(name: str, columns: dict[str, Any]) -> Iterator[Row]:
+def _rows_of_columns(name: str, columns: Row) -> Iterator[Row]:
     """Rows of a table that is written by columns: lists of one length, or objects with the same keys."""
     lists = {column: list(cells.values()) if isinstance(cells, dict) else cells for column, cells in columns.items()}
     marks = {tuple(cells) if isinstance(cells, dict) else len(cells) for cells in columns.values()}

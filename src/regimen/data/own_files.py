@@ -22,7 +22,8 @@ PATTERN_MARKS = "*?["
 class OwnFiles:
     """The files of one name in a study; `names` are there where it is a pattern or a folder, one for each path.
 
-    `skipped` counts the files of a folder that are not read.
+    They begin in the study's folder, or below the folder that a name from the root fixes. `skipped` counts the files of
+    a folder that are not read.
     """
 
     name: str
@@ -61,8 +62,9 @@ def _matches(folder: Path, pattern: str) -> list[Path]:
 def _of_folder(source_name: str, name: str, folder: Path, found: Iterable[Path]) -> OwnFiles:
     """The readable files among those that were found, in the order of their names, hidden ones left out."""
     files: dict[str, Path] = {}
+    fixed = _fixed_folder(name) if Path(name).is_absolute() else folder
     for path in found:
-        shown = path.relative_to(folder) if path.is_relative_to(folder) else path
+        shown = path.relative_to(fixed) if path.is_relative_to(fixed) else path
         if path.is_file() and not any(part.startswith(".") and part != ".." for part in shown.parts):
             files[shown.as_posix()] = path
     read = {shown: files[shown] for shown in sorted(files) if is_read(files[shown])}
@@ -79,3 +81,11 @@ def _of_folder(source_name: str, name: str, folder: Path, found: Iterable[Path])
     kinds_left = ", ".join(f"{count} {kind}" for kind, count in sorted(others.items()))
     skipped = f"{name}: files that are not read: {kinds_left}" if others else None
     return OwnFiles(name, tuple(read.values()), tuple(read), skipped)
+
+
+def _fixed_folder(pattern: str) -> Path:
+    """The folder above the first part with a mark of a pattern."""
+    folder = Path(pattern)
+    while any(mark in str(folder) for mark in PATTERN_MARKS):
+        folder = folder.parent
+    return folder

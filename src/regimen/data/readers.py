@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from regimen.data.json_rows import Row, json_rows, layout_of
+from regimen.data.json_rows import json_rows, layout_of
 from regimen.data.opening import COMPRESSIONS, kind_of
+from regimen.data.row import Row
 from regimen.data.separated_rows import delimiter_of, separated_rows
 from regimen.data.table_rows import arrow_rows, parquet_rows
 from regimen.data.text_rows import conll_rows, document_row, line_rows

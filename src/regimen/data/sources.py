@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from regimen.data.json_rows import Row
 from regimen.data.own_files import OwnFiles, own_files
 from regimen.data.readers import file_rows, remark
+from regimen.data.row import Row
 from regimen.errors import SourceMissing
 from regimen.study.sources import TEST_FILES, Source
 

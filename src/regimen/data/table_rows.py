@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from regimen.data.row import Row
 from regimen.errors import DataError
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ STATE = "state.json"
 SPLITS = "dataset_dict.json"
 
 
-def parquet_rows(name: str, path: Path) -> Iterator[dict[str, Any]]:
+def parquet_rows(name: str, path: Path) -> Iterator[Row]:
     """The rows of a parquet file; raises DataError."""
     import pyarrow.parquet as pq
 
@@ -30,7 +31,7 @@ def parquet_rows(name: str, path: Path) -> Iterator[dict[str, Any]]:
         yield from _rows(name, file.iter_batches(batch_size=BATCH_ROWS))
 
 
-def arrow_rows(name: str, path: Path) -> Iterator[dict[str, Any]]:
+def arrow_rows(name: str, path: Path) -> Iterator[Row]:
     """The rows of an Arrow file, in either of its two layouts; raises DataError."""
     import pyarrow as pa
 
@@ -60,7 +61,7 @@ def saved_files(folder: Path, name: str) -> tuple[Path, ...]:
         raise DataError(f"{name}: its {STATE} does not list the files of a saved data set") from None
 
 
-def _rows(name: str, batches: Iterator[pa.RecordBatch]) -> Iterator[dict[str, Any]]:
+def _rows(name: str, batches: Iterator[pa.RecordBatch]) -> Iterator[Row]:
     row = 0
     for batch in batches:
         columns = batch.schema.names

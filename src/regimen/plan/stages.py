@@ -321,6 +321,8 @@ def source_identity(source: Source) -> dict[str, Any]:
         del plain["held_out"]["files"]  # sources without are what they were before there were any
     if plain["field"] is None:
         del plain["field"]  # likewise
+    if source.files:
+        plain["values"] = "as written"  # a type was guessed for each column once
     for name in ("tests", "entry"):
         if plain["form"][name] is None:
             del plain["form"][name]  # likewise
