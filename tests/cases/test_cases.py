@@ -96,7 +96,6 @@ ROWS = [
 OPEN: set[str] = {
     "edited",
     "renamed",
-    "rows/08-option-blank:s",
     "rows/17-near-twins:s",
     "text-only",
 }
