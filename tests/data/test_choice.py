@@ -17,7 +17,7 @@ from regimen.data.items import build_items
 from regimen.data.rows import usable_rows
 from regimen.data.sources import Where
 from regimen.errors import DataError
-from regimen.plan.stages import source_identity
+from regimen.plan.identities import source_identity
 from regimen.study.schema import Task
 from regimen.study.sources import Source
 

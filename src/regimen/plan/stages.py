@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 from regimen.plan.fingerprint import canonical, fingerprint, fingerprint_around
+from regimen.plan.identities import base_identity, other_positive, source_identity
 from regimen.study.schema import Adapter, Base, Batch, LegKind, Schedule, Task
 from regimen.study.sources import Source
 from regimen.study.values import Frozen, shares
@@ -128,7 +129,7 @@ class ItemsSpec(Spec):
             **({"examples": "of all rows"} if self.shots and self.task.lm_eval is None else {}),
             **({"ids": "by path"} if any("/" in name for name in files) else {}),
             **({"purpose": self.purpose} if self.purpose != "score" else {}),
-            **_other_positive(self.task, self.sources),
+            **other_positive(self.task, self.sources),
         }
 
 
@@ -295,40 +296,3 @@ _ADAPTER: TypeAdapter[PrepareSpec | ItemsSpec | TrainSpec | EvaluateSpec] = Type
 def parse_spec(value: Any) -> PrepareSpec | ItemsSpec | TrainSpec | EvaluateSpec:
     """A stage spec from its `model_dump`."""
     return _ADAPTER.validate_python(value)
-
-
-def _other_positive(task: Task, sources: dict[str, Source]) -> dict[str, str]:
-    """The class that F1 is of, since the floors are computed with the items; left out where it sorts last.
-
-    It was always that one before it could be named, and what was computed then is named without it.
-    """
-    label = sources[task.source[0]].form.label if "f1" in task.metrics else None
-    if label is None:
-        return {}
-    positive = task.positive or label.choices[1]
-    return {} if positive == max(label.choices) else {"positive": positive}
-
-
-def base_identity(base: Base) -> dict[str, Any]:
-    """A base by what it is; where an installed wheel holds it is part of that."""
-    return base.model_dump(mode="json")
-
-
-def source_identity(source: Source) -> dict[str, Any]:
-    """A source without what is only said about it."""
-    plain = source.model_dump(mode="json", exclude={"licence", "size", "notes", "leaks"})
-    if plain["held_out"] and not plain["held_out"]["files"]:
-        del plain["held_out"]["files"]  # sources without are what they were before there were any
-    if plain["field"] is None:
-        del plain["field"]  # likewise
-    if source.files:
-        plain["values"] = "as written"  # a type was guessed for each column once
-    for name in ("tests", "entry"):
-        if plain["form"][name] is None:
-            del plain["form"][name]  # likewise
-    if source.limit is not None and not source.takes_first_rows:
-        plain["limit"] = {"rows": source.limit, "chosen": "among all"}  # it took the first rows once
-    if source.form.messages is None:  # as are forms without a conversation
-        for name in ("messages", "system", "tools", "chat_template", "loss"):
-            del plain["form"][name]
-    return plain

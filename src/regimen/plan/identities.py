@@ -1,0 +1,49 @@
+"""What of a base, a source and a task's labels is part of a stage's identity.
+
+Owns which of their fields count, and that fields which came later change nothing for those who do not use them. Does
+not know stages.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from regimen.study.schema import Base, Task
+from regimen.study.sources import Source
+
+
+def other_positive(task: Task, sources: dict[str, Source]) -> dict[str, str]:
+    """The class that F1 is of, since the floors are computed with the items; left out where it sorts last.
+
+    It was always that one before it could be named, and what was computed then is named without it.
+    """
+    label = sources[task.source[0]].form.label if "f1" in task.metrics else None
+    if label is None:
+        return {}
+    positive = task.positive or label.choices[1]
+    return {} if positive == max(label.choices) else {"positive": positive}
+
+
+def base_identity(base: Base) -> dict[str, Any]:
+    """A base by what it is; where an installed wheel holds it is part of that."""
+    return base.model_dump(mode="json")
+
+
+def source_identity(source: Source) -> dict[str, Any]:
+    """A source without what is only said about it."""
+    plain = source.model_dump(mode="json", exclude={"licence", "size", "notes", "leaks"})
+    if plain["held_out"] and not plain["held_out"]["files"]:
+        del plain["held_out"]["files"]  # sources without are what they were before there were any
+    if plain["field"] is None:
+        del plain["field"]  # likewise
+    if source.files:
+        plain["values"] = "as written"  # a type was guessed for each column once
+    for name in ("tests", "entry"):
+        if plain["form"][name] is None:
+            del plain["form"][name]  # likewise
+    if source.limit is not None and not source.takes_first_rows:
+        plain["limit"] = {"rows": source.limit, "chosen": "among all"}  # it took the first rows once
+    if source.form.messages is None:  # as are forms without a conversation
+        for name in ("messages", "system", "tools", "chat_template", "loss"):
+            del plain["form"][name]
+    return plain
