@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regimen.data.cleaning import Ledger
+from regimen.data.cleaning import Drops
 from regimen.data.json_rows import _Stream
 from regimen.data.rows import usable_rows
 from regimen.data.sources import Where, parts_of, remarks, rows_of
@@ -38,7 +38,7 @@ def shown(folder: Path, content: str, template: str, suffix: str = "jsonl") -> l
     """What a form's text shows of the rows."""
     (folder / f"x.{suffix}").write_text(content, encoding="utf-8")
     one = Source.model_validate({"files": [f"x.{suffix}"], "form": {"text": template}})
-    return [row.text for row in usable_rows("it", one, "train", Where(here=folder), Ledger())]
+    return [row.text for row in usable_rows("it", one, "train", Where(here=folder), Drops())]
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_bytes_of_a_table_are_no_text(tmp_path: Path) -> None:
     pq.write_table(pa.table({"t": ["a"], "b": [b"\x00\xff"]}), tmp_path / "x.parquet")
     one = Source.model_validate({"files": ["x.parquet"], "form": {"text": "{{ t }}{{ b }}"}})
     with pytest.raises(DataError, match="x.parquet, row 0, column 'b': .* is no text: bytes"):
-        list(usable_rows("it", one, "train", Where(here=tmp_path), Ledger()))
+        list(usable_rows("it", one, "train", Where(here=tmp_path), Drops()))
 
 
 def test_a_class_cell_of_a_csv_is_matched_as_it_is_written_first(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_a_class_cell_of_a_csv_is_matched_as_it_is_written_first(tmp_path: Path)
         "label": {"column": "code", "names": {"0111": "padded", "111": "plain", "1": "one"}},
     }
     one = Source.model_validate({"files": ["x.csv"], "form": form})
-    texts = [row.text for row in usable_rows("it", one, "train", Where(here=tmp_path), Ledger())]
+    texts = [row.text for row in usable_rows("it", one, "train", Where(here=tmp_path), Drops())]
     assert texts == ["a padded", "b plain", "c one", "d one"]
 
 
