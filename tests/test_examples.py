@@ -185,7 +185,7 @@ def test_a_folder_of_texts_is_read(tmp_path: Path) -> None:
     bits = {
         label: outcome_facts(plan, out, end, EvaluatedFacts).defined["bits-per-byte"] for label, end in ends.items()
     }
-    assert bits["read-40-notes"] < bits["read-10-notes"] < bits["zero-shot-notes"]
+    assert bits["read-40-logs"] < bits["read-10-logs"] < bits["zero-shot-logs"]
     items = next(stage for stage in plan.stages.values() if isinstance(stage, ItemsSpec))
     names = {item.id.split(":")[1] for item in read_items(RunFolder(out).folder(items).path / "items.jsonl")}
     assert all(name.startswith("data/documents/") and name.endswith(".txt") for name in names)
