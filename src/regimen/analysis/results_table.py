@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ResultRow:
     """A row of results.csv: an experiment's value of a task's metric; None where there is nothing to say.
 
@@ -35,15 +35,15 @@ class ResultRow:
     group: str
     metric: str
     value: float
-    ci_low: float | None
-    ci_high: float | None
+    ci_low: float | None = None
+    ci_high: float | None = None
     n: int
     baseline: float | None
     delta: float | None
-    delta_ci_low: float | None
-    delta_ci_high: float | None
-    p_value: float | None
-    p_adjusted: float | None
+    delta_ci_low: float | None = None
+    delta_ci_high: float | None = None
+    p_value: float | None = None
+    p_adjusted: float | None = None
     primary: bool
     adapter: str
 
@@ -63,7 +63,7 @@ def results_table(folder: RunFolder, plan: Plan) -> pd.DataFrame:
 
 def result_rows(evidence: Evidence, grid: Grid) -> list[ResultRow]:
     """The rows of results.csv with statistics; `grid` is the exploratory grid of the same evidence."""
-    return [_with_statistics(evidence, grid, ResultRow(**row)) for row in evidence.tables.rows()]
+    return [_with_statistics(evidence, grid, ResultRow(**asdict(row))) for row in evidence.tables.rows()]
 
 
 def _with_statistics(evidence: Evidence, grid: Grid, row: ResultRow) -> ResultRow:

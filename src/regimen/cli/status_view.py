@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from regimen.plan import Plan
-from regimen.results.status import STATES
+from regimen.results.status import STATES, FailedStage, RunningStage, Status
 
 RUNNING_LINES = 6
 
 
-def status_view(status: dict[str, Any], plan: Plan) -> Group:
-    """The whole view: counts, hours, what runs, the first failure, the next command."""
+def status_view(status: Status, plan: Plan) -> Group:
+    """The whole view: counts, hours, the running stages, the first failure, the next command."""
     table = Table(title=f"{plan.study.study}, profile {plan.study.profile}, track {plan.track}", title_justify="left")
     table.add_column("")
     for state in STATES:
         table.add_column(state, justify="right")
-    for what in ("experiments", "stages"):
-        table.add_row(what, *(str(status[what][state]) for state in STATES))
+    for what, counts in (("experiments", status["experiments"]), ("stages", status["stages"])):
+        table.add_row(what, *(str(counts[state]) for state in STATES))
     parts = [table, *_hours(status), *_running(status["running"]), *_failures(status["failures"])]
     return Group(*parts, Text(f"next: {status['next']}", style="bold", overflow="fold"))
 
 
-def _hours(status: dict[str, Any]) -> list[Text]:
+def _hours(status: Status) -> list[Text]:
     hours, rate = status["gpu_hours"], status["rate"]
     eta = "" if status["eta_hours"] is None else f"; done in about {clock(status['eta_hours'] * 3600)}"
     return [
@@ -38,13 +36,13 @@ def _hours(status: dict[str, Any]) -> list[Text]:
     ]
 
 
-def _running(running: list[dict[str, Any]]) -> list[Text]:
+def _running(running: list[RunningStage]) -> list[Text]:
     lines = [Text(f"running: {item['kind']} {item['stage']} on {item['worker']}") for item in running[:RUNNING_LINES]]
     more = len(running) - RUNNING_LINES
     return [*lines, Text(f"running: {more} more")] if more > 0 else lines
 
 
-def _failures(failures: list[dict[str, Any]]) -> list[Text]:
+def _failures(failures: list[FailedStage]) -> list[Text]:
     if not failures:
         return []
     first = failures[0]
@@ -57,7 +55,7 @@ def _failures(failures: list[dict[str, Any]]) -> list[Text]:
 
 
 def clock(seconds: float) -> str:
-    """A span of time as people say it."""
+    """Seconds in the unit that people would use: "40 s", "12 min", "3.5 h"."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 5400:

@@ -8,16 +8,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from regimen.analysis.curves import Curve, HeldOut
 from regimen.analysis.statistics.fits import PowerLaw
 from regimen.report.charts import Axis, Lines, Series
 from regimen.report.run_reading import Reading
 from regimen.report.words import anchor, known, number, span
+from regimen.results.tables import Trace
 
 POINTS = 100
-Trace = list[dict[str, Any]]
 
 
 def smoothed(values: Sequence[float], width: int) -> list[float]:
@@ -35,7 +34,7 @@ def smoothed(values: Sequence[float], width: int) -> list[float]:
 
 def thinned(trace: Trace) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """(steps from 1 over all legs, loss smoothed over a twentieth), at most POINTS of them and always the last."""
-    losses = [float(point["loss"]) for point in trace if known(point.get("loss"))]
+    losses = [loss for point in trace if (loss := point.get("loss")) is not None and known(loss)]
     even = smoothed(losses, max(1, len(losses) // 20))
     stride = max(1, math.ceil(len(even) / POINTS))
     chosen = sorted({*range(0, len(even), stride), len(even) - 1} - {-1})

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from regimen.analysis.evidence import Evidence
 from regimen.analysis.exploratory_grid import exploratory_grid
@@ -17,8 +16,8 @@ from regimen.analysis.rules import Rules
 from regimen.plan import Plan, PlannedExperiment
 from regimen.report.words import anchor
 from regimen.results import RunFolder, better_sign
-from regimen.results.status import run_status
-from regimen.results.tables import RunTables, baseline_phase
+from regimen.results.status import Status, run_status
+from regimen.results.tables import RunTables, Trace, baseline_phase
 from regimen.study import ZERO_SHOT
 from regimen.study.schema import Task
 
@@ -30,7 +29,7 @@ class Reading:
     tables: RunTables
     findings: Findings
     rows: list[ResultRow]
-    status: dict[str, Any]
+    status: Status
 
     @property
     def plan(self) -> Plan:
@@ -106,7 +105,7 @@ class Reading:
         return {name: anchor(name) for name in (*self.planned, ZERO_SHOT)}
 
     @cached_property
-    def traces(self) -> dict[str, list[dict[str, Any]]]:
+    def traces(self) -> dict[str, Trace]:
         """Experiment -> its training trace."""
         return self.tables.curves()
 

@@ -8,7 +8,7 @@ states.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TypedDict
 
 from regimen.plan import EvaluateSpec, Plan, TrainSpec
 from regimen.plan.rates import remembered
@@ -17,8 +17,37 @@ from regimen.results.outcomes import Outcome
 HOUR = 3600.0
 
 
-def hours_of(plan: Plan, outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
-    """{"spent", "planned", "left", "rate", "by_phase", "by_experiment"}, in GPU-hours; planned: by the plan's rate."""
+class StepRate(TypedDict):
+    """Optimiser steps an hour of one device, and the origin of that figure in words."""
+
+    steps_per_gpu_hour: float
+    source: str
+
+
+class Hours(TypedDict):
+    """GPU-hours of a run: spent so far, planned by the plan's rate, and left by `rate`."""
+
+    spent: float
+    planned: float
+    left: float
+    rate: StepRate
+    by_phase: dict[str, dict[str, float]]  # phase -> {"spent", "planned"}
+    by_experiment: dict[str, float]  # experiment -> hours spent
+
+
+class Bar(TypedDict):
+    """One stage as it ran, in hours since the first start."""
+
+    label: str
+    kind: str
+    phase: str
+    start_hour: float
+    end_hour: float
+    worker: str
+
+
+def hours_of(plan: Plan, outcomes: Mapping[str, Outcome]) -> Hours:
+    """The hours of a run whose stages have these outcomes (by fingerprint)."""
     owner = owners(plan)
     spent = {p.experiment.id: 0.0 for p in plan.experiments}
     other = 0.0
@@ -58,7 +87,7 @@ def owners(plan: Plan) -> dict[str, str]:
 
 
 def _rate(plan: Plan, outcomes: Mapping[str, Outcome]) -> tuple[float, str]:
-    """Optimiser steps an hour of one device, and where that figure comes from."""
+    """Optimiser steps an hour of one device, and the origin of that figure."""
     done = [(plan.stages[name], outcome) for name, outcome in outcomes.items()]
     steps = sum(stage.steps for stage, _ in done if isinstance(stage, TrainSpec))
     hours = sum(device_hours(outcome) for stage, outcome in done if isinstance(stage, TrainSpec))
@@ -80,14 +109,14 @@ def _left(plan: Plan, outcomes: Mapping[str, Outcome], rate: float) -> float:
     return steps / rate + (evaluations * sum(known) / len(known) if known else 0.0)
 
 
-def actual_gantt(plan: Plan, outcomes: Mapping[str, Outcome]) -> list[dict[str, Any]]:
-    """What ran when and where: {"label", "kind", "phase", "start_hour", "end_hour", "worker"}, by start."""
+def actual_gantt(plan: Plan, outcomes: Mapping[str, Outcome]) -> list[Bar]:
+    """A bar for each stage that has run, in the order of their starts."""
     if not outcomes:
         return []
     phase = {p.experiment.id: p.experiment.phase for p in plan.experiments}
     owner = owners(plan)
     first = min(outcome.started for outcome in outcomes.values())
-    bars = []
+    bars: list[Bar] = []
     for name, outcome in sorted(outcomes.items(), key=lambda item: item[1].started):
         where = outcome.where
         gpu = f" gpu {where.gpu}" if where.gpu else ""

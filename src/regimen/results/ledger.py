@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, cast
 
 from regimen.errors import MachineError
 from regimen.files import why_unwritable
@@ -33,8 +33,25 @@ CREATE TABLE IF NOT EXISTS stages (
 """
 
 
+class LedgerRow(TypedDict):
+    """A stage as the ledger knows it; times in seconds since the epoch."""
+
+    fingerprint: str
+    label: str
+    kind: str
+    cohort: str | None
+    state: str
+    worker: str | None
+    started: float | None
+    ended: float | None
+    error: str | None
+
+
 class Ledger:
-    """The writer's side; there is one a run folder, held by the driver."""
+    """The writer's side. The driver holds the only one of a run folder.
+
+    Raises MachineError where the disk takes nothing more.
+    """
 
     def __init__(self, out: Path):
         self._path = out / layout.LEDGER
@@ -75,7 +92,7 @@ class Ledger:
             )
 
     def started(self, stages: Iterable[str], worker: str) -> None:
-        """The stages are being worked on."""
+        """Records that a worker has begun the stages."""
         now = time.time()
         with self._writing() as db:
             db.executemany(
@@ -84,12 +101,12 @@ class Ledger:
             )
 
     def placed(self, stages: Iterable[str], worker: str) -> None:
-        """Where the stages are being worked on, as far as it was not known when they started."""
+        """Records the worker of stages that have begun already."""
         with self._writing() as db:
             db.executemany("UPDATE stages SET worker = ? WHERE fingerprint = ?", [(worker, s) for s in stages])
 
     def ended(self, outcome: Outcome) -> None:
-        """A stage is done."""
+        """Records that a stage is done."""
         with self._writing() as db:
             db.execute(
                 "UPDATE stages SET state = 'done', started = ?, ended = ?, error = NULL WHERE fingerprint = ?",
@@ -125,7 +142,7 @@ def _opened(path: Path) -> sqlite3.Connection:
     return db
 
 
-def read_ledger(out: Path) -> dict[str, dict[str, Any]]:
+def read_ledger(out: Path) -> dict[str, LedgerRow]:
     """Fingerprint -> row, for readers; empty where there is no ledger or it cannot be read."""
     path = out / layout.LEDGER
     if not path.is_file():
@@ -133,6 +150,6 @@ def read_ledger(out: Path) -> dict[str, dict[str, Any]]:
     try:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)) as db:
             db.row_factory = sqlite3.Row
-            return {row["fingerprint"]: dict(row) for row in db.execute("SELECT * FROM stages")}
+            return {row["fingerprint"]: cast(LedgerRow, dict(row)) for row in db.execute("SELECT * FROM stages")}
     except sqlite3.DatabaseError:
         return {}

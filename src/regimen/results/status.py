@@ -1,4 +1,4 @@
-"""Where a run stands: markers on disk first, the ledger for what only it knows.
+"""The status of a run: from the markers on disk, and from the ledger where they say nothing.
 
 Owns the document that `regimen status --json` prints. Reads, never writes.
 """
@@ -9,52 +9,102 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from regimen.errors import RunFolderError
 from regimen.plan import Plan
 from regimen.results import layout
-from regimen.results.hours import actual_gantt, hours_of
-from regimen.results.ledger import read_ledger
+from regimen.results.hours import Bar, StepRate, actual_gantt, hours_of
+from regimen.results.ledger import LedgerRow, read_ledger
 from regimen.results.outcomes import Outcome
 from regimen.results.run_folder import RunFolder
 
 LOG_LINES = 5
 STATES = ("done", "running", "failed", "pending")
-LedgerRows = dict[str, dict[str, Any]]
+LedgerRows = dict[str, LedgerRow]
 
 
-def run_status(folder: RunFolder, plan: Plan) -> dict[str, Any]:
-    """Experiments and stages by state, hours spent, planned and left, failures with the end of their logs.
+class RunningStage(TypedDict):
+    """A stage that a worker carries out now."""
 
-    "eta_hours" is the wall clock left while the run is alive, over the workers that are busy now; else None.
+    stage: str
+    kind: str
+    worker: str | None
+
+
+class FailedStage(TypedDict):
+    """A stage that failed, the first experiment that needs it, and the last lines of its log."""
+
+    experiment: str
+    stage: str
+    error: str
+    log: str
+    last_lines: list[str]
+
+
+class SpentHours(TypedDict):
+    """GPU-hours: see `hours.Hours`."""
+
+    spent: float
+    planned: float
+    left: float
+    by_phase: dict[str, dict[str, float]]
+    by_experiment: dict[str, float]
+
+
+class Status(TypedDict):
+    """The document of `regimen status --json`.
+
+    `eta_hours` is the wall clock left while the run is alive, over the workers that are busy now; else None. `next` is
+    the command to type next.
     """
+
+    experiments: dict[str, int]
+    stages: dict[str, int]
+    gpu_hours: SpentHours
+    rate: StepRate
+    eta_hours: float | None
+    running: list[RunningStage]
+    failures: list[FailedStage]
+    alive: bool
+    gantt: list[Bar]
+    next: str
+
+
+def run_status(folder: RunFolder, plan: Plan) -> Status:
+    """Experiments and stages by state, hours spent, planned and left, failures with the end of their logs."""
     ledger = read_ledger(folder.path)
     alive = folder.is_locked()
-    contents = folder.read(plan)
-    outcomes, damaged = contents.outcomes, contents.damaged
+    results = folder.read(plan)
+    outcomes, damaged = results.outcomes, results.damaged
     states = {name: _state(name, outcomes, damaged, ledger, alive) for name in plan.stages}
     hours = hours_of(plan, outcomes)
     busy = len({row["worker"] for name, row in ledger.items() if states.get(name) == "running"})
-    failures = _failures(folder, plan, ledger, states, damaged)
-    status = {
+    stages = _counted(states.values())
+    return {
         "experiments": _counted(_experiment_state([states[s] for s in p.stages]) for p in plan.experiments),
-        "stages": _counted(states.values()),
-        "gpu_hours": {key: hours[key] for key in ("spent", "planned", "left", "by_phase", "by_experiment")},
+        "stages": stages,
+        "gpu_hours": {
+            "spent": hours["spent"],
+            "planned": hours["planned"],
+            "left": hours["left"],
+            "by_phase": hours["by_phase"],
+            "by_experiment": hours["by_experiment"],
+        },
         "rate": hours["rate"],
         "eta_hours": round(hours["left"] / busy, 6) if busy else None,
         "running": _running(plan, ledger, states),
-        "failures": failures,
+        "failures": _failures(folder, plan, ledger, states, damaged),
         "alive": alive,
         "gantt": actual_gantt(plan, outcomes),
+        "next": _next(folder, plan, stages, alive),
     }
-    return status | {"next": _next(folder, plan, status)}
 
 
 def _state(name: str, outcomes: dict[str, Outcome], damaged: dict[str, str], ledger: LedgerRows, alive: bool) -> str:
     if name in outcomes:
         return "done"
-    known = ledger.get(name, {}).get("state", "pending")
+    known = ledger[name]["state"] if name in ledger else "pending"
     if name in damaged or known in ("failed", "blocked"):
         return "failed"
     return "running" if known == "running" and alive else "pending"
@@ -72,7 +122,7 @@ def _counted(states: Iterable[str]) -> dict[str, int]:
     return {state: counts[state] for state in STATES}
 
 
-def _running(plan: Plan, ledger: LedgerRows, states: dict[str, str]) -> list[dict[str, Any]]:
+def _running(plan: Plan, ledger: LedgerRows, states: dict[str, str]) -> list[RunningStage]:
     return [
         {"stage": plan.stages[name].label, "kind": plan.stages[name].kind, "worker": ledger[name]["worker"]}
         for name, state in states.items()
@@ -82,15 +132,15 @@ def _running(plan: Plan, ledger: LedgerRows, states: dict[str, str]) -> list[dic
 
 def _failures(
     folder: RunFolder, plan: Plan, ledger: LedgerRows, states: dict[str, str], damaged: dict[str, str]
-) -> list[dict[str, Any]]:
+) -> list[FailedStage]:
     """The stages that failed themselves (not those that only need one), in the order in which they did."""
     failed = [
-        (ledger.get(name, {}).get("ended") or 0.0, name)
+        ((ledger[name]["ended"] if name in ledger else None) or 0.0, name)
         for name, state in states.items()
-        if state == "failed" and (name in damaged or ledger.get(name, {}).get("state") == "failed")
+        if state == "failed" and (name in damaged or (name in ledger and ledger[name]["state"] == "failed"))
     ]
     needs = {name: planned.experiment.id for planned in reversed(plan.experiments) for name in planned.stages}
-    failures = []
+    failures: list[FailedStage] = []
     for _, name in sorted(failed):
         stage = plan.stages[name]
         log = folder.folder(stage).path / layout.LOG
@@ -98,7 +148,7 @@ def _failures(
             {
                 "experiment": needs.get(name, stage.label),
                 "stage": folder.folder(stage).path.name,
-                "error": damaged.get(name) or ledger[name].get("error") or "",
+                "error": damaged.get(name) or ledger[name]["error"] or "",
                 "log": str(log),
                 "last_lines": _tail(log),
             }
@@ -107,14 +157,14 @@ def _failures(
 
 
 def _tail(log: Path) -> list[str]:
-    """The end of a log: its last lines, a traceback by its last lines."""
+    """The last lines of a log; a traceback counts as several."""
     if not log.is_file():
         return []
-    messages = [_message(line) for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
-    return [line for text in messages for line in text.splitlines()][-LOG_LINES:]
+    details = [_detail(line) for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
+    return [line for text in details for line in text.splitlines()][-LOG_LINES:]
 
 
-def _message(line: str) -> str:
+def _detail(line: str) -> str:
     try:
         value = json.loads(line)
         return str(value.get("detail") or value.get("event", line))
@@ -122,11 +172,10 @@ def _message(line: str) -> str:
         return line
 
 
-def _next(folder: RunFolder, plan: Plan, status: dict[str, Any]) -> str:
+def _next(folder: RunFolder, plan: Plan, stages: dict[str, int], alive: bool) -> str:
     """The command to type next."""
     out = folder.path
-    stages = status["stages"]
-    if status["alive"]:
+    if alive:
         return f"regimen status {out} --watch"
     if stages["pending"] or stages["failed"]:
         try:

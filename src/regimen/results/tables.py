@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Required, TypedDict, cast
 
 from regimen.plan import Plan, PlannedEvaluation, PlannedExperiment, TrainSpec
 from regimen.results import layout
@@ -38,6 +38,37 @@ COLUMNS = (
     "primary",
     "adapter",
 )
+
+
+class TracePoint(TypedDict, total=False):
+    """An optimiser step of a training: its leg (from 1), the part of the leg, and the values of its line on disk."""
+
+    leg: Required[int]
+    part: Required[str]
+    step: Required[int]
+    loss: float
+    lr: float
+    tokens: int
+
+
+Trace = list[TracePoint]
+
+
+@dataclass(frozen=True)
+class MetricRow:
+    """A row of results.csv without its statistics."""
+
+    experiment: str
+    phase: str
+    task: str
+    group: str
+    metric: str
+    value: float
+    n: int
+    baseline: float | None
+    delta: float | None
+    primary: bool
+    adapter: str
 
 
 @dataclass(frozen=True)
@@ -128,8 +159,8 @@ class RunTables:
             if (planned.experiment.id, task) not in self.cells
         ]
 
-    def rows(self) -> list[dict[str, Any]]:
-        """The rows of results.csv, without statistics: empty cells are None."""
+    def rows(self) -> list[MetricRow]:
+        """The rows of results.csv, without statistics."""
         rows = []
         for cell in self.cells.values():
             if cell.skipped is not None or cell.end.leg is not None:
@@ -137,33 +168,32 @@ class RunTables:
             zero = self.zero_shot(cell.task)
             for metric, value in cell.metrics.items():
                 baseline = zero.metrics.get(metric) if zero else None
-                row = dict.fromkeys(COLUMNS)
-                row |= {
-                    "experiment": str(cell.end),
-                    "phase": cell.phase,
-                    "task": cell.task,
-                    "group": cell.group,
-                    "metric": metric,
-                    "value": value,
-                    "n": cell.items,
-                    "baseline": baseline,
-                    "delta": None if baseline is None else value - baseline,
-                    "primary": metric == cell.headline,
-                    "adapter": cell.adapter,
-                }
+                row = MetricRow(
+                    experiment=str(cell.end),
+                    phase=cell.phase,
+                    task=cell.task,
+                    group=cell.group,
+                    metric=metric,
+                    value=value,
+                    n=cell.items,
+                    baseline=baseline,
+                    delta=None if baseline is None else value - baseline,
+                    primary=metric == cell.headline,
+                    adapter=cell.adapter,
+                )
                 rows.append(row)
         return rows
 
-    def curves(self) -> dict[str, list[dict[str, Any]]]:
-        """Per experiment the trace of its training: dicts with leg, step, loss, lr, tokens."""
+    def curves(self) -> dict[str, Trace]:
+        """Per experiment the trace of its training."""
         return {
             planned.experiment.id: trace
             for planned in self.plan.experiments
             if planned.trainings and (trace := self._trace(planned))
         }
 
-    def _trace(self, planned: PlannedExperiment) -> list[dict[str, Any]]:
-        trace: list[dict[str, Any]] = []
+    def _trace(self, planned: PlannedExperiment) -> Trace:
+        trace: Trace = []
         leg = 0
         for name in planned.trainings:
             stage = self.plan.stages[name]
@@ -172,7 +202,7 @@ class RunTables:
                 leg += 1
             if name not in self.damaged:
                 lines = _lines(self.folder.folder(stage).path / layout.METRICS)
-                trace += [{"leg": leg, "part": stage.part, **line} for line in lines]
+                trace += [cast(TracePoint, {"leg": leg, "part": stage.part, **line}) for line in lines]
         return trace
 
 
