@@ -42,12 +42,14 @@ def run(
     checkpoint_seconds: float = 60.0,
     trackers: Sequence[str] = (),
     observe: Observer | None = None,
+    trust_code: bool = False,
 ) -> RunSummary:
     """Runs what is missing of `plan` in the folder `out`; blocks until it is done, failed or interrupted.
 
     `data` is a mirror folder; with it the network is never used. `here` is the folder of the study file, beside which
     its own rows lie. `trackers` (tensorboard, wandb, mlflow, trackio) get losses and scores as stages end, `observe`
-    every change, as the events of `regimen.execution.events`. Raises RegimenError as the command reports it.
+    every change, as the events of `regimen.execution.events`. `trust_code` lets metrics that are code of the study run.
+    Raises RegimenError as the command reports it.
     """
     options = RunOptions(
         out=Path(out),
@@ -61,6 +63,7 @@ def run(
         accept_changed=accept_changed,
         checkpoint_seconds=checkpoint_seconds,
         trackers=tuple(trackers),
+        trust_code=trust_code,
     )
     return carry_out(plan, options, observe)
 
@@ -144,12 +147,13 @@ def load_and_compile(
     gpus: int = 1,
     out: Path | None = None,
     budget_hours: float | None = None,
+    trust_code: bool = False,
 ) -> Plan:
     """Loads a study and compiles it, as the commands do; with a budget, the best subset of it that fits.
 
     Without `cohort_width` it is that of the run folder `out`, or the one measured on this machine.
     """
-    loaded = load_study(study, profile, seed=seed)
+    loaded = load_study(study, profile, seed=seed, trust_code=trust_code)
     if cohort_width is None:
         cohort_width = _tuning(loaded, out).width or DEFAULT_WIDTH
     if budget_hours is not None:

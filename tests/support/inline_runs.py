@@ -53,11 +53,12 @@ def run_inline(
     here: Path | None = None,
     stopping: Callable[[], bool] = lambda: False,
     checkpoint_seconds: float = 1e9,
+    trust_code: bool = False,
 ) -> Scheduler:
     """Carries out what is missing of `plan` in `out`; returns the scheduler, with the states of all stages."""
     folder = RunFolder(out)
     folder.create(plan.study, plan, {"compile": plan.options.to_json()})
-    options = RunOptions(out, data=data, here=here, checkpoint_seconds=checkpoint_seconds)
+    options = RunOptions(out, data=data, here=here, checkpoint_seconds=checkpoint_seconds, trust_code=trust_code)
     pool = InlinePool(Context(WorkerSetup(options, cache_home()), stopping))
     ledger = Ledger(out)
     scheduler = Scheduler(plan, folder, pool, ledger, cache_home(), stopping, lambda event: None)

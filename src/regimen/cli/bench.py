@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from regimen.cli.options import DataOption, JsonOption, ProfileOption
+from regimen.cli.options import DataOption, JsonOption, ProfileOption, TrustOption
 
 if TYPE_CHECKING:
     from regimen.engine.base_model import BaseModel
@@ -30,6 +30,7 @@ def bench(
     seconds: Annotated[float, typer.Option(min=0.1, help="Of measuring, for each setting.")] = 3.0,
     widest: Annotated[int, typer.Option(min=1, help="The widest cohort to try.")] = 8,
     compiling: Annotated[bool, typer.Option("--compile/--no-compile", help="Try compiled layers too.")] = True,
+    trust_code: TrustOption = False,
     json_output: JsonOption = False,
 ) -> None:
     """Measure tokens a second, share of peak and memory for K = 1, 2, 4, ...; remember the best."""
@@ -40,7 +41,7 @@ def bench(
     from regimen.execution.machine import available_cores, default_workers, visible_gpus
     from regimen.plan.rates import remember
 
-    plan = load_and_compile(study, profile=profile)
+    plan = load_and_compile(study, profile=profile, trust_code=trust_code)
     gpus = visible_gpus()
     workers = gpus or default_workers(plan)
     base = load_base(locate_base(plan.study.base, data), plan.study.base.precision, "cuda:0" if gpus else "cpu")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from regimen.cli.options import DataOption, ProfileOption, folder_of
+from regimen.cli.options import DataOption, ProfileOption, TrustOption, folder_of
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -30,6 +30,7 @@ def data(
     source: Annotated[str, typer.Argument(help="A source of the study.")],
     study: Annotated[str, typer.Option("--study", help="A packaged study or a YAML file.")] = "qwen2-finance",
     profile: ProfileOption = None,
+    trust_code: TrustOption = False,
     data: DataOption = None,
     rows: Annotated[int, typer.Option(min=1, help="Rows to show.")] = 3,
     pretrain: Annotated[bool, typer.Option(help="Show the pretraining form, with loss on every token.")] = False,
@@ -44,7 +45,7 @@ def data(
     from regimen.engine.locate import locate_base
     from regimen.study import unknown_name
 
-    plan = load_and_compile(study, profile=profile)
+    plan = load_and_compile(study, profile=profile, trust_code=trust_code)
     loaded = plan.study
     if source not in loaded.sources:
         raise unknown_name("source", source, loaded.sources)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from regimen.cli.options import DataOption, JsonOption, ProfileOption, folder_of
+from regimen.cli.options import DataOption, JsonOption, ProfileOption, TrustOption, folder_of
 from regimen.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -91,11 +91,12 @@ def doctor(
     study: Annotated[str | None, typer.Argument(help="A packaged study or the path of a YAML file.")] = None,
     profile: ProfileOption = None,
     data: DataOption = None,
+    trust_code: TrustOption = False,
     json_output: JsonOption = False,
 ) -> None:
     """Say what this machine has and what is missing; exit code 2 if the study cannot run here."""
     machine = _machine()
-    about, faults = _study(study, profile, data, machine) if study is not None else (None, [])
+    about, faults = _study(study, profile, data, machine, trust_code) if study is not None else (None, [])
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         faults.append(f"SQLite is {sqlite3.sqlite_version}, at least 3.7 is needed; install a newer Python")
     report = _Report(machine, _packages(), _sandbox(), about, tuple(faults))
@@ -148,13 +149,15 @@ def _sandbox() -> _Sandbox:
     return _Sandbox(reason is None, reason)
 
 
-def _study(study: str, profile: str | None, data: Path | None, machine: _Machine) -> tuple[_Study, list[str]]:
+def _study(
+    study: str, profile: str | None, data: Path | None, machine: _Machine, trust_code: bool
+) -> tuple[_Study, list[str]]:
     """The study's base and sources as they are here, and what is missing of them."""
     from regimen.api import load_and_compile
     from regimen.data.sources import Where
     from regimen.stages.availability import missing_base, missing_harness, source_states
 
-    plan = load_and_compile(study, profile=profile)
+    plan = load_and_compile(study, profile=profile, trust_code=trust_code)
     sources = source_states(plan.study, Where(plan.study.data, data, folder_of(study)))
     base = missing_base(plan, data)
     faults = [f"source {name!r}: {state.why}" for name, state in sources.items() if state.state == "missing"]

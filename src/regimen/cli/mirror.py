@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from regimen.cli.options import ProfileOption, StudyArgument
+from regimen.cli.options import ProfileOption, StudyArgument, TrustOption
 
 
 def mirror(
     study: StudyArgument,
     to: Annotated[Path, typer.Option("--to", help="The mirror's folder.", file_okay=False)],
     profile: ProfileOption = None,
+    trust_code: TrustOption = False,
 ) -> None:
     """Fetch data sets and base; run it again to go on. `run --data DIR` reads the mirror."""
     from regimen.data.mirror import Kept, copy_file, mirror_base, mirror_source, write_manifest
@@ -22,7 +23,7 @@ def mirror(
     def say(line: str) -> None:
         typer.echo(line, err=True)
 
-    loaded = load_study(study, profile)
+    loaded = load_study(study, profile, trust_code=trust_code)
     here = Path(study).parent if Path(study).is_file() else Path()
     kept: list[Kept] = []
     if loaded.data == "miniature":

@@ -30,6 +30,10 @@ DataOption = Annotated[
     Path | None,
     typer.Option("--data", help="A mirror folder; the network is then never used.", callback=_is_folder),
 ]
+TrustOption = Annotated[
+    bool,
+    typer.Option("--trust-study-code", help="Accept metrics that are Python files beside the study; read them first."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 BudgetOption = Annotated[
     float | None,

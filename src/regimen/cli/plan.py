@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from regimen.cli.options import BudgetOption, JsonOption, OnlyOption, ProfileOption, StudyArgument, TrackOption
+from regimen.cli.options import (
+    BudgetOption,
+    JsonOption,
+    OnlyOption,
+    ProfileOption,
+    StudyArgument,
+    TrackOption,
+    TrustOption,
+)
 
 
 def plan(
@@ -17,6 +25,7 @@ def plan(
     only: OnlyOption = None,
     gpus: Annotated[int, typer.Option(help="GPUs of the Gantt.")] = 1,
     budget_hours: BudgetOption = None,
+    trust_code: TrustOption = False,
     json_output: JsonOption = False,
 ) -> None:
     """Show the experiments, the shared stages, the hours, the Gantt."""
@@ -24,7 +33,13 @@ def plan(
     from regimen.plan.rates import measured_hours, remembered
 
     compiled = load_and_compile(
-        study, profile=profile, track=track, only=only or (), gpus=gpus, budget_hours=budget_hours
+        study,
+        profile=profile,
+        track=track,
+        only=only or (),
+        gpus=gpus,
+        budget_hours=budget_hours,
+        trust_code=trust_code,
     )
     measured = measured_hours(compiled, remembered(compiled.study))
     if json_output:

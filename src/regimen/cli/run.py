@@ -16,6 +16,7 @@ from regimen.cli.options import (
     ProfileOption,
     StudyArgument,
     TrackOption,
+    TrustOption,
     folder_of,
 )
 
@@ -45,6 +46,7 @@ def run(
     accept_changed: Annotated[bool, typer.Option(help="Redo what was made from files that have changed.")] = False,
     checkpoint_seconds: Annotated[float, typer.Option(min=0.0, help="Seconds between checkpoints.")] = 60.0,
     tracker: Annotated[list[str] | None, typer.Option(help="tensorboard, wandb, mlflow or trackio; repeat.")] = None,
+    trust_code: TrustOption = False,
 ) -> None:
     """Train and evaluate what is missing, then write the report."""
     from regimen import api
@@ -62,6 +64,7 @@ def run(
         cohort_width=cohort_width,
         out=out,
         budget_hours=budget_hours,
+        trust_code=trust_code,
     )
     options = RunOptions(
         out=out,
@@ -75,6 +78,7 @@ def run(
         accept_changed=accept_changed,
         checkpoint_seconds=checkpoint_seconds,
         trackers=tuple(tracker or ()),
+        trust_code=trust_code,
     )
     _carry_out(plan, options)
 

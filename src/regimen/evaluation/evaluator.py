@@ -20,16 +20,16 @@ from regimen.engine.generation import generate
 from regimen.engine.scoring import Scored, score
 from regimen.evaluation import answers
 from regimen.evaluation.adapted_model import AdaptedModel
-from regimen.evaluation.entities import types_of as entity_types
 from regimen.evaluation.floors import positive_class
 from regimen.evaluation.gold import check_gold
 from regimen.evaluation.item_results import ItemResult
+from regimen.evaluation.open_answers import UNENDED, note_readings
+from regimen.evaluation.own_metrics import own_readers
 from regimen.evaluation.programs import case_of, program_in
 from regimen.evaluation.prompts import EncodedItem, encode_items, prompt_hash
-from regimen.evaluation.readers import ANSWER_BITS, Answer, counts_of, read, read_said_choice
+from regimen.evaluation.readers import ANSWER_BITS, read_said_choice
 from regimen.evaluation.sandbox import judge_many, why_not
 from regimen.evaluation.stops import chat_ends, stop_rule
-from regimen.study.extraction import extracted
 from regimen.study.schema import Task
 
 
@@ -42,18 +42,30 @@ class TaskResults:
 
 
 def evaluate(
-    model: AdaptedModel, task: Task, items: Sequence[Item], context: int, cap: int | None, here: Path | None = None
+    model: AdaptedModel,
+    task: Task,
+    items: Sequence[Item],
+    context: int,
+    cap: int | None,
+    here: Path | None = None,
+    *,
+    trust_code: bool = False,
 ) -> TaskResults:
     """Scores every item of a task for every adapter of the model; `cap` limits the new tokens.
 
-    `here` is the study file's folder, where a harness's tasks may lie.
+    `here` is the study file's folder, where a harness's tasks may lie. Metrics that are code of the study run only with
+    `trust_code`; without it such a task raises UsageError.
     """
+    own = own_readers(task, trust_code)
     if task.scoring == "execution" and (reason := why_not()) is not None:
         return TaskResults([], skipped=f"generated code is not run here: {reason}")
     context = min(context, model.base.context)
     if task.scoring == "lm-eval":
         return TaskResults(_by_harness(model, task, items, context, here))
-    return TaskResults(_SCORERS[task.scoring](model, task, items, context, cap))
+    results = _SCORERS[task.scoring](model, task, items, context, cap)
+    if task.scoring == "generation":
+        note_readings(task, items, results, own)
+    return TaskResults(results)
 
 
 def _blank(item: Item, encoded: EncodedItem) -> ItemResult:
@@ -148,7 +160,7 @@ def _open_result(item: Item, encoded: EncodedItem, said: Said) -> ItemResult:
     elif said.ending == "not finite":
         result.failed, result.detail = True, "a logit is not finite"
     elif said.ending == "length":
-        result.detail = "no stop within the limit of new tokens"
+        result.detail = UNENDED
     return result
 
 
@@ -163,29 +175,7 @@ def _by_generation(
             results[member].append(_open_result(item, e, texts[member]))
     if ANSWER_BITS in task.metrics:
         _note_likelihoods(model, items, encoded, results)
-    types = entity_types(answer for item in items for answer in item.answers)
-    for rows in results:
-        for item, result in zip(items, rows, strict=True):
-            _note_readings(task, item, result, types)
     return results
-
-
-def _note_readings(task: Task, item: Item, result: ItemResult, types: frozenset[str]) -> None:
-    """Notes what each metric reads; prediction, target and score are the headline's, whatever stands beside it."""
-    said, rights = result.text or "", item.answers
-    if task.extract is not None:
-        said = extracted(task.extract, said)
-        found = [extracted(task.extract, right) for right in rights]
-        rights = tuple(right if part is None else part for right, part in zip(rights, found, strict=True))
-        result.target = rights[0]
-    readings = read(task.metrics, Answer(said, rights, result.nats, result.bytes, types))
-    headline = readings[task.headline]
-    result.score, result.target = headline.value, headline.target or result.target
-    if not result.failed:
-        result.prediction, result.failed = headline.prediction, headline.prediction is None
-    result.values = {name: reading.value for name, reading in readings.items()}
-    for column, counts in counts_of(readings).items():
-        setattr(result, column, counts)
 
 
 def _note_likelihoods(

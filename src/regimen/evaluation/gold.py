@@ -14,7 +14,7 @@ from regimen.evaluation import entities
 from regimen.evaluation.programs import case_of
 from regimen.evaluation.sandbox import judge_many, why_not
 from regimen.study.extraction import extracted
-from regimen.study.metrics import METRICS
+from regimen.study.metrics import metric
 from regimen.study.schema import Task
 
 PROGRAMS_RUN = 32  # right answers that are run as programs, a tenth of a second each
@@ -24,7 +24,7 @@ def check_gold(name: str, task: Task, items: Sequence[Item]) -> None:
     """Raises DataError naming the first row whose right answer no generated answer could equal."""
     if task.scoring not in ("generation", "execution"):
         return
-    reads_entities = any(METRICS[metric].family == "entities" for metric in task.metrics)
+    reads_entities = any(metric(name).family == "entities" for name in task.metrics)
     for item in items:
         for answer in item.answers:
             where = f"the task {name!r}, row {item.id}: the right answer {_shown(answer)}"

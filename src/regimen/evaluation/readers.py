@@ -22,13 +22,14 @@ class Reading:
 
     `value` is the item's own (nan where there is none), `prediction` the answer as the metric reads it (None: it
     cannot be read), `target` the right answer in the same form (None: as it stands), `counts` what a corpus metric
-    sums over items.
+    sums over items, `fault` why there is no value.
     """
 
     value: float
     prediction: str | None
     target: str | None = None
     counts: tuple[float, ...] = ()
+    fault: str = ""
 
 
 @dataclass(frozen=True)
@@ -118,9 +119,16 @@ READERS: dict[str, Callable[[Answer], Reading]] = {
 }
 
 
-def read(metrics: Sequence[str], answer: Answer) -> dict[str, Reading]:
-    """The reading of each metric; of several right answers the one that is met best."""
-    readings = {name: _best(name, answer) for name in metrics}
+Reader = Callable[[Answer], Reading]
+
+
+def read(metrics: Sequence[str], answer: Answer, own: Mapping[str, Reader] | None = None) -> dict[str, Reading]:
+    """The reading of each metric; of several right answers the one that is met best.
+
+    `own` holds the readers of the study's own metrics, which get all right answers together.
+    """
+    own = own or {}
+    readings = {name: own[name](answer) if name in own else _best(name, answer) for name in metrics}
     if answer.text is None:
         return {name: replace(reading, prediction=None) for name, reading in readings.items()}
     return readings

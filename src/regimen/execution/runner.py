@@ -26,7 +26,7 @@ from regimen.plan import Plan, PlannedExperiment
 from regimen.results import EvaluatedFacts, Ledger, PreparedFacts, RunFolder, layout
 from regimen.results.losses import warnings_of
 from regimen.results.run_folder import Results
-from regimen.stages.availability import missing_base, missing_inputs, only_avoided
+from regimen.stages.availability import check_code, missing_base, missing_inputs, only_avoided
 from regimen.stages.options import RunOptions
 from regimen.stages.renewal import must_look_first, preparations, take_back
 
@@ -75,6 +75,7 @@ def run_plan(plan: Plan, options: RunOptions, observe: Observer, recorded: Mappi
     started = time.monotonic()
     check_options(options)
     check_trackers(options.trackers)
+    check_code(plan, options.trust_code)
     folder = RunFolder(options.out)
     done = folder.read(plan).outcomes
     todo = len(done) < len(plan.stages)

@@ -22,9 +22,9 @@ from regimen.study.values import Frozen, shares
 # Raised when a kind of stage would give other numbers for the same literals; old results are then not reused.
 VERSIONS = {"prepare": 5, "items": 5, "train": 1, "evaluate": 5, "evaluate programs": 6}
 
-
 # what of a task decides its items
 ITEM_FIELDS = {"source", "lm_eval", "scoring", "resample", "truncate", "version"}
+NOT_EVALUATED = {"title", "group", "panel", "items", "resample", "margin", "code"}  # code by its digest
 
 
 class Spec(Frozen, ABC):
@@ -264,13 +264,13 @@ class EvaluateSpec(Spec):
 
     @property
     def identity(self) -> dict[str, Any]:
-        task = self.task.model_dump(mode="json", exclude={"title", "group", "panel", "items", "resample", "margin"})
+        task = self.task.model_dump(mode="json", exclude=NOT_EVALUATED)
         return {
             "stage": "evaluate",
             "version": VERSIONS["evaluate programs" if self.task.scoring == "execution" else "evaluate"],
             "base": base_identity(self.base),
             "trained": self.trained,
-            "task": task,
+            "task": task | self.task.code_identity,
             "items": self.items,
             "context": self.context,
             "generate": self.generate,

@@ -95,6 +95,11 @@ def page_context(reading: Reading) -> Context:
         **_ran(reading),
         "sections": experiment_cards(reading),
         "missing": len(reading.tables.missing_cells()),
+        "without_value": [
+            f"{metric} of {cell.experiment} on {cell.key}: {why}"
+            for cell in reading.tables.cells.values()
+            for metric, why in cell.without_value.items()
+        ],
         "skipped": sorted({cell.skipped for cell in reading.tables.cells.values() if cell.skipped}),
     }
 

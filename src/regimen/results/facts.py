@@ -142,7 +142,9 @@ class EvaluatedFacts(_Recorded):
 
     `trained` is the train stage (None: the base), `items` the number of items scored, `truncated` of prompts that were
     cut, `failed` of answers that could not be read, `unwrapped` of programs that were taken out of Markdown fences,
-    `mean_shots` the solved examples that a prompt held on average.
+    `mean_shots` the solved examples that a prompt held on average. `without_value` says of each of the study's own
+    metrics on how many items it raised or gave no finite number; such a metric has no value. `answers_from` is the
+    stage whose saved answers were read again, None where they were generated.
     """
 
     task: str
@@ -158,6 +160,8 @@ class EvaluatedFacts(_Recorded):
     failed: int = 0
     unwrapped: int = 0
     mean_shots: FiniteFloat = 0.0
+    without_value: dict[str, str] = {}
+    answers_from: str | None = None
 
     @property
     def defined(self) -> Metrics:

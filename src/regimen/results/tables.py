@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Required, TypedDict, cast
 
@@ -86,6 +86,7 @@ class Cell:
     folder: Path
     adapter: str
     skipped: str | None = None
+    without_value: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def experiment(self) -> str:
@@ -139,6 +140,7 @@ class RunTables:
             folder=self.folder.folder(self.plan.stages[evaluation.stage]).path,
             adapter=adapter,
             skipped=facts.skipped,
+            without_value=facts.without_value,
         )
 
     def zero_shot(self, task: str) -> Cell | None:

@@ -12,8 +12,9 @@ from pathlib import Path
 from regimen.data.sources import Where, parts_of
 from regimen.data.standins import stand_in
 from regimen.engine.locate import is_present
-from regimen.errors import SourceMissing
+from regimen.errors import DataError, SourceMissing, UsageError
 from regimen.evaluation.harness import why_no_harness
+from regimen.evaluation.own_metrics import own_readers
 from regimen.plan import ItemsSpec, Plan, PrepareSpec, Stage
 from regimen.study import Study
 from regimen.study.sources import Source
@@ -32,6 +33,18 @@ def missing_inputs(plan: Plan, data: Path | None, here: Path | None) -> dict[str
         if isinstance(stage, ItemsSpec) and stage.task.lm_eval and (reason := why_no_harness(stage.task.lm_eval)):
             missing.setdefault(reason, []).append(stage.fingerprint)
     return missing
+
+
+def check_code(plan: Plan, trusted: bool) -> None:
+    """Runs the files of the study's own metrics once, so that a fault of theirs is seen before anything trains.
+
+    Raises UsageError, nothing run, where they are not trusted, and for a file that cannot be run.
+    """
+    for name, task in plan.study.tasks.items():
+        try:
+            own_readers(task, trusted)
+        except DataError as fault:
+            raise UsageError(f"the task {name!r}: {fault}") from None
 
 
 def only_avoided(plan: Plan, stages: Iterable[str]) -> bool:

@@ -22,7 +22,7 @@ class RunOptions:
     core for a packaged base), `gpus` how many of this machine's GPUs they use (by default all). With `accept_changed`
     results are redone whose inputs have changed. `trackers` get losses and scores. `pass_tokens` (tokens of one pass,
     all adapters together) and `compiled` (layers compiled by torch) are what `regimen bench` chose, or what the run
-    folder was begun with.
+    folder was begun with. Code of the study runs only with `trust_code`.
     """
 
     out: Path
@@ -38,6 +38,7 @@ class RunOptions:
     trackers: tuple[str, ...] = ()
     pass_tokens: int | None = None
     compiled: bool = False
+    trust_code: bool = False
 
     def absolute(self) -> RunOptions:
         """The same with absolute paths, for processes with another working folder."""

@@ -18,6 +18,7 @@ from regimen.errors import StudyError, UsageError
 from regimen.study.chat_files import put_in_chat_templates
 from regimen.study.contrasts import unfold_contrasts
 from regimen.study.file import GROUP_TAGS, ProfileFile, StepsRule, StudyFile
+from regimen.study.own_metrics import put_in_code
 from regimen.study.positions import Document, Position, read_document
 from regimen.study.questions import Contrast, Question
 from regimen.study.schema import Experiment, Phase
@@ -34,22 +35,27 @@ def packaged_studies() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
-def load_study(study: str | Path, profile: str | None = None, *, seed: int | None = None) -> Study:
+def load_study(
+    study: str | Path, profile: str | None = None, *, seed: int | None = None, trust_code: bool = False
+) -> Study:
     """Loads a packaged study by name, or any study file by path.
 
     `profile` chooses one of the file's profiles (default: "full", or the file's own values where it has none).
-    `seed` takes the place of the study's. Raises StudyError with every fault of the file, UsageError for an unknown
-    name or profile, or for a seed that no file could have.
+    `seed` takes the place of the study's. `trust_code` accepts a study whose metrics are functions in Python files
+    beside it; loading runs none of them. Raises StudyError with every fault of the file, UsageError for an unknown name
+    or profile, for a seed that no file could have, or for code that is not trusted.
     """
     if seed is not None:
         check_whole("seed", seed, *SEEDS)
-    path = packaged_studies().get(str(study), Path(study))
+    packaged = packaged_studies().get(str(study))
+    path = packaged or Path(study)
     if not path.is_file():
         if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
             raise UsageError(f"no study file {str(path)!r}")
         raise unknown_name("packaged study", str(study), packaged_studies())
     document = read_document(path.read_bytes(), path.name)
     put_in_chat_templates(document, path)
+    put_in_code(document, path, trusted=trust_code, packaged=packaged is not None)
     return _resolve(document, path.name, profile, seed)
 
 

@@ -7,14 +7,17 @@ not know how anything is computed (`results.metrics` over items, `evaluation.rea
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
 
 Scoring = Literal["choice", "generation", "execution", "text", "lm-eval"]
-Family = Literal["classes", "choice", "said class", "text", "number", "entities", "program", "likelihood"]
+Family = Literal["classes", "choice", "said class", "text", "number", "entities", "program", "likelihood", "own"]
 HARNESS = "lm-eval:"  # begins the names of metrics that lm-evaluation-harness computes
+# A function of a file beside the study, as a study keeps it: `module:function`, with `:lower` where less is better.
+OWN = re.compile(r"(?P<module>[A-Za-z_][A-Za-z0-9_]{0,99}):(?P<function>[A-Za-z_][A-Za-z0-9_]{0,99})(?P<lower>:lower)?")
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,10 @@ def metric(name: str) -> Metric:
     """The metric of that name; raises ValueError naming the nearest ones for a name that is not known."""
     if name.startswith(HARNESS):
         return Metric(name, "text", ("lm-eval",), ("values",), "computed by lm-evaluation-harness", mean=True)
+    if match := OWN.fullmatch(name):
+        about = f"mean of {match['function']} in {match['module']}.py beside the study"
+        better = "lower" if match["lower"] else "higher"
+        return Metric(name, "own", ("generation",), ("values",), about, better, mean=True)
     if name not in METRICS:
         raise ValueError(unknown_metric(name))
     return METRICS[name]
@@ -123,7 +130,12 @@ def metric(name: str) -> Metric:
 
 def is_known(name: str) -> bool:
     """Whether `metric` knows the name."""
-    return name.startswith(HARNESS) or name in METRICS
+    return name.startswith(HARNESS) or name in METRICS or OWN.fullmatch(name) is not None
+
+
+def kept_name(module: str, function: str, better: str) -> str:
+    """The name of a metric of the user's own, as a study keeps it."""
+    return f"{module}:{function}:lower" if better == "lower" else f"{module}:{function}"
 
 
 def unknown_metric(name: str) -> str:

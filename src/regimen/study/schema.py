@@ -7,6 +7,7 @@ a literal and so part of what a result is fingerprinted by, unless it says other
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -14,7 +15,7 @@ from pydantic import Field, model_validator
 from regimen.study.endpoints import EndPoint
 from regimen.study.extraction import check_pattern
 from regimen.study.margins import Margin
-from regimen.study.metrics import HARNESS, Scoring, fault_of
+from regimen.study.metrics import HARNESS, OWN, Scoring, fault_of
 from regimen.study.values import Count, FileName, Frozen, Name, Seed, Share, Template, Weight, shares
 
 Precision = Literal["fp32", "bf16", "auto"]
@@ -90,6 +91,18 @@ class Generation(Frozen):
     stop: tuple[str, ...] = ("\n",)
 
 
+class CodeFile(Frozen):
+    """A Python file beside the study, module.py, that holds metrics of the user's own."""
+
+    module: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")]
+    text: str
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the text, in hex."""
+        return sha256(self.text.encode("utf-8", errors="surrogatepass")).hexdigest()
+
+
 class Task(Frozen):
     """One evaluation: the held-out rows of `source`, a way of scoring, metrics (the first is the headline).
 
@@ -99,8 +112,9 @@ class Task(Frozen):
     task of lm-evaluation-harness instead: rows, prompts and metrics (written `acc`, kept as "lm-eval:acc") are its own.
     `positive` is the class that `f1` is of (default: the second of the label's names). `extract` is a regular
     expression whose first group (or whole match) is read out of a generated answer, and out of the right one where
-    it matches there. `margin` is the difference in the headline metric that would matter
-    (default: the study's); it decides no fingerprint.
+    it matches there. `margin` is the difference in the headline metric that would matter (default: the study's); it
+    decides no fingerprint. `code` holds the files of the metrics written `module:function`; it is filled in when the
+    study is loaded.
     """
 
     title: str
@@ -114,6 +128,7 @@ class Task(Frozen):
     generation: Generation | None = None
     positive: str | None = None
     extract: str | None = None
+    code: tuple[CodeFile, ...] = ()
     items: Count | None = None
     truncate: Literal["left", "middle"] = "left"
     margin: Margin | None = None
@@ -149,6 +164,11 @@ class Task(Frozen):
             raise ValueError("only a text task may have several sources")
         if fault := fault_of(self.metrics, self.scoring, self.generation is not None):
             raise ValueError(fault)
+        named = {match["module"] for name in self.metrics if (match := OWN.fullmatch(name))}
+        if lacking := sorted(named - {file.module for file in self.code}):
+            raise ValueError(f"the code of {lacking[0]}.py is not in the study; load the study from its file")
+        if {file.module for file in self.code} - named:
+            raise ValueError("`code` is filled in from the metrics; leave it out")
         if self.scoring == "execution" and self.generation is not None and "\n" in self.generation.stop:
             raise ValueError("the stop '\\n' ends a program after its first line; name others, or leave `stop` out")
         if self.positive is not None and "f1" not in self.metrics:
@@ -163,6 +183,11 @@ class Task(Frozen):
     def headline(self) -> str:
         """The metric that the task is compared by."""
         return self.metrics[0]
+
+    @property
+    def code_identity(self) -> dict[str, dict[str, str]]:
+        """{"code": {module: digest}}; empty for a task without, which is what it was before there was any."""
+        return {"code": {file.module: file.digest for file in self.code}} if self.code else {}
 
 
 class Evaluation(Frozen):
