@@ -97,7 +97,7 @@ def test_code_of_a_packaged_study_is_refused_even_then(tmp_path: Path, monkeypat
         ("[judge:f]", "def f(a, b:\n", "judge.py, line 1: "),
         ("[judge:f]", "def f(a, b): pass\x00", "judge.py"),
         ("[judge:extra:lower, judge:brevity:lower]", CODE, "write judge:brevity; which way is better is given in"),
-        ("[judge:extra, judge:extra]", CODE, "the metric 'judge:extra:lower' stands twice"),
+        ("[judge:extra, judge:extra]", CODE, "the metric 'judge:extra:lower' appears twice"),
     ],
 )
 def test_a_file_that_holds_no_such_metric_is_named_with_its_line(

@@ -56,7 +56,7 @@ def saved_answers(spec: EvaluateSpec, items: Sequence[Item], context: Context) -
     return None
 
 
-def _asked(identity: dict[str, Any]) -> dict[str, object]:
+def _asked(identity: Any) -> object:
     """The identity without what decides only how answers are read."""
     task = {name: value for name, value in identity["task"].items() if name not in _READING}
     return {**identity, "task": task}
@@ -72,7 +72,7 @@ def _stands(folder: Path, inputs: Mapping[str, str], context: Context) -> bool:
     return outcome.status == "done" and outcome.inputs == inputs
 
 
-def _identity(folder: Path) -> dict[str, Any] | None:
+def _identity(folder: Path) -> Any:
     try:
         return json.loads((folder / layout.SPEC).read_text(encoding="utf-8"))["identity"]
     except (OSError, ValueError, KeyError):
