@@ -16,6 +16,7 @@ from regimen.report.run_report import write_report
 from regimen.results import EvaluatedFacts, RunFolder, layout, read_outcome
 from regimen.study import load_study
 from tests.support.inline_runs import assert_done, outcome_facts, run_inline
+from tests.support.studies import with_fields
 
 CODE = """\
 def length(prediction, answers):
@@ -99,7 +100,7 @@ def test_saved_answers_are_those_that_would_be_generated(tmp_path: Path) -> None
     again, fresh = evaluated(plan, tmp_path / "one"), evaluated(plan, tmp_path / "two")
     for label, facts in fresh.items():
         assert facts.answers_from is None
-        assert again[label].model_copy(update={"answers_from": None}) == facts
+        assert with_fields(again[label], answers_from=None) == facts
 
 
 def test_answers_of_another_adapter_or_damaged_ones_are_not_read_again(tmp_path: Path) -> None:
