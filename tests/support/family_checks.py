@@ -157,7 +157,7 @@ class Unpacked(Stream):
         for row, length in enumerate(lengths):
             positions[row, :length] = range(length)
             loss[row, 1:length:2] = True
-        return Batch(batch.tokens, positions, loss, lengths, batch.sources)
+        return Batch(batch.tokens, positions, loss, lengths)
 
 
 def plain(folder: Path) -> Any:
