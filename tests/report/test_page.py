@@ -8,12 +8,16 @@ import json
 import random
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from regimen.analysis.findings import Problem
 from regimen.plan import Plan, PrepareSpec, compile_plan
-from regimen.report.run_report import write_report
+from regimen.report.html_page import render, render_page
+from regimen.report.run_reading import read
+from regimen.report.run_report import page_context, write_report
 from regimen.results import RunFolder
 from regimen.results.tables import COLUMNS
 from regimen.study import load_study
@@ -161,15 +165,29 @@ def test_what_was_dropped_stood_in_or_needs_no_model_is_told(finished: RunFolder
     shutil.copytree(finished.path, folder.path)
     stage = next(s for s in plan.stages.values() if isinstance(s, PrepareSpec) and s.source_name == "glue-sst2")
     place = folder.folder(stage)
-    change_facts(place, rows=70, drops={"holds a test item": 2}, stand_in="GLUE as of 2019", digest="abc123")
+    change_facts(
+        place, rows=70, drops={"holds a test item": 2}, stand_in="GLUE as of 2019", digest="abc123", leaks="off"
+    )
     drop = {"file": "f", "row": 1, "reason": "holds a test item", "task": "sst2", "how": "13 words in a row"}
     (place.path / "drops.jsonl").write_text((json.dumps(drop) + "\n") * 2 + json.dumps({"reason": "empty"}) + "\n")
     read = Page(write_report(folder, plan).read_text(encoding="utf-8"))
     assert "glue-sst2 finetune sst2 13 words in a row 2" in read.text
     assert "Stand-in: GLUE as of 2019" in read.text
+    assert "No test items were looked for in the rows of glue-sst2 (leaks: off)" in read.text
     assert "abc123" in read.text
     assert "most frequent class 0.300" in read.text
     assert "TF-IDF, trained 0.700" in read.text
+
+
+def test_refused_statistics_are_told(finished: RunFolder, plan: Plan) -> None:
+    """Two items of one id once cost a task its intervals without a word."""
+    reading = read(finished, plan)
+    problem = Problem("2b-fiqa-5k", "sst2", "task sst2: 2b-fiqa-5k has item s:0 more than once; an item counts once")
+    method = replace(reading.found.method, problems=[problem])
+    context = page_context(replace(reading, found=replace(reading.found, method=method)))
+    told = "No intervals and tests for 2b-fiqa-5k on GLUE SST-2: task sst2: 2b-fiqa-5k has item s:0 more than once"
+    assert told in Page(render_page(context)).text
+    assert told in render("report.md.jinja", context)
 
 
 @pytest.mark.slow

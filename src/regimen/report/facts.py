@@ -105,6 +105,12 @@ def _link(reading: Reading, label: str) -> str:
     return anchor(label) if label in reading.anchors else ""
 
 
+_LEAKS = {
+    "exact": "Of {} only rows with a test item's very text were dropped (leaks: exact); near twins were trained on.",
+    "off": "No test items were looked for in the rows of {} (leaks: off): scores on its like prove little.",
+}
+
+
 def prepared(reading: Reading) -> dict[str, Any]:
     """Sources as they were read: rows, what was dropped and why, digests; and the same of each task's test items."""
     sources, items = [], []
@@ -125,6 +131,9 @@ def prepared(reading: Reading) -> dict[str, Any]:
         "reasons": reasons,
         "stand_ins": sorted(standing_in),
         "twins": [entry for entry in items if entry["twins"]],
+        "leaks": sorted(
+            {_LEAKS[entry["leaks"]].format(entry["name"]) for entry in sources if entry["leaks"] in _LEAKS}
+        ),
         "not_looked_for": sorted(_not_looked_for(reading)),
     }
 
@@ -147,10 +156,20 @@ def _counts(facts: PreparedFacts | ItemsFacts | None) -> dict[str, Any]:
         "digest",
         "cut_examples",
         "special_as_text",
+        "leaks",
         "stand_in",
     )
     counts = {key: getattr(facts, key, None) for key in known}
     return {"there": facts is not None, "drops": facts.drops if facts else {}, **counts}
+
+
+def refused(reading: Reading) -> list[str]:
+    """The statistics that could not be made of scores that are there, and why, a sentence each."""
+    titles = {name: task.title for name, task in reading.plan.study.tasks.items()}
+    return [
+        f"No intervals and tests for {one.end} on {titles.get(one.task, one.task)}: {one.problem}"
+        for one in reading.found.method.problems
+    ]
 
 
 def leaks(reading: Reading) -> list[dict[str, Any]]:

@@ -152,6 +152,7 @@ def _ran(reading: Reading) -> Context:
         "hours": facts.hours(reading),
         "prepared": facts.prepared(reading),
         "leaks": facts.leaks(reading),
+        "refused": facts.refused(reading),
         "provenance": facts.provenance(reading),
     }
 

@@ -56,8 +56,8 @@ class PreparedFacts(_Recorded):
     files. `rows` counts the rows that were
     read, `drops` those that were not used, by reason; `documents` and `bytes` what is left of them as text; `blocks`
     the blocks of `block` tokens, `tokens` and `loss_tokens` the tokens in them; `cut_*` what was too long;
-    `special_as_text` the texts that hold a special token's text, which is read as text. `stand_in`
-    is the mirror's note on rows that are not the source's own.
+    `special_as_text` the texts that hold a special token's text, which is read as text. `leaks` is how test items were
+    looked for (`Source.leaks`; None: not recorded), `stand_in` the mirror's note on rows that are not the source's own.
     """
 
     folder: str
@@ -79,6 +79,7 @@ class PreparedFacts(_Recorded):
     digest: str = ""
     block_files: dict[str, str] = {}
     tests: TestsLookedFor = TestsLookedFor()
+    leaks: str | None = None
     stand_in: str | None = None
 
 

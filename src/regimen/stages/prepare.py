@@ -53,6 +53,7 @@ def run_prepare(specs: Sequence[PrepareSpec], folders: Sequence[StageFolder], co
             source=spec.source_name,
             form=spec.form,
             tests=TestsLookedFor(stages=spec.tests, texts=len(tests)),
+            leaks=spec.source.leaks,
             stand_in=stand_in(spec.source, spec.source.split, where) if spec.source.split else None,
             **counted,
         )
