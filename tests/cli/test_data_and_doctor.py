@@ -177,6 +177,32 @@ def test_every_missing_source_is_named_with_the_way_to_get_it(study: Path, tmp_p
     assert "missing: source 'gsm8k'" in invoke("doctor", "qwen2-finance", "--profile", "demo", "--data", mirror).stdout
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "wanted"),
+    [
+        (
+            "mood",
+            b'{"text": "fine", "label": 1}\n{"text": "odd", "label": 7}\n',
+            "mood.jsonl, row 1, column 'label': '7'",
+        ),
+        ("mood", b'{"txt": "fine", "label": 1}\n', "mood.jsonl, row 0, column 'text'"),
+        ("exam", b'{"text": "fine", "label": 9}\n', "exam.jsonl, row 0, column 'label': '9'"),
+        ("notes", b"\x00\x01 no JSON", "notes.jsonl"),
+        ("notes", b"", "notes.jsonl: the file is empty"),
+    ],
+)
+def test_files_that_cannot_be_read_or_rendered_are_faults(
+    study: Path, tmp_path: Path, name: str, content: bytes, wanted: str
+) -> None:
+    (tmp_path / f"{name}.jsonl").write_bytes(content)
+    code, found = doctor(study)
+    assert code == 2
+    assert found["study"]["sources"][name]["state"] == "unreadable"
+    assert len(found["faults"]) == 1
+    assert found["faults"][0].startswith(f"source '{name}': {wanted}")
+    assert "\n" not in found["faults"][0]
+
+
 def test_too_little_disk_for_the_blocks_is_a_fault(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(study.parent)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=10))

@@ -29,6 +29,7 @@ PACKAGES = (
     "peft",
 )
 OPTIONAL = ("ray", "lm-eval", "gguf")
+AMISS = ("missing", "unreadable")
 OLDEST_SQLITE = (3, 7, 0)  # write-ahead logging
 BLOCK_BYTES = 4.2  # what a token of a cached block takes at most, at 512 tokens a block
 TOKENS_PER_BYTE = 0.25
@@ -160,7 +161,7 @@ def _study(
     plan = load_and_compile(study, profile=profile, trust_code=trust_code)
     sources = source_states(plan.study, Where(plan.study.data, data, folder_of(study)))
     base = missing_base(plan, data)
-    faults = [f"source {name!r}: {state.why}" for name, state in sources.items() if state.state == "missing"]
+    faults = [f"source {name!r}: {state.why}" for name, state in sources.items() if state.state in AMISS]
     faults += [*missing_harness(plan.study), *([base] if base else [])]
     size = sum(state.bytes for state in sources.values())
     needed = round(size * TOKENS_PER_BYTE * BLOCK_BYTES * 2)

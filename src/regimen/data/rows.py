@@ -22,6 +22,7 @@ from regimen.study.sources import Documents, HeldOut, Source
 Side = Literal["train", "test"]
 Numbered = tuple[str, int, dict[str, Any]]
 BATCH_ROWS = 1000
+LOOKED_AT = 50  # rows of a file that a first look renders
 BATCH_CHARACTERS = 4_000_000
 
 
@@ -78,6 +79,24 @@ def usable_rows(name: str, source: Source, side: Side, where: Where, drops: Drop
     if not used:
         counts = ", ".join(f"{count} {reason}" for reason, count in drops.counts.items()) or "none dropped"
         raise DataError(f"source {name!r}: none of its {drops.rows} rows is left for {side} ({counts})")
+
+
+def first_fault(source: Source, parts: Iterable[Part]) -> str | None:
+    """Why the first rows of these files or tables cannot be used, None where they can; no more than LOOKED_AT of each.
+
+    Rows that would be dropped and counted are no fault.
+    """
+    try:
+        for part in parts:
+            for name, number, values in _joined(source.documents, islice(rows_of([part]), LOOKED_AT)):
+                try:
+                    _text(source, values)
+                except RowFault as fault:
+                    if fault.drop is None:
+                        return f"{name}, row {number}, {fault}"
+    except DataError as fault:
+        return str(fault)
+    return None
 
 
 def in_batches(rows: Iterable[UsableRow]) -> Iterator[list[UsableRow]]:

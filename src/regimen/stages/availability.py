@@ -1,6 +1,6 @@
 """What a plan needs from outside, and whether it is there: sources, the base model, lm-evaluation-harness.
 
-Owns the check before anything trains. Reads no rows, loads no torch. Does not know scheduling.
+Owns the check before anything trains. Reads no more than the first rows, loads no torch. Does not know scheduling.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from regimen.data.rows import first_fault
 from regimen.data.sources import Where, parts_of
 from regimen.data.standins import stand_in
 from regimen.engine.locate import is_present
@@ -79,7 +80,8 @@ def _needs(stage: Stage) -> Iterable[tuple[str, Source, str]]:
 
 @dataclass(frozen=True)
 class SourceState:
-    """Whether a source is there: "present", "made by regimen", "on the Hub" (not looked at), or "missing" and why.
+    """Whether a source is there: "present", "made by regimen", "on the Hub" (not looked at); or why it is no use:
+    "missing", "unreadable".
 
     `bytes` is the size of its files; `stand_in` says which of its rows are not the source's own.
     """
@@ -106,10 +108,12 @@ def _state_of(name: str, source: Source, where: Where) -> SourceState:
             continue
         size = sum(path.stat().st_size for part in parts for path in part.paths)
         state = replace(state, bytes=state.bytes + size)
-        if any(part.table for part in parts):
+        if any(part.table for part in parts) and state.state == "present":
             state = replace(state, state="made by regimen")
         elif any(part.hub for part in parts):
             state = replace(state, state="on the Hub", why=f"{source.hub}, {source.size or 'size not known'}")
+        if not any(part.hub for part in parts) and (fault := first_fault(source, parts)) and state.state != "missing":
+            state = replace(state, state="unreadable", why=fault)
         if note := stand_in(source, split, where):
             notes.append(f"{split}: {note}")
     return replace(state, stand_in="; ".join(notes) or None)
