@@ -200,3 +200,18 @@ def test_leaks_leave_the_training_side_and_stand_in_the_ledger(tmp_path: Path) -
         "near twin of a test item of exam": 1,
         "test item of exam": 3,
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "how"),
+    [
+        ("colour of crate 1", ["same"]),
+        ("the colour of crate 1 is red", ["inside"]),
+        ("Colour of crate 1: red", ["inside"]),
+        ("colour of crate 12", []),
+        ("colour of crate 12 is red", []),
+    ],
+)
+def test_a_longer_number_is_another_text(text: str, how: list[str]) -> None:
+    tests = TestTexts([TestText("t", "a", "colour of crate 1")])
+    assert [hit.how for hit in tests.find([loosened(text)])[0]] == how
