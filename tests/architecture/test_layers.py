@@ -53,12 +53,12 @@ UNTYPED = {
     "cli": 5,
     "data": 14,
     "engine": 1,
-    "evaluation": 2,
+    "evaluation": 0,
     "execution": 2,
-    "plan": 18,
+    "plan": 5,
     "report": 9,
     "results": 7,
-    "stages": 3,
+    "stages": 1,
     "study": 11,
 }
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -50,7 +49,7 @@ def export_task(name: str, task: Task, items: Sequence[Item], folder: Path) -> P
     return file
 
 
-def _row(item: Item) -> dict[str, Any]:
+def _row(item: Item) -> dict[str, object]:
     """Answers and choices begin with the blank that joins them to the prompt, as they were trained."""
     prompt = "".join(item.shots) + item.prompt
     return {
@@ -62,7 +61,7 @@ def _row(item: Item) -> dict[str, Any]:
     }
 
 
-def _scoring(task: Task) -> dict[str, Any]:
+def _scoring(task: Task) -> dict[str, object]:
     if task.scoring == "choice":
         return {
             "output_type": "multiple_choice",

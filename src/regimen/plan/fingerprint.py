@@ -27,7 +27,7 @@ def fingerprint(value: Any) -> str:
     return hashlib.sha256(canonical(value).encode("ascii")).hexdigest()[:LENGTH]
 
 
-def fingerprint_around(value: Mapping[str, Any], prepared: Mapping[str, str]) -> str:
+def fingerprint_around(value: Mapping[str, object], prepared: Mapping[str, str]) -> str:
     """The fingerprint of `value` with more keys, whose values are given in canonical form already.
 
     What many stages have in common is so brought into that form once.

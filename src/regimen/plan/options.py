@@ -49,7 +49,7 @@ class CompileOptions:
         if not isinstance(self.sharing, bool):
             raise UsageError(f"sharing is {self.sharing!r}; it must be true or false")
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """As run.json holds it."""
         return asdict(self) | {"only": list(self.only), "tasks": list(self.tasks)}
 

@@ -95,7 +95,7 @@ class Choice:
     answerable: tuple[str, ...]
     open: dict[str, tuple[str, ...]]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """As JSON."""
         return {
             "budget_hours": self.budget,
@@ -155,7 +155,7 @@ class Plan:
             "by_phase": by_phase,
         }
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """The document that `regimen plan --json` prints."""
         return {
             "study": self.study.study,
@@ -168,7 +168,7 @@ class Plan:
             **({"budget": self.budget.to_json()} if self.budget else {}),
         }
 
-    def _stage_json(self, stage: Stage) -> dict[str, Any]:
+    def _stage_json(self, stage: Stage) -> dict[str, object]:
         train = stage if isinstance(stage, TrainSpec) else None
         return {
             "fingerprint": stage.fingerprint,
@@ -182,7 +182,7 @@ class Plan:
         }
 
 
-def _experiment_json(planned: PlannedExperiment) -> dict[str, Any]:
+def _experiment_json(planned: PlannedExperiment) -> dict[str, object]:
     experiment = planned.experiment
     return {
         "id": experiment.id,

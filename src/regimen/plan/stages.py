@@ -34,7 +34,7 @@ class Spec(Frozen, ABC):
 
     @property
     @abstractmethod
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> dict[str, object]:
         """The literals that decide what the stage's result is."""
 
     @cached_property
@@ -72,7 +72,7 @@ class PrepareSpec(Spec):
     tests: tuple[str, ...] = ()
 
     @property
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> dict[str, object]:
         return {**self._rows, "tests": sorted(self.tests)}
 
     @cached_property
@@ -114,7 +114,7 @@ class ItemsSpec(Spec):
     purpose: Literal["score", "avoid"] = "score"
 
     @property
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> dict[str, object]:
         task = self.task.model_dump(mode="json", include=ITEM_FIELDS)
         files = [name for source in self.sources.values() for name in source.test_files]
         return {
@@ -168,7 +168,7 @@ class LegSpec(Frozen):
         return canonical(self.identity)
 
     @cached_property
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> dict[str, object]:
         """Weights as shares; the learning rate as used; where it starts from by fingerprint."""
         schedule = self.schedule.model_dump(mode="json", exclude={"learning_rate", "cooldown"})
         if self.start is None:
@@ -209,11 +209,11 @@ class TrainSpec(Spec):
     parent: str | None
 
     @property
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> dict[str, object]:
         return {**self._about, "leg": self.leg.identity}
 
     @property
-    def _about(self) -> dict[str, Any]:
+    def _about(self) -> dict[str, object]:
         cooldown = {"cooldown_from": self.first_step} if self.part == "cooldown" else {}
         return {
             "stage": "train",
@@ -263,7 +263,7 @@ class EvaluateSpec(Spec):
     shots: int = 0
 
     @property
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> dict[str, object]:
         task = self.task.model_dump(mode="json", exclude=NOT_EVALUATED)
         return {
             "stage": "evaluate",

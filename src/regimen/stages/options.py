@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from regimen.results import layout
 
@@ -60,7 +59,7 @@ class WorkerSetup:
         """The folder of stage folders."""
         return self.options.out / layout.STAGES
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """As plain values, paths as strings."""
         options = {
             name: str(value) if isinstance(value, Path) else value for name, value in asdict(self.options).items()
@@ -68,7 +67,7 @@ class WorkerSetup:
         return {"options": options, "cache": str(self.cache), "device": self.device, "threads": self.threads}
 
     @staticmethod
-    def from_json(plain: dict[str, Any]) -> WorkerSetup:
+    def from_json(plain: dict[str, object]) -> WorkerSetup:
         """The setup that `to_json` wrote."""
         options = dict(plain["options"])
         for name in ("out", "data", "here"):
