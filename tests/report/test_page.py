@@ -183,8 +183,8 @@ def test_refused_statistics_are_told(finished: RunFolder, plan: Plan) -> None:
     """Two items of one id once cost a task its intervals without a word."""
     reading = read(finished, plan)
     problem = Problem("2b-fiqa-5k", "sst2", "task sst2: 2b-fiqa-5k has item s:0 more than once; an item counts once")
-    method = replace(reading.found.method, problems=[problem])
-    context = page_context(replace(reading, found=replace(reading.found, method=method)))
+    method = replace(reading.findings.method, problems=[problem])
+    context = page_context(replace(reading, findings=replace(reading.findings, method=method)))
     told = "No intervals and tests for 2b-fiqa-5k on GLUE SST-2: task sst2: 2b-fiqa-5k has item s:0 more than once"
     assert told in Page(render_page(context)).text
     assert told in render("report.md.jinja", context)

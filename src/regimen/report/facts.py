@@ -168,7 +168,7 @@ def refused(reading: Reading) -> list[str]:
     titles = {name: task.title for name, task in reading.plan.study.tasks.items()}
     return [
         f"No intervals and tests for {one.end} on {titles.get(one.task, one.task)}: {one.problem}"
-        for one in reading.found.method.problems
+        for one in reading.findings.method.problems
     ]
 
 
