@@ -27,7 +27,7 @@ from typing import Any
 
 from regimen.api import load_and_compile
 from regimen.data.blocks import BlockStore
-from regimen.data.cleaning import Ledger
+from regimen.data.cleaning import Drops
 from regimen.data.overlap import TestTexts
 from regimen.data.prepare import Preparation, prepare
 from regimen.data.sources import Where
@@ -116,7 +116,7 @@ def prepared(path: Path, form: LegKind, folder: Path, tests: TestTexts) -> tuple
     work = Preparation("corpus", source, form, Batch(sequences=8, block=512), 1, tests)
     tokenizer = TextTokenizer(folder)
     started, busy = time.perf_counter(), time.process_time()
-    home, facts = prepare(work, tokenizer, Where(), path.parent / "cache", Ledger(path.parent / "drops"))
+    home, facts = prepare(work, tokenizer, Where(), path.parent / "cache", Drops(path.parent / "drops"))
     return home, facts, Took(time.perf_counter() - started, time.process_time() - busy)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from tests.support.harness import harness_model
 
-from regimen.data.cleaning import Ledger
+from regimen.data.cleaning import Drops
 from regimen.data.items import Item, build_items
 from regimen.data.sources import Where
 from regimen.data.tokenizer import TextTokenizer
@@ -47,7 +47,7 @@ class Bench:
         spec = self.study.tasks[task]
         names = [*spec.source, *(self.study.sources[spec.source[0]].held_out.not_in or ())]  # type: ignore[union-attr]
         sources = {name: self.study.sources[name] for name in names}
-        return build_items(spec, sources, cap, 17, Where(data=self.data), Ledger(), shots)
+        return build_items(spec, sources, cap, 17, Where(data=self.data), Drops(), shots)
 
     def base(self, precision: str, device: str = "cpu") -> BaseModel:
         """Our model."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from regimen.data.cleaning import Ledger
+from regimen.data.cleaning import Drops
 from regimen.data.forms import render, render_text
 from regimen.data.rows import usable_rows
 from regimen.data.sources import Where
@@ -23,7 +23,7 @@ def tweets(data: Path, tokenizer: TextTokenizer) -> list[Pair]:
     study = load_study("qwen2-finance", "pilot")
     for name in ("twitter-sentiment", "twitter-topic"):
         source = study.sources[name]
-        for row in usable_rows(name, source, "train", Where("hub", data, None), Ledger()):
+        for row in usable_rows(name, source, "train", Where("hub", data, None), Drops()):
             example = render(source.form, row.values)
             pairs.append((tokenizer.encode(example.prompt), [*tokenizer.encode(example.answer), tokenizer.end]))
     return pairs
@@ -32,5 +32,5 @@ def tweets(data: Path, tokenizer: TextTokenizer) -> list[Pair]:
 def documents(data: Path, tokenizer: TextTokenizer) -> list[list[int]]:
     """Real OpenWebText documents, each with its end-of-text token."""
     source = load_study("qwen2-finance", "pilot").sources["openwebtext"]
-    rows = usable_rows("openwebtext", source, "train", Where("hub", data, None), Ledger())
+    rows = usable_rows("openwebtext", source, "train", Where("hub", data, None), Drops())
     return [[*tokenizer.encode(render_text(source.form, row.values)), tokenizer.end] for row in rows]

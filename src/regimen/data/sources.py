@@ -163,11 +163,11 @@ def _hub_rows(hub: str, config: str | None, split: str, revision: str, parquet_b
         yield from _unbatched(dataset)
     except GeneratorExit:
         raise
-    except PermissionError as fault:
-        raise SourceMissing(
-            f"{hub} ({split}): the cache of the Hub cannot be written ({fault}); set HF_HOME to a folder of yours"
-        ) from None
     except Exception as fault:
+        if isinstance(fault, OSError) and fault.filename:  # of a file here, no matter of the network
+            raise SourceMissing(
+                f"{hub} ({split}): the cache of the Hub cannot be used ({fault}); set HF_HOME to a folder of yours"
+            ) from None
         first = str(fault).splitlines()[0] if str(fault) else type(fault).__name__
         raise SourceMissing(
             f"{hub} ({split}) cannot be read from the Hub: {first}; without a network use --data with a mirror"
