@@ -61,7 +61,7 @@ def _whole(phase: str) -> str:
 
 
 def _waits(study: Study, planned: Sequence[PlannedExperiment]) -> dict[str, set[str]]:
-    """For each experiment what it waits for: experiments by id, whole phases by token. Linear in their number."""
+    """The experiments (by id) and whole phases (by token) that each experiment waits for. Linear in their number."""
     ids = {p.experiment.id for p in planned}
     present = {p.experiment.phase for p in planned}
     trunks: dict[tuple[Any, ...], list[tuple[int, str]]] = {}
@@ -86,7 +86,7 @@ def _waits(study: Study, planned: Sequence[PlannedExperiment]) -> dict[str, set[
 
 
 def _trunk(p: PlannedExperiment) -> tuple[Any, ...]:
-    """What experiments that could share a trunk have in common."""
+    """A key that is equal for experiments that could share a trunk."""
     experiment = p.experiment
     leg = experiment.legs[0]
     mixture = tuple(sorted(leg.mixture.items()))

@@ -18,7 +18,7 @@ LENGTH = 12
 
 
 def canonical(value: Any) -> str:
-    """`value` as JSON with sorted keys and no blanks; raises StudyError for what has no stable form."""
+    """`value` as JSON with sorted keys and no blanks; raises StudyError for a value without a stable form."""
     return json.dumps(_plain(value, "value"), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 

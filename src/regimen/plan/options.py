@@ -57,7 +57,7 @@ class CompileOptions:
     def from_json(cls, value: Any) -> CompileOptions:
         """The options of a run.json; options that it does not hold have their defaults, other keys are left out.
 
-        Raises UsageError for what is no mapping, or holds a value that no plan can have.
+        Raises UsageError unless it is a mapping of values that a plan can have.
         """
         if not isinstance(value, dict):
             raise UsageError(f"the options of a plan are a mapping, not {value!r}")

@@ -53,7 +53,7 @@ def render_run(out: Path) -> Content:
 
 
 def signature(out: Path) -> str:
-    """What tells that a run folder has changed: its own files and each stage's marker and trace, by their times."""
+    """A digest that changes with the run folder: the times of its files and of each stage's marker and trace."""
     digest = hashlib.sha256()
     places = [out / layout.STUDY, out / layout.SETTINGS, out / layout.LEDGER]
     stages = out / layout.STAGES

@@ -103,7 +103,7 @@ def base_inputs(base: Base, data: Path | None, digests: Digests) -> dict[str, st
 def differing(recorded: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     """The names of files that are not as they were recorded, or are new beside recorded ones of the same kind.
 
-    What is not here now, or was not recorded, differs from nothing.
+    A file that is not here now, or was not recorded, does not count as changed.
     """
     groups = {name.partition(":")[0] for name in recorded}
     return [name for name, digest in now.items() if name.partition(":")[0] in groups and recorded.get(name) != digest]

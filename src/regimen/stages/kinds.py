@@ -26,7 +26,7 @@ KINDS: dict[str, Callable[[Any, list[StageFolder], Context], None]] = {
 
 
 def run_job(job: Job, context: Context) -> None:
-    """Carries out what is not done of a job; raises what its kind's function raises."""
+    """Carries out the unfinished stages of a job; raises the errors of its kind's function."""
     context.inputs = job.inputs
     stages = [(stage, StageFolder(context.setup.stages, stage)) for stage in job.stages]
     left = [(stage, folder) for stage, folder in stages if not folder.done]

@@ -104,7 +104,7 @@ def run_items(specs: Sequence[ItemsSpec], folders: Sequence[StageFolder], contex
 
 
 def _items(spec: ItemsSpec, where: Where, drops: Drops, context: Context) -> tuple[list[Item], str | None]:
-    """The items; of a test set that is not here and only to be kept out of training none, and why, where told so."""
+    """The items, and why there are none where a test set is missing that is only kept out of training."""
     try:
         return items_of(spec, where, drops), None
     except SourceMissing as fault:

@@ -149,7 +149,7 @@ def better_sign(name: str) -> int:
 
 
 def fault_of(names: Sequence[str], scoring: Scoring, generates: bool) -> str | None:
-    """Why these metrics are none of a task that is scored like this, or None; `generates`: whether it generates."""
+    """Why a task with this scoring cannot have these metrics, or None; `generates`: whether it generates text."""
     for place, name in enumerate(names):
         if name in names[:place]:
             return f"the metric {name!r} appears twice"

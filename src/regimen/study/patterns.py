@@ -1,4 +1,4 @@
-"""Regular expressions of a study, matched in time linear in the text whatever the expression says.
+"""Regular expressions of a study, matched in time linear in the text, for every expression.
 
 Owns their compilation, by RE2, which has no backtracking and so no look-around and no back-references. Does not know
 rows.

@@ -25,7 +25,7 @@ class Pair(Frozen):
 class Contrast(Frozen):
     """The mean of its pairs' differences, each in the task's headline metric, turned so that up is better.
 
-    No pairs means that the plan declares the contrast but holds nothing to compare with: `note` says what.
+    No pairs means that the plan declares the contrast but holds nothing to compare with: `note` says why.
     """
 
     id: str

@@ -51,7 +51,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Chart:
-    """What all charts have: a name (a file and an anchor), a title, and what it shows, for who cannot see it."""
+    """What all charts have: a name (a file and an anchor), a title, and a description for readers who cannot see it."""
 
     name: str
     title: str
