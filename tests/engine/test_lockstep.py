@@ -18,7 +18,7 @@ from regimen.engine.lockstep import Lockstep, Member
 from regimen.engine.memory import SHARE, counting_kept
 from regimen.engine.optimiser import clip_rows
 from regimen.engine.states import MemberState
-from regimen.errors import MachineError
+from regimen.errors import MachineError, ModelError
 from regimen.study.schema import Adapter, LearningRate, Schedule
 from tests.support.streams import Stream
 
@@ -189,6 +189,11 @@ def test_where_memory_ends_the_micro_batch_halves_and_the_step_is_redone(
     assert cramped.refused == 2, "8 rows, then 4; after that it is known"
     for one, other in zip(members, calm, strict=True):
         assert torch.equal(one.state.row, other.state.row)
+
+
+def test_a_block_longer_than_the_positions_is_refused(base: BaseModel) -> None:
+    with pytest.raises(ModelError, match="a block of 300 tokens is longer than the 256 positions of the base"):
+        train(base, [member(base, 1, block=300)])
 
 
 def test_what_fits_nowhere_is_said(base: BaseModel, monkeypatch: pytest.MonkeyPatch) -> None:

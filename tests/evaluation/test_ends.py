@@ -19,7 +19,7 @@ from regimen.data.tokenizer import TextTokenizer
 from regimen.engine.generation import generate
 from regimen.engine.loading import load_base
 from regimen.engine.scoring import Scored, score
-from regimen.evaluation.evaluator import Model
+from regimen.evaluation.adapted_model import AdaptedModel
 from regimen.evaluation.lm_eval_bridge import _ENGINES
 from regimen.evaluation.prompts import encode_items
 from tests.support.harness import harness_model
@@ -59,7 +59,7 @@ def test_the_harness_s_requests_are_answered_as_the_harness_answers(folder: Path
     from lm_eval.api.instance import Instance
 
     rival = harness_model(folder, batch=4)
-    model = Model(load_base(folder, "fp32"), None, TextTokenizer(folder))
+    model = AdaptedModel(load_base(folder, "fp32"), None, TextTokenizer(folder))
     asked = [(context, choice) for context in CONTEXTS for choice in CHOICES]
     requests = [Instance("loglikelihood", {}, pair, 0) for pair in asked]
     theirs = [value for value, _ in rival.loglikelihood(requests, disable_tqdm=True)]

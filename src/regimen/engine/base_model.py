@@ -31,6 +31,7 @@ TOKENIZER_FILES = (
     "added_tokens.json",
     "chat_template.jinja",
 )
+UNBOUNDED = 1 << 20  # tokens; a model that carries a state has no positions
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
@@ -81,7 +82,8 @@ class BaseModel:
     @property
     def context(self) -> int:
         """The longest input that the model's positions allow, in tokens."""
-        return int(getattr(self.config, "max_position_embeddings", None) or 2048)
+        named = (getattr(self.config, name, None) for name in ("max_position_embeddings", "max_seq_len"))
+        return int(next((length for length in named if length), UNBOUNDED if self.alone else 2048))
 
     @property
     def layers(self) -> nn.ModuleList:
@@ -98,6 +100,15 @@ class BaseModel:
             known = sorted({name.rsplit(".", 1)[-1] for name in self.linears})
             raise ModelError(f"no linear layer {sorted(missing)[0]!r} in the base; it has {', '.join(known)}")
         return names
+
+    def reach(self, adapter: Adapter) -> float:
+        """The share of the decoder's weights, embeddings apart, that an adapter sits on."""
+        if adapter.method == "full":
+            return 1.0
+        inside = sum(self.linears[name].weight.numel() for name in self.targets(adapter))
+        tables = {id(module.weight) for module in self.decoder.modules() if isinstance(module, nn.Embedding)}
+        whole = sum(weight.numel() for weight in self.decoder.parameters() if id(weight) not in tables)
+        return inside / max(1, whole)
 
     def save(self, folder: Path) -> None:
         """Writes the model as transformers reads it, with its tokenizer; the layers' wrapping does not show."""

@@ -168,6 +168,11 @@ class Lockstep:
     def _measured(self, batches: Sequence[StepBatch]) -> int:
         """Tokens of a pass, from what one block keeps for the backward pass; measured once for a base and a shape."""
         block = batches[0].tokens.shape[1]
+        if block > self.base.context:
+            raise ModelError(
+                f"a block of {block} tokens is longer than the {self.base.context} positions of the base; set "
+                f"`block: {self.base.context}` or less"
+            )
         key = (self.adapter, block)
         if key not in self.base.kept:
             positions = torch.arange(block, device=self.base.device)[None]

@@ -73,7 +73,11 @@ def run_train(specs: Sequence[TrainSpec], folders: Sequence[StageFolder], contex
     lockstep = Lockstep(base, leg.adapter, leg.schedule, members, pass_tokens=options.pass_tokens, compiled=compiled)
     cohort = _Cohort(runs, lockstep, base, context, watch)
     for run in runs:
-        context.log(run.path, "training", step=run.member.step, of=run.spec.last_step, cohort=len(runs))
+        reach = round(base.reach(leg.adapter), 4)  # of the weights, embeddings apart: experts may be out of reach
+        notes = {} if base.peft_fault is None else {"export": f"only merged: {base.peft_fault}"}
+        context.log(
+            run.path, "training", step=run.member.step, of=run.spec.last_step, cohort=len(runs), reach=reach, **notes
+        )
     cohort.finish_ended()
     saved = time.monotonic()
     while lockstep.running:
