@@ -186,14 +186,14 @@ def test_a_damaged_file(case: tuple[str, str], how: str, finished: Finished, tmp
     check(finished, damaged(finished, tmp_path, *case, DAMAGES[how]), tmp_path / "export")
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("how", DAMAGES)
 @pytest.mark.parametrize("case", CASES, ids="-".join)
 def test_every_damage_of_every_file(case: tuple[str, str], how: str, finished: Finished, tmp_path: Path) -> None:
     check(finished, damaged(finished, tmp_path, *case, DAMAGES[how]), tmp_path / "export")
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("case", CASES, ids="-".join)
 def test_a_file_cut_at_every_sixteenth(case: tuple[str, str], finished: Finished, tmp_path: Path) -> None:
     for part in range(0, 16, 3):

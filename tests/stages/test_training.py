@@ -98,7 +98,7 @@ def test_a_stage_interrupted_at_any_step_goes_on_bit_for_bit(
         assert losses_of(plan, tmp_path, name) == losses_of(plan, calm, name)
 
 
-@pytest.mark.parametrize("damage", ["truncate", "flip", "empty"])
+@pytest.mark.parametrize("damage", ["truncate", "flip", "empty", "trace"])
 def test_a_damaged_checkpoint_is_passed_over(
     damage: str, ladder: Study, shared: tuple[Plan, Path], tmp_path: Path
 ) -> None:
@@ -113,7 +113,12 @@ def test_a_damaged_checkpoint_is_passed_over(
     newest = checkpoint_path(folders[0], checkpoint_steps(folders[0])[-1])
     whole = newest.read_bytes()
     damaged = {"truncate": whole[: len(whole) // 2], "empty": b"", "flip": b"\xff" * 8 + whole[8:]}
-    newest.write_bytes(damaged[damage])
+    trace = folders[0] / "metrics.jsonl"
+    first, *others = trace.read_text().splitlines()
+    if damage == "trace":
+        trace.write_text("\n".join([json.dumps({**json.loads(first), "loss": 0.0008}), *others, ""]))
+    else:
+        newest.write_bytes(damaged[damage])
     assert_done(run_inline(plan, tmp_path))
     assert losses_of(plan, tmp_path, "long") == pytest.approx(losses_of(*shared, "long"), rel=1e-4)
 

@@ -68,9 +68,11 @@ def small_plan(study: Path, only: Sequence[str] = ()) -> Plan:
     return compile_plan(load_study(study), cohort_width=1, only=only)
 
 
-def run_small(plan: Plan, out: Path, here: Path, *, accept_changed: bool = False) -> tuple[RunSummary, list[str]]:
+def run_small(
+    plan: Plan, out: Path, here: Path, *, accept_changed: bool = False, data: Path | None = None
+) -> tuple[RunSummary, list[str]]:
     """Runs the plan as the command does, but for its workers; returns the summary and what was said."""
-    options = RunOptions(out, here=here, accept_changed=accept_changed)
+    options = RunOptions(out, data=data, here=here, accept_changed=accept_changed)
     said: list[str] = []
 
     def hear(event: RunEvent) -> None:

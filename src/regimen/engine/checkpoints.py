@@ -79,10 +79,11 @@ def load_adapter(folder: Path, base: BaseModel, adapter: Adapter) -> Tensor:
         ) from None
 
 
-def save_state(path: Path, state: MemberState) -> None:
-    """Writes one member's weights, moments and update count."""
+def save_state(path: Path, state: MemberState, trace: str = "") -> None:
+    """Writes one member's weights, moments and update count; `trace` is a digest of the trace that led there."""
     tensors = {"row": state.row, "mean": state.mean, "square": state.square}
-    metadata = {"updates": f"{state.updates} {_crc32(*tensors.values())}"}  # one key: several come in any order
+    values = f"{state.updates} {_crc32(*tensors.values())} {trace}".rstrip()
+    metadata = {"updates": values}  # one key: several come in any order
     write_atomically(path, lambda scratch: save_file(tensors, scratch, metadata=metadata))
 
 
@@ -100,8 +101,8 @@ def load_state(path: Path) -> MemberState:
         with safe_open(path, framework="pt") as file:
             values = [file.get_tensor(name) for name in ("row", "mean", "square")]
             metadata = file.metadata()
-        updates, _, checksum = metadata["updates"].partition(" ")
-        if checksum and int(checksum) != _crc32(*values):  # earlier versions wrote none
+        updates, *checksums = metadata["updates"].split(" ")
+        if checksums and int(checksums[0]) != _crc32(*values):  # earlier versions wrote none
             raise ValueError("it has changed since it was written")
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as fault:
         raise RunFolderError(
@@ -109,6 +110,12 @@ def load_state(path: Path) -> MemberState:
         ) from None
     row, mean, square = values
     return MemberState(row, mean, square, int(updates))
+
+
+def trace_digest(path: Path) -> str:
+    """The digest of the trace that a state was saved with, "" where there is none; the file must be readable."""
+    with safe_open(path, framework="pt") as file:
+        return [*file.metadata()["updates"].split(" "), "", ""][2]
 
 
 def checkpoint_path(folder: Path, step: int) -> Path:

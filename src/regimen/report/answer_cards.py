@@ -15,7 +15,7 @@ from regimen.analysis.taxonomy import StrategyRow
 from regimen.analysis.thresholds import Threshold
 from regimen.report.charts import Axis, Mark, Rows
 from regimen.report.run_reading import Reading
-from regimen.report.words import NOT_YET, anchor, interval, number, probability, signed
+from regimen.report.words import NOT_YET, anchor, file_stem, interval, number, probability, signed
 from regimen.study import EndPoint
 
 WITHOUT_EVIDENCE = (NOT_YET, "not identifiable")
@@ -51,6 +51,11 @@ class AnswerCard:
     contrasts: Sequence[ContrastRow]
     thresholds: Sequence[tuple[str, Threshold]]
     chart: Rows | None
+
+    @property
+    def anchor(self) -> str:
+        """Where the page has it."""
+        return f"answer-{file_stem(self.id)}"
 
     @property
     def tested(self) -> int:
@@ -112,7 +117,7 @@ def _chart(answer: Answer, rows: Sequence[ContrastRow]) -> Rows | None:
     if not marks:
         return None
     return Rows(
-        name=f"contrasts-{answer.id.lower()}",
+        name=f"contrasts-{file_stem(answer.id).lower()}",
         title=f"{answer.id}: {answer.question}",
         alt=f"Estimates and intervals of {len(marks)} contrasts of {answer.id}; the table lists them",
         x=Axis("difference (right is better)"),

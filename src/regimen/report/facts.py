@@ -28,6 +28,21 @@ def phase_of_stages(reading: Reading) -> dict[str, tuple[str, str]]:
     return owner
 
 
+def damaged(reading: Reading) -> list[tuple[str, str]]:
+    """(folder, why) of the stages whose results are not whole; the run folder's own path is left out."""
+    folder = reading.tables.folder
+    return [
+        (folder.folder(reading.plan.stages[name]).path.name, why.replace(f"{folder.stages}/", ""))
+        for name, why in reading.tables.damaged.items()
+    ]
+
+
+def failures(reading: Reading) -> list[dict[str, Any]]:
+    """The status's failures, but for damaged stages."""
+    known = {name for name, _ in damaged(reading)}
+    return [failure for failure in reading.status["failures"] if failure["stage"] not in known]
+
+
 def seconds_of(outcome: Outcome) -> float:
     """A stage's share of its cohort's wall clock."""
     return outcome.seconds / max(1, outcome.where.cohort)

@@ -44,14 +44,19 @@ def write_report(folder: RunFolder, plan: Plan, *, png: bool = False) -> Path:
     write_json(folder.report / layout.FINDINGS, reading.findings.to_json())
     write_text(folder.report / layout.SUMMARY, short)
     write_text(folder.report / layout.PAGE, page)
-    write_text(folder.report / INPUTS, _inputs(folder, plan))
+    write_text(folder.report / INPUTS, _inputs(folder, plan) + _page_digest(folder))
     return folder.report / layout.PAGE
 
 
 def up_to_date_report(folder: RunFolder, plan: Plan) -> Path:
-    """The page's path; the report is written only if its study, plan, stages or version are not those of the last."""
+    """The page's path; the report is written only if its study, plan, stages or version are not those of the last, or
+    it is not as it was written."""
     page, inputs = folder.report / layout.PAGE, folder.report / INPUTS
-    if page.is_file() and inputs.is_file() and inputs.read_text(encoding="utf-8") == _inputs(folder, plan):
+    if (
+        page.is_file()
+        and inputs.is_file()
+        and inputs.read_text(encoding="utf-8") == _inputs(folder, plan) + _page_digest(folder)
+    ):
         return page
     return write_report(folder, plan)
 
@@ -65,6 +70,10 @@ def _inputs(folder: RunFolder, plan: Plan) -> str:
         known = folder.digests.of(outcome) if place.done and outcome.is_file() else "missing"
         parts.append(f"{place.path.name} {known}")
     return hashlib.sha256("\n".join(parts).encode()).hexdigest() + "\n"
+
+
+def _page_digest(folder: RunFolder) -> str:
+    return folder.digests.of(folder.report / layout.PAGE) + "\n"
 
 
 def results_csv(rows: Sequence[ResultRow]) -> str:
@@ -85,6 +94,8 @@ def page_context(reading: Reading) -> Context:
         "plan": reading.plan,
         "totals": reading.plan.totals,
         "status": reading.status,
+        "damaged": facts.damaged(reading),
+        "failures": facts.failures(reading),
         "phases": [(name, _phase_title(reading, name)) for name in reading.phases],
         "groups": reading.groups,
         "anchors": reading.anchors,

@@ -9,6 +9,7 @@ import math
 import re
 from typing import Any
 
+from regimen.digests import digest_of
 from regimen.study import EndPoint
 
 NOT_YET = "not yet"
@@ -76,6 +77,12 @@ def percent(value: float) -> str:
 def stem(end: EndPoint | str) -> str:
     """The experiment of an end point; a name as it is."""
     return end.experiment if isinstance(end, EndPoint) else end
+
+
+def file_stem(name: str) -> str:
+    """A name as part of a file's name and of an anchor: as it is where it can be one, else with a few hex digits."""
+    plain = re.sub(r"[^A-Za-z0-9.-]", "_", name)[:60]
+    return plain if plain == name else f"{plain}-{digest_of(name)[:6]}"
 
 
 def anchor(end: EndPoint | str, task: str = "") -> str:

@@ -109,7 +109,8 @@ class RunFolder:
         """The study as resolved; raises RunFolderError where there is none."""
         path = self.path / layout.STUDY
         if not path.is_file():
-            raise RunFolderError(f"{self.path} is no run folder: it has no {layout.STUDY}")
+            lost = f"; its stages are there: {AGAIN}" if self.stages.is_dir() else ""
+            raise RunFolderError(f"{self.path} is no run folder: it has no {layout.STUDY}{lost}")
         try:
             digest = self.settings().get("study_digest")
         except RunFolderError:

@@ -20,15 +20,16 @@ from regimen.results import Outcome, PreparedFacts, RunFolder, TrainedFacts, lay
 
 @dataclass(frozen=True)
 class TakenBack:
-    """A training (its label) that is done again, and why."""
+    """A training (its label) that is done again, why, and where its earlier result is kept."""
 
     stage: str
     why: str
+    kept: Path
 
     @property
     def sentence(self) -> str:
         """For the user."""
-        return f"trained again: {self.stage}, since {self.why}"
+        return f"trained again: {self.stage}, since {self.why}; the old folder is {self.kept}"
 
 
 def preparations(plan: Plan) -> Plan:
@@ -49,7 +50,7 @@ def must_look_first(plan: Plan, folder: RunFolder) -> bool:
 
 
 def take_back(plan: Plan, folder: RunFolder) -> list[TakenBack]:
-    """Reopens the trainings that read a row which must go, and all that was made from them; says which and why.
+    """Sets aside the trainings that read a row which must go, and all that was made from them; says which and why.
 
     Where no such row was read, though the blocks are others now, the blocks that were read stay in use.
     """
@@ -67,9 +68,9 @@ def take_back(plan: Plan, folder: RunFolder) -> list[TakenBack]:
         if isinstance(stage, EvaluateSpec):
             trained = [stage.trained, *(end.stage for end in stage.merged)]
         if reasons.keys() & set(trained) and folder.folder(stage).done:
-            folder.folder(stage).reopen()
+            kept = folder.set_aside(stage)
             if isinstance(stage, TrainSpec):
-                taken.append(TakenBack(stage.label, reasons[name]))
+                taken.append(TakenBack(stage.label, reasons[name], kept))
     return taken
 
 

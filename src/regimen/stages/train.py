@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from regimen.data.mixture import Mixture
+from regimen.digests import digest_of
 from regimen.engine.banks import first_row, load_trained, save_trained
 from regimen.engine.base_model import BaseModel
 from regimen.engine.checkpoints import (
@@ -22,6 +23,7 @@ from regimen.engine.checkpoints import (
     drop_checkpoints,
     load_state,
     save_state,
+    trace_digest,
 )
 from regimen.engine.lockstep import Lockstep, Member, StepRecord
 from regimen.engine.states import MemberState
@@ -157,21 +159,24 @@ def _common_step(specs: Sequence[TrainSpec], paths: Sequence[Path]) -> int | Non
         longest = spec.steps
         common = done if common is None else {step for step in common & done if step <= longest}
     for step in sorted(common or (), reverse=True):
-        if all(
-            _is_readable(checkpoint_path(path, spec.first_step + step))
-            and _trace_until(path / layout.METRICS, spec.first_step + step) is not None
-            for spec, path in zip(specs, paths, strict=True)
-        ):
+        if all(_is_whole(path, spec.first_step + step) for spec, path in zip(specs, paths, strict=True)):
             return step
     return None
 
 
-def _is_readable(path: Path) -> bool:
+def _is_whole(folder: Path, step: int) -> bool:
+    """Whether the checkpoint at a step can be read and the trace up to there is the one that it was saved with."""
+    path = checkpoint_path(folder, step)
     try:
         load_state(path)
     except RunFolderError:
         return False
-    return True
+    trace = _trace_until(folder / layout.METRICS, step)
+    return trace is not None and trace_digest(path) in ("", _digest_of_trace(trace))
+
+
+def _digest_of_trace(trace: Sequence[str]) -> str:
+    return digest_of("\n".join(trace))
 
 
 def _trace_until(path: Path, step: int) -> list[str] | None:
@@ -234,7 +239,8 @@ class _Cohort:
         for run in self.runs:
             if not run.member.failure:
                 write_text(run.path / layout.METRICS, "".join(line + "\n" for line in run.trace))
-                save_state(checkpoint_path(run.path, run.member.step), run.member.state)
+                path = checkpoint_path(run.path, run.member.step)
+                save_state(path, run.member.state, _digest_of_trace(run.trace))
         for run in self.runs:
             drop_checkpoints(run.path, keep=KEPT_CHECKPOINTS)
 
