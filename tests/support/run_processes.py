@@ -75,13 +75,28 @@ def fingerprint_of(out: Path) -> dict[str, Any]:
     return found
 
 
+def logged(out: Path) -> dict[str, list[dict[str, Any]]]:
+    """The log of each stage, by the name of its folder."""
+    return {
+        log.parent.name: [json.loads(line) for line in log.read_text().splitlines() if line]
+        for log in (out / "stages").glob("*/log.jsonl")
+    }
+
+
 def commits(out: Path) -> Counter[str]:
     """How often each stage says that it was committed, from its log."""
     counted: Counter[str] = Counter()
-    for log in (out / "stages").glob("*/log.jsonl"):
-        lines = [json.loads(line) for line in log.read_text().splitlines() if line]
-        counted[log.parent.name] = sum(line["event"] in ("done", "skipped") for line in lines)
+    for name, lines in logged(out).items():
+        counted[name] = sum(line["event"] in ("done", "skipped") for line in lines)
     return counted
+
+
+def begun_again(out: Path) -> list[str]:
+    """The stages that more than one worker began, by their logs."""
+    workers = {
+        name: {line["worker"] for line in lines if line["event"] == "started"} for name, lines in logged(out).items()
+    }
+    return [name for name, found in workers.items() if len(found) > 1]
 
 
 def assert_committed_once(out: Path, killed_before_the_log: int = 1) -> None:
