@@ -98,6 +98,13 @@ def _listed(template: str, row: Row) -> list[str] | None:
     return [str(value) for value in values if value is not None]
 
 
+def _unfilled(template: str, row: Row, fault: Exception) -> RowFault:
+    """The fault of a row by which a template cannot be filled; of the template itself where it shows no column."""
+    if column := first_column(template):
+        return RowFault(column, row.get(column), f"does not fit the template ({fault})")
+    return RowFault("", template, f"cannot be filled ({fault})")
+
+
 def value_of(form: Form, template: str, row: Row) -> object:
     """The value of a template that is one expression (text, list, ...), else its text; raises RowFault."""
     for column in columns_of(template):
@@ -109,8 +116,7 @@ def value_of(form: Form, template: str, row: Row) -> object:
     try:
         return evaluate(template, row)
     except (TemplateError, TypeError, AttributeError, ValueError) as fault:
-        column = first_column(template)
-        raise RowFault(column, row.get(column), f"does not fit the template ({fault})") from None
+        raise _unfilled(template, row, fault) from None
 
 
 def conversation_by(form: Form, row: Row) -> Conversation:
@@ -296,6 +302,5 @@ def _fill(template: str, row: Row, form: Form) -> str:
     try:
         text = fill(template, _without_none(row))
     except (TemplateError, TypeError, AttributeError, ValueError) as fault:
-        column = first_column(template)
-        raise RowFault(column, row.get(column), f"does not fit the template ({fault})") from None
+        raise _unfilled(template, row, fault) from None
     return text.rstrip(" ") if template is form.prompt else text

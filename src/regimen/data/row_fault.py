@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 class RowFault(ValueError):
-    """A row that a form cannot render: `column`, `value` and `why`.
+    """A row that a form cannot render: `column` ("" for the template itself), `value` and `why`.
 
     `drop` names the stated rule by which such a row is dropped and counted; without one the row is an error, since
     it says that the form does not fit the data.
@@ -18,4 +18,5 @@ class RowFault(ValueError):
         self.value = value
         self.why = why
         self.drop = drop
-        super().__init__(f"column {column!r}: {str(value)[:80]!r} {why}")
+        place = f"column {column!r}: " if column else ""
+        super().__init__(f"{place}{str(value)[:80]!r} {why}")
