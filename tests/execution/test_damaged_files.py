@@ -21,6 +21,7 @@ from regimen.cli.app import app
 from regimen.errors import RegimenError
 from regimen.files import cache_home
 from regimen.plan import Plan
+from regimen.report.run_report import up_to_date_report
 from regimen.results import RunFolder
 from tests.support.small_runs import run_small, small_plan, small_study
 
@@ -237,11 +238,35 @@ def test_a_report_that_is_a_file_is_a_sentence(finished: Finished, tmp_path: Pat
     assert (out / "report").read_text() == "mine"
 
 
+def test_the_report_names_what_is_damaged(finished: Finished, tmp_path: Path) -> None:
+    out = damaged(finished, tmp_path, "train", "adapter_model.safetensors", flipped)
+    stage = place_of(out, "train", "adapter_model.safetensors")[0].parent.name
+    assert call("report", str(out)) == 0
+    for page in ("index.html", "report.md"):
+        text = (out / "report" / page).read_text()
+        assert stage in text
+        assert "counts as not there" in text
+        assert str(tmp_path) not in text, "a report may be shared"
+
+
+def test_a_damaged_page_is_written_again(finished: Finished, tmp_path: Path) -> None:
+    out = damaged(finished, tmp_path, "", "report/index.html", cut)
+    up_to_date_report(RunFolder(out), finished.plan)
+    page = (finished.out / "report" / "index.html").read_bytes()
+    assert (out / "report" / "index.html").read_bytes() == page
+
+
 BLOCKS = ("blocks.json", "tokens.bin", "positions.bin", "loss.bin", "lengths.bin")
 
 
-@pytest.mark.parametrize("name", BLOCKS)
-@pytest.mark.parametrize("how", ["missing", "cut", "zeroed", "flipped"])
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [
+        pytest.param(name, how, marks=() if (row + column) % 2 else pytest.mark.soak)
+        for row, name in enumerate(BLOCKS)
+        for column, how in enumerate(("missing", "cut", "zeroed", "flipped"))
+    ],
+)
 def test_damaged_blocks_are_made_again(
     name: str, how: str, finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
