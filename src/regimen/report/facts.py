@@ -28,19 +28,13 @@ def phase_of_stages(reading: Reading) -> dict[str, tuple[str, str]]:
     return owner
 
 
-def damaged(reading: Reading) -> list[tuple[str, str]]:
-    """(folder, why) of the stages whose results are not whole; the run folder's own path is left out."""
+def damaged(reading: Reading) -> dict[str, str]:
+    """Folder -> why, of the stages whose results are not whole; the run folder's own path is left out."""
     folder = reading.tables.folder
-    return [
-        (folder.folder(reading.plan.stages[name]).path.name, why.replace(f"{folder.stages}/", ""))
+    return {
+        folder.folder(reading.plan.stages[name]).path.name: why.replace(f"{folder.stages}/", "")
         for name, why in reading.tables.damaged.items()
-    ]
-
-
-def failures(reading: Reading) -> list[dict[str, Any]]:
-    """The status's failures, but for damaged stages."""
-    known = {name for name, _ in damaged(reading)}
-    return [failure for failure in reading.status["failures"] if failure["stage"] not in known]
+    }
 
 
 def seconds_of(outcome: Outcome) -> float:

@@ -95,7 +95,6 @@ def page_context(reading: Reading) -> Context:
         "totals": reading.plan.totals,
         "status": reading.status,
         "damaged": facts.damaged(reading),
-        "failures": facts.failures(reading),
         "phases": [(name, _phase_title(reading, name)) for name in reading.phases],
         "groups": reading.groups,
         "anchors": reading.anchors,
