@@ -48,7 +48,7 @@ def _complain(sentence: str) -> None:
 
 
 def _unusable(fault: OSError) -> str | None:
-    """One sentence about a path that cannot be used (too long, a folder where a file should be); None for others."""
+    """One sentence about a path that cannot be used (too long, a folder instead of a file); None for other faults."""
     if fault.filename is None or fault.strerror is None:
         return None
     path = os.fsdecode(fault.filename) if isinstance(fault.filename, bytes) else str(fault.filename)
@@ -73,5 +73,5 @@ def main() -> None:
         _complain(sentence)
         sys.exit(2)
     except KeyboardInterrupt:
-        sys.stderr.write("regimen: stopped at once; the state on disk is safe, the same command goes on\n")
+        sys.stderr.write("regimen: stopped at once; the state on disk is safe, and the same command resumes\n")
         sys.exit(130)

@@ -1,4 +1,4 @@
-"""`regimen bench`: what this machine makes of a study's base; `plan` and `run` use what it finds."""
+"""`regimen bench`: measures how fast this machine trains a study's base; `plan` and `run` use the result."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def bench(
     study: Annotated[str, typer.Option("--study", help="A packaged study or a YAML file.")] = "qwen2-finance",
     profile: ProfileOption = None,
     data: DataOption = None,
-    seconds: Annotated[float, typer.Option(min=0.1, help="Of measuring, for each setting.")] = 3.0,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Seconds of measuring for each setting.")] = 3.0,
     widest: Annotated[int, typer.Option(min=1, help="The widest cohort to try.")] = 8,
-    compiling: Annotated[bool, typer.Option("--compile/--no-compile", help="Try compiled layers too.")] = True,
+    compiling: Annotated[bool, typer.Option("--compile/--no-compile", help="Also try compiled layers.")] = True,
     trust_code: TrustOption = False,
     json_output: JsonOption = False,
 ) -> None:
@@ -47,7 +47,7 @@ def bench(
     base = load_base(locate_base(plan.study.base, data), plan.study.base.precision, "cuda:0" if gpus else "cpu")
     use_threads(max(1, available_cores() // (1 if gpus else workers)))
     peak, origin = peak_flops(base)
-    found, best = _measure_all(plan, base, peak, seconds, widest, workers, compiling)
+    measured, best = _measure_all(plan, base, peak, seconds, widest, workers, compiling)
     rate = _rate(best, workers)
     document = {
         "study": plan.study.study,
@@ -59,7 +59,7 @@ def bench(
         "flops_formula": FORMULA,
         "peak_flops": peak,
         "peak_from": origin,
-        "measured": [asdict(one) for one in found],
+        "measured": [asdict(one) for one in measured],
         "chosen": asdict(rate),
         "kept_in": str(remember(plan.study, rate)),
     }
@@ -88,45 +88,45 @@ def _rate(best: Measured, workers: int) -> Rate:
 def _measure_all(
     plan: Plan, base: BaseModel, peak: float, seconds: float, widest: int, workers: int, compiling: bool
 ) -> tuple[list[Measured], Measured]:
-    """Widths 1, 2, 4, ...; smaller passes at the best of them; compiled layers, if the plan is long enough to pay.
+    """Measures widths 1, 2, 4, ..., then smaller passes at the best width, then compiled layers if they may pay.
 
-    Returns all, and the one to use.
+    Returns all measurements and the one to use. Raises MachineError where not even one adapter fits into memory.
     """
     from regimen.engine.bench import measure
     from regimen.errors import MachineError
 
     study = plan.study
     try_out = partial(measure, base, study.adapter, study.schedule, study.batch, peak=peak, seconds=seconds)
-    found: list[Measured] = []
+    measured: list[Measured] = []
     widths = [1] if study.adapter.method == "full" else [w for w in (1, 2, 4, 8, 16, 32, 64) if w <= widest]
     for width in widths:
         try:
-            found.append(try_out(width))
-        except MachineError:  # it does not fit; wider ones will not either
-            if not found:
+            measured.append(try_out(width))
+        except MachineError:  # it does not fit, and wider ones will not either
+            if not measured:
                 raise
             break
-    best = chosen(found)
+    best = chosen(measured)
     whole = best.width * study.batch.sequences * study.batch.block
     for part in (2, 4):
         tokens = min(whole, best.pass_tokens) // part
         if tokens >= best.width * study.batch.block:
-            found.append(try_out(best.width, pass_tokens=tokens))
-    best = chosen(found)
+            measured.append(try_out(best.width, pass_tokens=tokens))
+    best = chosen(measured)
     training = plan.steps_to_run / best.steps_per_second / workers
     if compiling and training * (1 - 1 / GAIN) > 30:  # compiling a base takes half a minute at the least
         tried = try_out(best.width, pass_tokens=best.pass_tokens, compiled=True)
-        found.append(tried)
+        measured.append(tried)
         saved = training * (1 - best.tokens_per_second / tried.tokens_per_second)
         if tried.tokens_per_second >= GAIN * best.tokens_per_second and saved > 3 * tried.first_seconds:
             best = tried
-    return found, best
+    return measured, best
 
 
-def chosen(found: list[Measured]) -> Measured:
+def chosen(measured: list[Measured]) -> Measured:
     """The fastest; of those nearly as fast, the narrowest cohort with the largest pass."""
-    top = max(one.tokens_per_second for one in found)
-    near = [one for one in found if one.tokens_per_second >= NEAR * top]
+    top = max(one.tokens_per_second for one in measured)
+    near = [one for one in measured if one.tokens_per_second >= NEAR * top]
     return min(near, key=lambda one: (one.width, -one.pass_tokens))
 
 

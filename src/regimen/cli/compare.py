@@ -1,4 +1,4 @@
-"""`regimen compare A B --run OUT`: what differs in two recipes, and their paired differences task by task."""
+"""`regimen compare A B --run OUT`: the fields that differ in two recipes, and their paired differences by task."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def compare(
     a: Annotated[str, typer.Argument(help="An experiment's id, or zero-shot.")],
     b: Annotated[str, typer.Argument(help="The experiment that it is compared with, or zero-shot.")],
     run: Annotated[Path, typer.Option("--run", help="The run folder.")],
-    task: Annotated[list[str] | None, typer.Option("--task", help="Only this task; may be given again.")] = None,
+    task: Annotated[list[str] | None, typer.Option("--task", help="Only this task; may be repeated.")] = None,
     as_json: JsonOption = False,
-    html: Annotated[Path | None, typer.Option("--html", help="Also write a page of it here.", dir_okay=False)] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Also write it as a page, here.", dir_okay=False)] = None,
 ) -> None:
     """Compare two experiments of a run."""
     from regimen.analysis.evidence import Evidence
@@ -30,35 +30,35 @@ def compare(
     from regimen.results.tables import RunTables
 
     opened = open_run(run)
-    found = compare_experiments(Evidence(RunTables(opened.folder, opened.plan)), a, b, task or ())
+    comparison = compare_experiments(Evidence(RunTables(opened.folder, opened.plan)), a, b, task or ())
     if html:
         from regimen.files import write_text
         from regimen.report.comparison_page import comparison_page
 
-        write_text(html, comparison_page(found))
+        write_text(html, comparison_page(comparison))
     if as_json:
-        typer.echo(json.dumps(to_json(found), indent=1))
+        typer.echo(json.dumps(to_json(comparison), indent=1))
     else:
-        _show(found)
+        _show(comparison)
 
 
-def _show(found: ExperimentComparison) -> None:
+def _show(comparison: ExperimentComparison) -> None:
     from rich.table import Table
 
     from regimen.cli.terminal import console
 
     screen = console()
-    recipe = Table("recipe", found.a, found.b, title="What differs", title_justify="left")
-    for field in found.recipe:
+    recipe = Table("recipe", comparison.a, comparison.b, title="What differs", title_justify="left")
+    for field in comparison.recipe:
         recipe.add_row(field.field, _cell(field.a), _cell(field.b))
-    screen.print(recipe if found.recipe else "The recipes are the same.")
-    scores = Table(title=f"{found.a} less {found.b}, up is better", title_justify="left")
+    screen.print(recipe if comparison.recipe else "The recipes are the same.")
+    scores = Table(title=f"{comparison.a} less {comparison.b}, up is better", title_justify="left")
     for name in ("task", "metric", "a", "b", "difference (95%)", "p (Holm)"):
         scores.add_column(name, justify="left" if name in ("task", "metric") else "right")
-    for row in found.tasks:
+    for row in comparison.tasks:
         scores.add_row(row.task, row.metric, _cell(row.a), _cell(row.b), *_difference(row))
     screen.print(scores)
-    for row in found.tasks:
+    for row in comparison.tasks:
         if row.comparison:
             screen.print(f"{row.task}: {row.statement}")
 

@@ -1,4 +1,4 @@
-"""`regimen data`: a source's rows as the model will see them, which tokens carry loss, lengths, counts and drops."""
+"""`regimen data`: a source's rows as the model will see them: tokens with loss, lengths, counts, dropped rows."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def data(
     rows: Annotated[int, typer.Option(min=1, help="Rows to show.")] = 3,
     pretrain: Annotated[bool, typer.Option(help="Show the pretraining form, with loss on every token.")] = False,
 ) -> None:
-    """Show rows, loss tokens marked, a histogram of lengths, what was dropped: test items of the study too."""
+    """Show rows with their loss tokens marked, a histogram of lengths, and counts of dropped rows by reason."""
     from regimen.api import load_and_compile
     from regimen.cli.terminal import console
     from regimen.data.cleaning import Drops
@@ -61,11 +61,11 @@ def data(
     side = "train" if about.split else "test"
     screen.print(f"{source}: {about.hub or ', '.join(about.files)}, {side} side, licence: {about.licence}")
     if note := stand_in(about, about.split or "", where):
-        screen.print(f"rows that are not the source's own: {note}", style="yellow")
+        screen.print(f"these rows stand in for the source's own: {note}", style="yellow")
     if split := about.split or about.test_split:
         for note in remarks(parts_of(source, about, split, where)):
             screen.print(note, style="yellow")
-    screen.print(f"tokens that carry loss stand between {OPEN} and {SHUT}", style="dim")
+    screen.print(f"tokens with loss stand between {OPEN} and {SHUT}", style="dim")
     for row in read[:rows]:
         screen.print(f"\n[{row.part}, row {row.number}]", style="dim")
         screen.print(_shown(row, about, tokenizer, form, loaded.batch.block))
@@ -74,7 +74,7 @@ def data(
 
 
 def _read(plan: Plan, name: str, form: LegKind, where: Where, drops: Drops) -> tuple[list[UsableRow], str]:
-    """The first usable rows as the run would have them, and which test items were kept out."""
+    """The first rows that a run would use, and a sentence about the test items that were looked for."""
     from regimen.data.prepare import trainable_rows
     from regimen.data.rows import usable_rows
     from regimen.plan import ItemsSpec, PrepareSpec
@@ -97,13 +97,13 @@ def _read(plan: Plan, name: str, form: LegKind, where: Where, drops: Drops) -> t
         rows += batch
         if len(rows) >= MOST:
             break
-    said = f"looked for {len(tests):,} test texts of {len(looked) - len(absent)} tasks"
-    said += f"; not there: the rows of {', '.join(absent)}" if absent else ""
-    return rows, said + ("; text tasks were left out" if len(looked) < len(items) else "")
+    avoided = f"looked for {len(tests):,} test texts of {len(looked) - len(absent)} tasks"
+    avoided += f"; not there: the rows of {', '.join(absent)}" if absent else ""
+    return rows, avoided + ("; text tasks were left out" if len(looked) < len(items) else "")
 
 
 def _shown(row: UsableRow, source: Source, tokenizer: TextTokenizer, form: LegKind, block: int) -> Text:
-    """The row as text; what carries loss between marks, green and underlined where there is colour."""
+    """The row as text. Marks, and on a colour terminal green underlining, show the tokens with loss."""
     from rich.text import Text
 
     from regimen.data.blocks import Example, fit
@@ -134,7 +134,7 @@ def _shown(row: UsableRow, source: Source, tokenizer: TextTokenizer, form: LegKi
 
 
 def _shown_chat(conversation: Conversation, form: Form, tokenizer: TextTokenizer) -> Text:
-    """The conversation as its chat template shows it; what carries loss as in other rows, or why it is dropped."""
+    """The conversation in its chat template, tokens with loss marked; or the reason why it is dropped."""
     from rich.text import Text
 
     from regimen.data.chat import encode_pieces, template_of
@@ -163,7 +163,7 @@ def _accounts(
     drops: Drops,
     avoided: str,
 ) -> list[str]:
-    """Lengths, counts and drops, a line each."""
+    """Lines of text: the histogram of lengths, counts, dropped rows by reason."""
     from regimen.data.forms import render_text
 
     texts = [render_text(source.form, row.values) if form == "pretrain" else row.text for row in read]
@@ -175,7 +175,7 @@ def _accounts(
 
 
 def histogram(lengths: list[int], block: int) -> list[str]:
-    """Lines of a histogram with bins that double; the block's length is marked by how many rows are longer."""
+    """Lines of a histogram whose bins double; the last line counts the rows longer than a block."""
     edges = [0, 16]
     while edges[-1] < max(lengths):
         edges.append(edges[-1] * 2)

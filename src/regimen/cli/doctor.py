@@ -1,4 +1,4 @@
-"""`regimen doctor`: can this machine run it - versions, devices, memory, disk, the sandbox, sources, the base."""
+"""`regimen doctor`: checks versions, devices, memory, disk, the sandbox, and a study's sources and base."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class _Study:
 
 @dataclass(frozen=True)
 class _Report:
-    """What this machine has; `faults` are what keeps the study from running here."""
+    """What this machine has; `faults` are the reasons why the study cannot run here."""
 
     machine: _Machine
     packages: dict[str, str | None]
@@ -95,11 +95,11 @@ def doctor(
     trust_code: TrustOption = False,
     json_output: JsonOption = False,
 ) -> None:
-    """Say what this machine has and what is missing; exit code 2 if the study cannot run here."""
+    """Check this machine and, if one is given, a study; exit code 2 if the study cannot run here."""
     machine = _machine()
     about, faults = _study(study, profile, data, machine, trust_code) if study is not None else (None, [])
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
-        faults.append(f"SQLite is {sqlite3.sqlite_version}, at least 3.7 is needed; install a newer Python")
+        faults.append(f"SQLite is {sqlite3.sqlite_version}, regimen needs 3.7 or later; install a newer Python")
     report = _Report(machine, _packages(), _sandbox(), about, tuple(faults))
     if json_output:
         typer.echo(report.to_json())
@@ -134,13 +134,13 @@ def _machine() -> _Machine:
 
 
 def _packages() -> dict[str, str | None]:
-    found: dict[str, str | None] = {}
+    versions: dict[str, str | None] = {}
     for package in PACKAGES + OPTIONAL:
         try:
-            found[package] = version(package)
+            versions[package] = version(package)
         except PackageNotFoundError:
-            found[package] = None
-    return found
+            versions[package] = None
+    return versions
 
 
 def _sandbox() -> _Sandbox:
@@ -153,7 +153,7 @@ def _sandbox() -> _Sandbox:
 def _study(
     study: str, profile: str | None, data: Path | None, machine: _Machine, trust_code: bool
 ) -> tuple[_Study, list[str]]:
-    """The study's base and sources as they are here, and what is missing of them."""
+    """The state of the study's base and sources on this machine, and its faults."""
     from regimen.api import load_and_compile
     from regimen.data.sources import Where
     from regimen.stages.availability import missing_base, missing_harness, source_states

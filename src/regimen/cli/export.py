@@ -21,12 +21,12 @@ def export(
     experiment: Annotated[str, typer.Argument(help="An experiment's id.")],
     run: RunOption,
     to: ToOption,
-    merged: Annotated[bool, typer.Option("--merged", help="The whole model, the adapter merged into it.")] = False,
+    merged: Annotated[bool, typer.Option("--merged", help="Write the whole model, adapter merged.")] = False,
     data: DataOption = None,
     lm_eval: Annotated[
-        bool, typer.Option("--lm-eval", help="Also its tasks, for lm-evaluation-harness, in TO/lm-eval.")
+        bool, typer.Option("--lm-eval", help="Also write its tasks for lm-evaluation-harness, to TO/lm-eval.")
     ] = False,
-    push: Annotated[str | None, typer.Option(help="A model repository on the Hub to send it to.")] = None,
+    push: Annotated[str | None, typer.Option(help="Also send it to this model repository on the Hub.")] = None,
 ) -> None:
     """Write a PEFT adapter folder, or a merged model, with its card."""
     from regimen.api import open_run
@@ -62,7 +62,7 @@ def export(
 
 
 def _chat_template(opened: Run, sources: list[str], base_folder: Path) -> str | None:
-    """The template by which the last leg's conversations were shown, so that a chat server goes on alike."""
+    """The chat template of the last leg's conversations: a chat server needs the same one."""
     from regimen.data.chat import template_of
 
     forms = [opened.study.sources[name].form for name in sources]
@@ -71,23 +71,23 @@ def _chat_template(opened: Run, sources: list[str], base_folder: Path) -> str | 
 
 
 def _evaluated(opened: Run, planned: PlannedExperiment) -> list[EvaluateSpec]:
-    """The tasks whose items are there, as they were asked; raises RunFolderError where there is none."""
+    """The tasks whose test items are in the run folder; raises RunFolderError where there are none."""
     from regimen.errors import RunFolderError
     from regimen.plan import EvaluateSpec
 
     stages = [opened.plan.stages[name] for name in planned.evaluations.values()]
-    found = [
+    ready = [
         s for s in stages if isinstance(s, EvaluateSpec) and opened.folder.folder(opened.plan.stages[s.items]).done
     ]
-    if not found:
+    if not ready:
         raise RunFolderError(
             f"{planned.experiment.id} has no test items yet in {opened.folder.path}; run the study first"
         )
-    return found
+    return ready
 
 
 def _export_tasks(opened: Run, tasks: list[EvaluateSpec], folder: Path) -> None:
-    """Writes what lm-evaluation-harness can run, and says what it cannot."""
+    """Writes the tasks that lm-evaluation-harness can run, and names the others."""
     from regimen.data.items import read_items
     from regimen.errors import DataError
     from regimen.evaluation.lm_eval_export import export_task
@@ -102,6 +102,7 @@ def _export_tasks(opened: Run, tasks: list[EvaluateSpec], folder: Path) -> None:
 
 
 def _experiment(opened: Run, name: str) -> PlannedExperiment:
+    """The planned experiment; raises UsageError for an unknown name and for a baseline."""
     from regimen.errors import UsageError
     from regimen.study import unknown_name
 

@@ -1,4 +1,4 @@
-"""`regimen gate`: is the whole plan promising? The rule's decision, its numbers, and an override with its reason."""
+"""`regimen gate`: decides whether the whole plan is promising; shows the rule's numbers, records an override."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def gate(
     if json_output:
         typer.echo(json.dumps(decided, indent=2, ensure_ascii=False))
     else:
-        _tell(decided, adjusted)
+        _show(decided, adjusted)
     if decided["decision"] == "not promising":
         sys.exit(NOT_PROMISING)
 
 
 def _write_adjusted(run: Any, decided: dict[str, Any]) -> str | None:
-    """Writes OUT/study.adjusted.yaml where the rule says no; returns its path."""
+    """Writes OUT/study.adjusted.yaml where the rule says no, and returns its path; None where it says yes."""
     if decided["computed"] != "not promising":
         return None
     from regimen.files import write_text
@@ -52,7 +52,7 @@ def _write_adjusted(run: Any, decided: dict[str, Any]) -> str | None:
     return str(path)
 
 
-def _tell(decided: dict[str, Any], adjusted: str | None) -> None:
+def _show(decided: dict[str, Any], adjusted: str | None) -> None:
     say = _say()
     say(f"{decided['decision']}\n\nrule: {decided['rule']}\n")
     for item in decided["evidence"]:
@@ -65,7 +65,7 @@ def _tell(decided: dict[str, Any], adjusted: str | None) -> None:
     for item in decided.get("adjust", ()):
         say(f"  {item['what']}: {item['evidence']}")
     if adjusted:
-        say(f"a study to start from: {adjusted}")
+        say(f"an adjusted study to start from: {adjusted}")
 
 
 def _say() -> Callable[[str], None]:

@@ -1,4 +1,4 @@
-"""`regimen init`: looks at files and writes a first study that runs, its guesses marked."""
+"""`regimen init`: reads files and writes a first study that runs; marks its guesses."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def init(
     from regimen.study.drafting import draft, source_name
 
     if to.exists():
-        raise UsageError(f"{to} is there already; choose another file with --to")
+        raise UsageError(f"{to} exists already; choose another file with --to")
     if to.suffix not in (".yaml", ".yml"):
-        raise UsageError(f"--to {str(to)!r} is no YAML file; name it study.yaml or so")
+        raise UsageError(f"--to {str(to)!r} is not a YAML file; give it a name such as study.yaml")
     sources = _sources(files, to.parent)
     origin = "packaged" if base == PACKAGED else "folder" if Path(base).is_dir() else "hub"
     text = draft(source_name(to.stem, ()), sources, base, origin)
@@ -60,8 +60,8 @@ def _sources(files: list[Path], home: Path) -> list[DraftSource]:
     for file, rows in looked.items():
         if file in tests.values():
             continue
-        found = guess(rows)
-        if found is None:
+        guessed = guess(rows)
+        if guessed is None:
             columns = ", ".join(rows[0])
             raise UsageError(f"{file}: none of its columns ({columns}) holds plain text; write the form by hand")
         test = tests.get(file)
@@ -70,12 +70,12 @@ def _sources(files: list[Path], home: Path) -> list[DraftSource]:
                 name=source_name(_plain(file), [source.name for source in sources]),
                 files=(_beside(file, home),),
                 test_files=(_beside(test, home),) if test else (),
-                form=found.form,
-                kind=found.kind,
-                reasons=found.reasons,
+                form=guessed.form,
+                kind=guessed.kind,
+                reasons=guessed.reasons,
                 rows=len(rows),
-                row_characters=found.row_characters,
-                answer_characters=found.answer_characters,
+                row_characters=guessed.row_characters,
+                answer_characters=guessed.answer_characters,
             )
         )
     return sources
@@ -93,18 +93,18 @@ def _rows(file: Path) -> list[Row]:
 
 
 def _pairs(looked: dict[Path, list[Row]]) -> dict[Path, Path]:
-    """Training file -> test file: the same columns, and a name that says so."""
-    found = {}
+    """Training file -> test file: both have the same columns, and the name of the second holds a word for tests."""
+    pairs: dict[Path, Path] = {}
     tests = [file for file in looked if any(word in file.stem.lower() for word in FOR_TESTS)]
     for test in tests:
-        alike = [f for f in looked if f not in tests and f not in found and set(looked[f][0]) == set(looked[test][0])]
+        alike = [f for f in looked if f not in tests and f not in pairs and set(looked[f][0]) == set(looked[test][0])]
         if alike:
-            found[max(alike, key=lambda file: _common(file.stem, test.stem))] = test
-    return found
+            pairs[max(alike, key=lambda file: _common(file.stem, test.stem))] = test
+    return pairs
 
 
 def _plain(file: Path) -> str:
-    """The file's name without what says that it is a training split; that of its folder where nothing else is left."""
+    """The file's name without the words for a training split; the folder's name where nothing else is left."""
     words = [
         word
         for word in re.split(r"[^a-z0-9]+", file.name.split(".")[0].lower())

@@ -10,7 +10,7 @@ from regimen.cli.options import JsonOption
 
 
 def metrics(json_output: JsonOption = False) -> None:
-    """List the metrics: which scoring each goes with, which way is better, what it says."""
+    """List the metrics with their scorings, their better direction and a line of explanation."""
     from regimen.study.metrics import METRICS
 
     if json_output:

@@ -16,7 +16,7 @@ def mirror(
     profile: ProfileOption = None,
     trust_code: TrustOption = False,
 ) -> None:
-    """Fetch data sets and base; run it again to go on. `run --data DIR` reads the mirror."""
+    """Fetch data sets and base; call it again to resume. `run --data DIR` reads the mirror."""
     from regimen.data.mirror import Kept, copy_file, mirror_base, mirror_source, write_manifest
     from regimen.study import load_study
 
@@ -27,7 +27,7 @@ def mirror(
     here = Path(study).parent if Path(study).is_file() else Path()
     kept: list[Kept] = []
     if loaded.data == "miniature":
-        say(f"profile {loaded.profile} reads the miniatures that regimen makes; it needs no mirror")
+        say(f"profile {loaded.profile} reads the miniatures that regimen makes; you need no mirror")
         return
     for name, source in loaded.sources.items():
         if source.hub is not None:
@@ -52,9 +52,10 @@ def mirror(
 
 
 def _own(name: str, file: str, here: Path) -> Path:
+    """The path of a source's own file beside the study; raises SourceMissing."""
     from regimen.errors import SourceMissing
 
     path = here / file
     if not path.is_file():
-        raise SourceMissing(f"source {name!r}: no file {file!r} beside the study")
+        raise SourceMissing(f"source {name!r}: there is no file {file!r} beside the study; put it there")
     return path

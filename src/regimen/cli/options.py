@@ -1,4 +1,4 @@
-"""The options that several commands share, and what follows from them."""
+"""The options that several commands share."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ StudyArgument = Annotated[str, typer.Argument(help="A packaged study (qwen2-fina
 OutArgument = Annotated[Path, typer.Argument(help="A run folder.")]
 ProfileOption = Annotated[str | None, typer.Option("--profile", help="One of the study's profiles.")]
 TrackOption = Annotated[str, typer.Option("--track", help="One of the study's tracks: full, fast, ...")]
-OnlyOption = Annotated[list[str] | None, typer.Option("--only", help="Experiments by id or glob; repeat.")]
+OnlyOption = Annotated[list[str] | None, typer.Option("--only", help="Experiments by id or glob; may be repeated.")]
 DataOption = Annotated[
     Path | None,
     typer.Option("--data", help="A mirror folder; the network is then never used.", callback=_is_folder),
@@ -37,5 +37,5 @@ TrustOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 BudgetOption = Annotated[
     float | None,
-    typer.Option("--budget-hours", help="Only the best subset of experiments that takes at most so many GPU-hours."),
+    typer.Option("--budget-hours", help="Only the best subset of experiments that takes at most this many GPU-hours."),
 ]

@@ -1,4 +1,4 @@
-"""`regimen plan`: what a study will do and what it costs, before it runs. Never imports torch."""
+"""`regimen plan`: shows the work and cost of a study before it runs. Never imports torch."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def _experiments(plan: Plan) -> Table:
 
 
 def _hours(hours: float, digits: int) -> str:
-    """Never 0 for what takes time."""
+    """Hours as text; "<0.1" instead of 0 where there is a little."""
     least = 10.0**-digits
     return f"<{least:.{digits}f}" if 0 < hours < least / 2 else f"{hours:,.{digits}f}"
 
@@ -100,7 +100,7 @@ def _gantt(plan: Plan, gpus: int) -> Table:
 
 
 def _budget(plan: Plan) -> list[Text]:
-    """What a budget leaves out, and which questions then stay open for want of what."""
+    """The experiments that a budget leaves out, and the questions that stay open without them."""
     if plan.budget is None:
         return []
     budget = plan.budget
@@ -128,7 +128,7 @@ def _foot(plan: Plan) -> Text:
 
 
 def _machine(measured: dict[str, Any] | None) -> Text:
-    """The hours of this machine, by what `regimen bench` measured on it."""
+    """The hours on this machine at the rate that `regimen bench` measured."""
     if measured is None:
         return Text("on this machine: not measured; `regimen bench` measures it")
     steps = measured["steps_per_hour"] * measured["workers"]

@@ -1,6 +1,6 @@
 """Progress of a run: live on a terminal, plain lines elsewhere, always on stderr.
 
-Owns what is shown. Gets events from the scheduler and asks it nothing.
+Owns the display. Gets events from the scheduler and asks it nothing.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from regimen.execution.events import Progress as Steps
 from regimen.execution.runner import RunSummary
 from regimen.plan import Plan, TrainSpec
 
-PLAIN_SECONDS = 5.0  # at most one plain line in so many seconds
-SHOW_SECONDS = 0.2  # a large plan has many changes, and a look at all stages takes its time
+PLAIN_SECONDS = 5.0  # at most one plain line in this time
+SHOW_SECONDS = 0.2  # a large plan changes often, and going through all its stages takes time
 STAGE_LINES = 8
-EVALUATION_STEPS = 5.0  # what an evaluation counts as, in training steps, for the time left
+EVALUATION_STEPS = 5.0  # training steps that an evaluation counts as in the estimate of the time left
 
 
 class Progress:
@@ -125,7 +125,7 @@ class Progress:
             self._console.print(f"{stamp} {text}", soft_wrap=True)
 
     def conclude(self, summary: RunSummary) -> None:
-        """The last lines: what is done, what failed and where its log is, what to type next."""
+        """Prints the last lines: counts, skipped experiments, failures with their logs."""
         counts = summary.experiments
         words = ", ".join(f"{counts[state]} {state}" for state in counts if counts[state])
         work = f"{summary.worked} stages in {clock(summary.seconds)}" if summary.worked else "nothing was left to do"
@@ -135,5 +135,5 @@ class Progress:
         for failure in summary.failures[:3]:
             self._say(f"failed: {failure.stage}: {failure.error}\n  log: {failure.log}", force=True)
         if summary.interrupted:
-            self._say("interrupted; the same command goes on from here", force=True)
+            self._say("interrupted; the same command resumes from here", force=True)
         sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""`regimen report`: writes OUT/report/ from what is on disk; works on a half-finished run."""
+"""`regimen report`: writes OUT/report/ from the run folder; works on a half-finished run."""
 
 from __future__ import annotations
 

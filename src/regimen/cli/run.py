@@ -1,4 +1,4 @@
-"""`regimen run`: carries out a study; a second call runs only what is missing."""
+"""`regimen run`: carries out a study; a second call runs only the missing stages."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def run(
     only: OnlyOption = None,
     budget_hours: BudgetOption = None,
     tasks: Annotated[str | None, typer.Option(help="Evaluate only these tasks, comma-separated.")] = None,
-    eval_items: Annotated[int | None, typer.Option(help="Test items a task.")] = None,
+    eval_items: Annotated[int | None, typer.Option(help="Test items per task.")] = None,
     data: DataOption = None,
     pool: Annotated[str, typer.Option(help="local or ray.")] = "local",
     ray_address: Annotated[str | None, typer.Option(help="local (default), auto, or host:port.")] = None,
@@ -41,14 +41,14 @@ def run(
     gpus: Annotated[int | None, typer.Option(min=0, help="GPUs to use; all by default.")] = None,
     cohort_width: Annotated[int | None, typer.Option(min=1, help="Adapters trained together.")] = None,
     sharing: Annotated[bool, typer.Option("--sharing/--no-sharing", help="Share trunks.")] = True,
-    seed: Annotated[int | None, typer.Option(min=0, help="Instead of the study's seed.")] = None,
-    skip_missing: Annotated[bool, typer.Option(help="Run what can run when a source is missing.")] = False,
-    accept_changed: Annotated[bool, typer.Option(help="Redo what was made from files that have changed.")] = False,
+    seed: Annotated[int | None, typer.Option(min=0, help="A seed instead of the study's.")] = None,
+    skip_missing: Annotated[bool, typer.Option(help="Run the other experiments when a source is missing.")] = False,
+    accept_changed: Annotated[bool, typer.Option(help="Redo the results that depend on changed files.")] = False,
     checkpoint_seconds: Annotated[float, typer.Option(min=0.0, help="Seconds between checkpoints.")] = 60.0,
     tracker: Annotated[list[str] | None, typer.Option(help="tensorboard, wandb, mlflow or trackio; repeat.")] = None,
     trust_code: TrustOption = False,
 ) -> None:
-    """Train and evaluate what is missing, then write the report."""
+    """Train and evaluate the missing stages, then write the report."""
     from regimen import api
     from regimen.stages.options import RunOptions
 

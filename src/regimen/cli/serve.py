@@ -11,13 +11,13 @@ from regimen.cli.options import OutArgument
 
 def serve(
     out: OutArgument,
-    port: Annotated[int, typer.Option("--port", help="Where to listen on 127.0.0.1; 0 takes a free port.")] = 8765,
+    port: Annotated[int, typer.Option("--port", help="Port on 127.0.0.1; 0 takes a free one.")] = 8765,
 ) -> None:
-    """Show the report of a run in a browser, fresh while the run goes on."""
+    """Show the report of a run in a browser and refresh it while the run goes on."""
     from regimen.api import open_run
     from regimen.report.live_page import HOST, Watch, make_server
 
-    open_run(out)  # refuses what is no run folder before anything listens
+    open_run(out)  # raises for a folder that holds no run, before anything listens
     watch = Watch(out)
     with make_server(watch, port) as server:
         typer.echo(f"http://{HOST}:{server.server_address[1]}/ shows {out}; Ctrl-C ends it")

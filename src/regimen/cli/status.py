@@ -1,4 +1,4 @@
-"""`regimen status`: where a run stands, from disk and ledger."""
+"""`regimen status`: the progress of a run, read from disk and ledger."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def status(
     json_output: JsonOption = False,
     watch: Annotated[bool, typer.Option("--watch", help="Refresh until nothing runs.")] = False,
 ) -> None:
-    """Show what is done, running, failed and pending; hours; the first failure and its log."""
+    """Show how many stages are done, running, failed and pending; hours; the first failure and its log."""
     from regimen.api import open_run
     from regimen.results.status import run_status
 

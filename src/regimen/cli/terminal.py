@@ -1,7 +1,7 @@
-"""What the commands print: text as it is, without markup, and without the control characters of strangers' titles.
+"""The console of all commands: it prints text without markup and replaces control characters.
 
-Owns the console of all commands. Rows, titles and file names come from others; an escape sequence in one of them could
-rewrite the screen. Does not know what is printed.
+Owns this console. Rows, titles and file names come from others; an escape sequence in one of them could
+rewrite the screen. Does not know the texts.
 """
 
 from __future__ import annotations

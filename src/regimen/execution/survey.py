@@ -20,30 +20,30 @@ from regimen.stages.options import RunOptions
 
 def survey(plan: Plan, folder: RunFolder, observe: Observer) -> dict[str, Outcome]:
     """The outcomes, by fingerprint, of the stages that are done, whole and made from what is there now."""
-    found = folder.read(plan)
-    for name, why in found.damaged.items():
+    results = folder.read(plan)
+    for name, why in results.damaged.items():
         _set_aside(plan, folder, name, why.removesuffix(f"; {REMEDY}"), observe)
-    for name, given in outdated(found.outcomes).items():
+    for name, given in outdated(results.outcomes).items():
         _set_aside(plan, folder, name, f"it was made from an earlier result of {plan.stages[given].label}", observe)
-        del found.outcomes[name]
+        del results.outcomes[name]
     for name, stage in plan.stages.items():
         place = folder.folder(stage)
-        if name in found.outcomes:
+        if name in results.outcomes:
             place.mend_spec()
         elif place.has_files() and place.spec_identity() is None:
             _set_aside(plan, folder, name, "its spec.json is missing or damaged", observe)
-    return found.outcomes
+    return results.outcomes
 
 
 def outdated(outcomes: Mapping[str, Outcome]) -> dict[str, str]:
     """{stage: a stage that it was made from}, for those whose own input has another content by now."""
-    found: dict[str, str] = {}
+    older: dict[str, str] = {}
     for name, outcome in outcomes.items():
         for given, content in outcome.inputs.items():
             now = outcomes[given].content if given in outcomes else ""
             if now and now != content:
-                found[name] = given
-    return found
+                older[name] = given
+    return older
 
 
 def changed_inputs(
@@ -54,13 +54,13 @@ def changed_inputs(
     The Hub is asked for a data set's commit only where something is left to do.
     """
     hub = len(outcomes) < len(plan.stages)
-    found: dict[str, str] = {}
+    changed_files: dict[str, str] = {}
     for name, outcome in outcomes.items():
         if any(":" in given for given in outcome.inputs):
             now = inputs_of(plan.stages[name], options.data, options.here, folder.digests, hub=hub)
             if changed := differing(outcome.inputs, now):
-                found[name] = changed[0]
-    return found
+                changed_files[name] = changed[0]
+    return changed_files
 
 
 def refuse_changed(out: Path, changed: Mapping[str, str]) -> None:
