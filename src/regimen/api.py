@@ -1,6 +1,6 @@
-"""The Python face behind `regimen.run` and `regimen.open_run`: the same semantics as the commands.
+"""The Python API behind `regimen.run` and `regimen.open_run`; it behaves as the commands do.
 
-Owns the joining of study, plan and run. Stands on the floor of the command line and imports lazily.
+Joins study, plan and run. Stands on the floor of the command line and imports lazily.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def run(
     observe: Observer | None = None,
     trust_code: bool = False,
 ) -> RunSummary:
-    """Runs what is missing of `plan` in the folder `out`; blocks until it is done, failed or interrupted.
+    """Runs the missing stages of `plan` in the folder `out`; blocks until the run is done, failed or interrupted.
 
     `data` is a mirror folder; with it the network is never used. `here` is the folder of the study file, beside which
     its own rows lie. `trackers` (tensorboard, wandb, mlflow, trackio) get losses and scores as stages end, `observe`
@@ -71,7 +71,10 @@ def run(
 def carry_out(
     plan: Plan, options: RunOptions, observe: Observer | None = None, command: str | None = None
 ) -> RunSummary:
-    """Runs what is missing of `plan`, passes and layers as tuned; `command` is recorded in the run folder."""
+    """Runs the missing stages of `plan` with the tuned passes and layers; records `command` in the run folder.
+
+    Raises the RegimenError that the command would report.
+    """
     tuning = _tuning(plan.study, options.out)
     options = replace(options, pass_tokens=tuning.pass_tokens, compiled=tuning.compiled)
     recorded = {
@@ -102,8 +105,7 @@ class _Tuning:
 
 
 def _tuning(study: Study, out: Path | None) -> _Tuning:
-    """The tuning that the run folder was begun with, so that a resumed run rounds alike; for a new one the tuning that
-    `regimen bench` measured on this machine, if it did."""
+    """The run folder's own tuning, so that a resumed run rounds alike; for a new one that of `regimen bench`."""
     if out is not None and (out / layout.SETTINGS).is_file():
         folder = RunFolder(out)
         with suppress(RunFolderError):  # a damaged run.json is written anew, as for a new folder
@@ -129,7 +131,7 @@ class Run:
 
 
 def open_run(out: str | Path) -> Run:
-    """Opens a run folder; raises RunFolderError if it is none."""
+    """Opens a run folder; raises RunFolderError for a folder without a run."""
     return Run(out)
 
 
@@ -149,9 +151,10 @@ def load_and_compile(
     budget_hours: float | None = None,
     trust_code: bool = False,
 ) -> Plan:
-    """Loads a study and compiles it, as the commands do; with a budget, the best subset of it that fits.
+    """Loads a study and compiles it, as the commands do; with a budget, compiles the best subset that fits.
 
-    Without `cohort_width` it is that of the run folder `out`, or the one measured on this machine.
+    The default `cohort_width` is that of the run folder `out`, or the one measured on this machine. Raises StudyError
+    or UsageError.
     """
     loaded = load_study(study, profile, seed=seed, trust_code=trust_code)
     if cohort_width is None:

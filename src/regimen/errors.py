@@ -1,16 +1,16 @@
-"""The errors that regimen raises on purpose; every other exception is a defect.
+"""The errors that regimen raises deliberately; every other exception is a defect.
 
-    RegimenError                what the user did, or what this machine lacks; carries the command's exit code
-    ├── StudyError              the study file: every fault of it, each with its place
+    RegimenError                a mistake of the user, or something that this machine lacks; has an exit code
+    ├── StudyError              all faults of a study file, each with its line
     ├── UsageError              an unknown experiment, task, track, profile or option value
     ├── DataError               a source that cannot be read, or rows that cannot be used
-    │   └── SourceMissing       a source that is not where it was looked for
+    │   └── SourceMissing       a source that is not in its place
     ├── ModelError              a base model or an adapter that cannot be loaded
     ├── RunFolderError          a run folder that is locked, damaged, or belongs to another study
     ├── MachineError            this machine lacks memory, disk, a device or a sandbox
-    │   └── OutOfMemory         work that does not fit into memory; less at once may
+    │   └── OutOfMemory         work that does not fit into memory; smaller portions may
     ├── TrainingError           a training stage that cannot go on (a loss that is not finite)
-    └── Interrupted             asked to stop; the state on disk is safe
+    └── Interrupted             a request to stop; the state on disk is safe
 
 Each message is one sentence: the value, the limit, the remedy. This module knows no other module.
 """
@@ -29,7 +29,7 @@ class RegimenError(Exception):
 class StudyError(RegimenError):
     """A study file with faults.
 
-    `faults` lists all of them, each as "place: what is wrong and what would be right".
+    `faults` lists all of them, each as "place: fault and remedy".
     """
 
     def __init__(self, origin: str, faults: Sequence[str]):
@@ -51,7 +51,7 @@ class DataError(RegimenError):
 
 
 class SourceMissing(DataError):
-    """A data source that is not where it was looked for."""
+    """A data source that is not in its place."""
 
 
 class ModelError(RegimenError):
@@ -77,6 +77,6 @@ class TrainingError(RegimenError):
 
 
 class Interrupted(RegimenError):
-    """Asked to stop; what is on disk is safe and the same command goes on."""
+    """A request to stop; the state on disk is safe, and the same command resumes."""
 
     exit_code = 130

@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and where regimen's cache is. A leaf like `errors`: all may use it."""
+"""Writes files whole or not at all, and locates regimen's cache. A leaf like `errors`: every module may use it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def drop_unfinished(folder: Path) -> None:
-    """Deletes what a killed process left half-written in a folder; nobody else may be writing there."""
+    """Deletes the half-written files of a killed process; no other process may be writing in the folder."""
     for path in folder.glob(".*.tmp"):
         path.unlink(missing_ok=True)
 
@@ -35,7 +35,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_once(path: Path, text: str) -> bool:
-    """Writes a text file that must not be there yet, whole, durably; False, and nothing changed, if it is there."""
+    """Writes a new text file, whole and durably; returns False and changes nothing where it exists already."""
     scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         scratch.write_text(text, encoding="utf-8")
@@ -61,7 +61,7 @@ def sync_files(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Flushes a folder's list of names to disk."""
+    """Flushes a folder's entries to disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -75,16 +75,16 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def why_unwritable(fault: BaseException) -> str | None:
-    """One sentence if an exception says that a disk is full or cannot be written to; None for all others.
+    """One sentence if an exception means that a disk is full or not writable; None for all others.
 
-    Libraries written in other languages raise types of their own, so their words count too.
+    Looks at the message too, since libraries in other languages raise types of their own.
     """
     number = getattr(fault, "errno", None)
     words = str(fault)
     name = getattr(fault, "filename", None)
     where = f" ({name})" if name else ""
     if number in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in words or "disk is full" in words:
-        return f"the disk is full{where}; free some space, then the same command goes on where it stopped"
+        return f"the disk is full{where}; free some space, then the same command resumes where it stopped"
     if number == errno.EROFS or "Read-only file system" in words or "readonly database" in words:
         return f"the folder is on a disk that is mounted read-only{where}; choose another --out or remount it"
     if number in (errno.EACCES, errno.EPERM):
@@ -93,7 +93,7 @@ def why_unwritable(fault: BaseException) -> str | None:
 
 
 def cache_home() -> Path:
-    """Where regimen keeps what can be made again: $REGIMEN_CACHE, or regimen in the user's cache folder."""
+    """The folder of regimen's cache: $REGIMEN_CACHE, or regimen in the user's cache folder."""
     chosen = os.environ.get("REGIMEN_CACHE")
     if chosen:
         return Path(chosen)

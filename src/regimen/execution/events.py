@@ -1,6 +1,6 @@
-"""What a run tells those who watch it: each change as a typed event, passed to one observer.
+"""The events of a run: each change as a typed value, passed to one observer.
 
-Owns these types. Does not know who watches, and imports nothing heavy.
+Owns these types. Does not know its observers, and imports nothing heavy.
 """
 
 from __future__ import annotations

@@ -51,12 +51,15 @@ class LocalPool:
     _template: Template | None = None
 
     def free(self) -> int:
-        """How many more jobs can be submitted now."""
+        """The number of jobs that can be submitted now."""
         busy = sum(worker.job is not None for worker in self._workers.values())
         return len(self.workers) - busy
 
     def submit(self, job: Job) -> str:
-        """Gives a job to an idle worker, starting one if need be; returns the worker's name."""
+        """Gives a job to an idle worker, or starts one for it; returns the worker's name.
+
+        Raises MachineError where no worker can be started.
+        """
         slot = next(
             slot for slot in range(len(self.workers)) if slot not in self._workers or self._workers[slot].job is None
         )
@@ -137,17 +140,17 @@ class LocalPool:
             return [Message(worker.job, JobEnd("interrupted"))]
         how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         if -code == signal.SIGKILL:
-            how += " (the kernel does that when memory runs out: then use fewer --workers)"
+            how += " (the kernel kills processes when memory runs out; if so, use fewer --workers)"
         return [Message(worker.job, JobEnd("died", f"{worker.name} was {how}; its log is {self._log(slot)}"))]
 
     def _remove(self, slot: int) -> tuple[_Worker, int]:
-        """Forgets a worker that has ended or is ending; the worker and its exit code."""
+        """Forgets a worker that has ended or is ending; returns it and its exit code."""
         worker = self._workers.pop(slot)
         self._selector.unregister(worker.messages)
         return worker, self._reap(worker)
 
     def _reap(self, worker: _Worker) -> int:
-        """The exit code of a worker that is ending; ends everything it started."""
+        """Waits for a worker's end and kills everything that it started; returns its exit code."""
         code = self._template.exit_code(worker.pid) if self._template else LOST
         _end_group(worker)
         _close_quietly(worker.jobs)
@@ -161,7 +164,7 @@ class LocalPool:
                 self._send(worker, STOP)
 
     def close(self) -> None:
-        """Ends every worker: idle ones by closing their input, then whatever is left, by force."""
+        """Ends every worker: closes the input of idle ones, then kills the rest."""
         for worker in self._workers.values():
             _close_quietly(worker.jobs)
         deadline = time.monotonic() + CLOSE_SECONDS

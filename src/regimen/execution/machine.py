@@ -1,6 +1,6 @@
-"""How a machine is divided into workers: devices, cores, threads. Loads no torch.
+"""The division of a machine into workers: devices, cores, threads. Loads no torch.
 
-Owns what each worker of this machine is started with. Does not know jobs.
+Owns the setup and environment of each worker of this machine. Does not know jobs.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from regimen.stages.options import RunOptions, WorkerSetup
 
 @dataclass(frozen=True)
 class LocalWorker:
-    """What one worker process is started with: its setup, and environment variables besides the driver's."""
+    """The setup of one worker process, and the environment variables that it gets besides the driver's."""
 
     setup: WorkerSetup
     environment: Mapping[str, str]
 
 
 def local_workers(options: RunOptions, plan: Plan, cache: Path) -> list[LocalWorker]:
-    """The workers of this machine: one a GPU, or its cores divided among them."""
+    """The workers of this machine: one for each GPU, or its cores divided among them; raises UsageError."""
     options = options.absolute()
     gpus = visible_gpus() if options.gpus is None else options.gpus
     count = options.workers or gpus or default_workers(plan)
@@ -37,7 +37,7 @@ def local_workers(options: RunOptions, plan: Plan, cache: Path) -> list[LocalWor
 
 
 def threads_of(workers: int) -> int:
-    """Threads of each worker: what OMP_NUM_THREADS says, else its share of this machine's cores."""
+    """Threads of each worker: OMP_NUM_THREADS, else its share of this machine's cores; raises UsageError."""
     return chosen_threads() or max(1, available_cores() // workers)
 
 
@@ -47,7 +47,7 @@ def chosen_threads() -> int | None:
     if not text:
         return None
     if not (text.isascii() and text.isdigit()) or int(text) < 1:
-        raise UsageError(f"OMP_NUM_THREADS is {text!r}; it must be a number of threads from 1 on, or not be set")
+        raise UsageError(f"OMP_NUM_THREADS is {text!r}; set it to a number of threads, at least 1, or unset it")
     return int(text)
 
 
@@ -57,7 +57,7 @@ def _device(index: int) -> str:
 
 
 def visible_gpus() -> int:
-    """NVIDIA GPUs that this process may use, found without torch."""
+    """The number of NVIDIA GPUs that this process may use, counted without torch."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return len([name for name in visible.split(",") if name.strip() not in ("", "-1")])
@@ -65,10 +65,10 @@ def visible_gpus() -> int:
 
 
 def available_cores() -> int:
-    """Cores this process may run on."""
+    """The number of cores that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def default_workers(plan: Plan) -> int:
-    """A worker a core for a packaged (tiny) base, whose products are too small to share; else one with all cores."""
+    """One worker for each core where the base is packaged (tiny), as its products are too small to share; else 1."""
     return available_cores() if plan.study.base.origin == "packaged" else 1

@@ -1,6 +1,6 @@
-"""What a pool is: it takes jobs and reports how they go. It submits and waits, nothing more.
+"""The protocol of a pool: it takes jobs and reports on them. It submits and waits, nothing more.
 
-Owns the protocol between scheduler and pools. A pool has no loop of its own, decides no order and retries nothing.
+Owns what scheduler and pools say to each other. A pool has no loop of its own, decides no order and retries nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ class Pool(Protocol):
     """Workers that carry out jobs. The last message of each job is a `JobEnd`."""
 
     def free(self) -> int:
-        """How many more jobs can be submitted now."""
+        """The number of jobs that can be submitted now."""
         ...
 
     def submit(self, job: Job) -> str:

@@ -1,6 +1,6 @@
 """The pools by name, the choice of one, and the check of the options that decide it.
 
-Owns what `--pool`, `--ray-address`, `--workers` and `--gpus` come to. Does not know jobs.
+Owns the meaning of `--pool`, `--ray-address`, `--workers` and `--gpus`. Does not know jobs.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def check_options(options: RunOptions) -> None:
     if options.gpus is not None and options.gpus < 0:
         raise UsageError(f"--gpus is {options.gpus}; it must be 0 or more")
     if not (math.isfinite(options.checkpoint_seconds) and options.checkpoint_seconds >= 0):
-        raise UsageError(f"--checkpoint-seconds is {options.checkpoint_seconds}; it must be a number from 0 on")
+        raise UsageError(f"--checkpoint-seconds is {options.checkpoint_seconds}; it must be a number, at least 0")
     chosen_threads()
     visible = visible_gpus()
     if options.pool == "local" and options.gpus is not None and options.gpus > visible:
@@ -44,7 +44,7 @@ def check_options(options: RunOptions) -> None:
 
 
 def _check_address(address: str) -> None:
-    """Raises MachineError where nothing listens at once; Ray itself would try for minutes."""
+    """Raises UsageError for a malformed address and MachineError where nothing listens; Ray would try for minutes."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit() or "/" in address:
         raise UsageError(f"--ray-address is {address!r}; it must be local, auto or host:port")
@@ -52,13 +52,13 @@ def _check_address(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
     except OSError as fault:
         raise MachineError(
-            f"no Ray cluster at {address!r} ({fault.strerror or fault}); start one with `ray start`, or leave "
-            "--ray-address out for one of this machine"
+            f"no Ray cluster at {address!r} ({fault.strerror or fault}); start one with `ray start`, or omit "
+            "--ray-address to start one on this machine"
         ) from None
 
 
 def cache_of(options: RunOptions) -> Path:
-    """The folder where workers keep what can be made again.
+    """The folder of the workers' cache.
 
     On a cluster of several machines it lies in the run folder, which they share, unless REGIMEN_CACHE names another.
     """
@@ -69,7 +69,7 @@ def cache_of(options: RunOptions) -> Path:
 
 
 def make_pool(options: RunOptions, plan: Plan) -> Pool:
-    """The pool of a run."""
+    """The pool of a run; raises UsageError or MachineError where it cannot be made."""
     cache = cache_of(options)
     logs = (options.out / layout.LOGS).resolve()
     if options.pool == "local":

@@ -1,6 +1,6 @@
 """Worker processes on a Ray cluster: the same workers as the local pool's, each held by an actor.
 
-Owns the connection to Ray and the actors, one a worker: where they are, what they report, their death. The only home
+Owns the connection to Ray and the actors, one for each worker: their places, messages and deaths. The only home
 of ray. Ray carries paths and lines of JSON, restarts and retries nothing: the scheduler decides. Every node sees the
 run folder.
 """
@@ -26,9 +26,9 @@ OBJECT_STORE_BYTES = 100 * 2**20  # only small JSON passes through it
 LISTEN_SECONDS = 0.5
 PING_SECONDS = 2.0
 CLOSE_SECONDS = 6.0
-SILENT_SECONDS = 120.0  # an actor answers twice a second: after so long it is given up, though no death was reported
-PLACING_SECONDS = 300.0  # how long Ray may look for room before the job is given back
-NO_ROOM_SECONDS = 300.0  # how long the cluster may be without room for any worker
+SILENT_SECONDS = 120.0  # an actor answers twice a second; after this silence it is given up
+PLACING_SECONDS = 300.0  # time that Ray gets to find room before the job goes back
+NO_ROOM_SECONDS = 300.0  # time that the cluster may be without room for any worker
 
 
 class _Seat:
@@ -107,21 +107,21 @@ class RayPool:
         except (ConnectionError, ValueError, RuntimeError) as fault:
             first = str(fault).splitlines()[0] if str(fault) else type(fault).__name__
             raise MachineError(
-                f"no Ray cluster at {self.address!r} ({first[:160]}); start one with `ray start`, or leave "
-                "--ray-address out for one of this machine"
+                f"no Ray cluster at {self.address!r} ({first[:160]}); start one with `ray start`, or omit "
+                "--ray-address to start one on this machine"
             ) from None
         self._started = True
 
     def free(self) -> int:
-        """How many more jobs can be submitted now: room for workers less those that are busy.
+        """The number of jobs that can be submitted now: room for workers less busy ones.
 
-        Raises MachineError where the cluster has had no room for any worker for long.
+        Raises MachineError where the cluster has had no room for any worker for NO_ROOM_SECONDS.
         """
         limit = self._room() if self.workers is None else min(self.workers, self._room())
         return max(0, limit - sum(seat.job is not None for seat in self._seats))
 
     def _room(self) -> int:
-        """How many workers the living nodes can hold, asked at most once a second."""
+        """The number of workers that the living nodes can hold; asks Ray at most once a second."""
         asked, room = self._counted
         if time.monotonic() - asked > 1.0:
             room = sum(self._fits(node["Resources"]) for node in self._ray.nodes() if node["Alive"])
@@ -136,7 +136,7 @@ class RayPool:
             needs = f"{self.cpus} CPU" + (f" and {self.gpus:g} GPU" if self.gpus else "")
             raise MachineError(
                 f"no node of the Ray cluster has had room for a worker ({needs}) for {NO_ROOM_SECONDS:.0f} s; "
-                "add a node, then the same command goes on"
+                "add a node, then the same command resumes"
             )
 
     def _fits(self, resources: dict[str, float]) -> int:
@@ -181,7 +181,7 @@ class RayPool:
         return messages
 
     def _doubt(self, seat: _Held) -> Iterator[Message]:
-        """Gives up an actor that does not answer: one that Ray finds no room for, or that is cut off or stuck."""
+        """Gives up an actor that does not answer: it is stuck, cut off, or without room on any node."""
         if seat.placing is None and seat.silent > SILENT_SECONDS:
             yield from self._lose(seat, f"no answer for {SILENT_SECONDS:.0f} s")
         elif seat.placing is not None and seat.silent > PLACING_SECONDS:
@@ -193,7 +193,7 @@ class RayPool:
             yield Message(seat.job, JobEnd("died", f"ray-{seat.number} was lost ({why[:200]})"))
 
     def _give_back(self, seat: _Held) -> Iterator[Message]:
-        """Ends an actor whose job was not begun."""
+        """Ends an actor that has not begun its job; the job goes back."""
         self._drop(seat)
         if seat.job is not None:
             yield Message(seat.job, JobEnd("interrupted"))
@@ -221,7 +221,7 @@ class RayPool:
         seat.call = seat.actor.listen.remote(LISTEN_SECONDS) if seat.job is not None else None
 
     def interrupt(self) -> None:
-        """Asks running jobs to save their state and end; does not wait for those that Ray has no room for yet."""
+        """Asks running jobs to save their state and end; gives back those that have not begun."""
         for seat in [seat for seat in self._seats if seat.job is not None]:
             if seat.placing is not None:
                 self._unplaced += self._give_back(seat)

@@ -1,7 +1,7 @@
-"""One run of a plan in a run folder, from the check of what is missing to the last marker.
+"""One run of a plan in a run folder, from the first check to the last marker.
 
 Owns the order: check, lock, survey, schedule, write each experiment's state and scores. Handles signals. Does not
-know what stages do, and prints nothing.
+know the work of stages, and prints nothing.
 """
 
 from __future__ import annotations
@@ -66,10 +66,10 @@ class RunSummary:
 
 
 def run_plan(plan: Plan, options: RunOptions, observe: Observer, recorded: Mapping[str, object]) -> RunSummary:
-    """Runs what is missing; `recorded` goes into the folder's run.json.
+    """Runs the missing stages; `recorded` goes into the folder's run.json.
 
-    Raises UsageError for options that cannot be followed, SourceMissing or ModelError where something needed is not
-    there (in all three cases before anything is written), RunFolderError for a folder that is not this study's or is
+    Raises UsageError for options that cannot be followed, SourceMissing or ModelError where a source or the base is
+    missing (in all three cases before anything is written), RunFolderError for a folder that is not this study's or is
     in use, MachineError where no worker can run or the disk is full.
     """
     started = time.monotonic()
@@ -123,7 +123,7 @@ def _schedule(
     ledger = Ledger(options.out)
     try:
         with tracked(options.trackers, plan, folder, observe, stopping) as heard:
-            survey(plan, folder, heard)  # what is damaged is set aside before anything is compared
+            survey(plan, folder, heard)  # sets damaged results aside before anything is compared
             if must_look_first(plan, folder):
                 first = preparations(plan)
                 refusals = {name: why for name, why in refused.items() if name in first.stages}
@@ -168,7 +168,10 @@ def experiment_state(planned: PlannedExperiment, states: dict[str, str]) -> str:
 
 
 def _check_inputs(plan: Plan, options: RunOptions) -> tuple[dict[str, str], dict[str, list[str]]]:
-    """Stages refused for want of a source (with `skip_missing`), and the experiments that thus do not run."""
+    """The stages whose source is missing (with `skip_missing`), and the experiments that do not run without them.
+
+    Raises ModelError, and without `skip_missing` SourceMissing.
+    """
     fault = missing_base(plan, options.data)
     if fault is not None:
         raise ModelError(fault)
@@ -187,8 +190,7 @@ def _check_inputs(plan: Plan, options: RunOptions) -> tuple[dict[str, str], dict
 
 
 def _missing_sentence(plan: Plan, missing: dict[str, list[str]], avoided: dict[str, list[str]]) -> str:
-    """Which sources are missing and who needs them: first those of experiments, then the test sets that are only kept
-    out of training."""
+    """Names the missing sources: those that experiments need, then test sets that are only kept out of training."""
     first, *others = sorted(missing, key=lambda why: why in avoided)
     more = f" (and {len(others)} more: {'; '.join(others)})" if others else ""
     needed = {name for why, stages in missing.items() if why not in avoided for name in _dependants(plan, set(stages))}
@@ -202,6 +204,7 @@ def _missing_sentence(plan: Plan, missing: dict[str, list[str]], avoided: dict[s
 
 
 def _dependants(plan: Plan, stages: set[str]) -> list[str]:
+    """The experiments that need one of the stages, directly or not."""
     reached = set(stages)
     for name, stage in plan.stages.items():
         if reached.intersection(stage.inputs):
@@ -211,7 +214,7 @@ def _dependants(plan: Plan, stages: set[str]) -> list[str]:
 
 @contextmanager
 def _signals() -> Iterator[Callable[[], bool]]:
-    """Within, SIGINT and SIGTERM ask to stop; a second one ends at once."""
+    """Yields a function that returns true once SIGINT or SIGTERM has come; a second signal ends at once."""
     asked = threading.Event()
 
     def stop(number: int, frame: Any) -> None:

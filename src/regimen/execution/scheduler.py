@@ -1,7 +1,7 @@
-"""The one scheduler: what is ready runs, what failed blocks only what needs it, what is done is never done again.
+"""The one scheduler: it runs ready stages, blocks only the stages that need a failed one, and redoes nothing.
 
 Owns ready, skip, retry, fail and block, over the cohorts of a plan. Pools run jobs, markers on disk show which stages
-are done, the ledger records all changes. Does not know what a job does or where a pool runs it.
+are done, the ledger records all changes. Does not know the work of a job or the place where a pool runs it.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from regimen.results import Ledger, Outcome, PreparedFacts, RunFolder, StageFold
 from regimen.stages.blocks import has_blocks
 from regimen.stages.messages import Ended, Failed, Job, JobEnd, Message, Placed, Progress
 
-MAX_DEATHS = 3  # times that a job's worker may die, or a job end by chance, before its stages fail
+MAX_DEATHS = 3  # deaths of its workers, or failures by chance, after which a job's stages fail
 POLL_SECONDS = 0.5
-STOP_SECONDS = 30.0  # what running jobs have to save their state, once asked to; their pool then ends them
+STOP_SECONDS = 30.0  # time that running jobs get to save their state before their pool ends them
 
 
 @dataclass
 class _Task:
-    """A cohort's stages that are not done: what it waits for, how often its worker died."""
+    """The stages of a cohort that are not done, the inputs that it waits for, the deaths of its workers."""
 
     id: str
     cohort: Cohort
@@ -65,9 +65,9 @@ class Scheduler:
     def run(self) -> None:
         """Runs until everything is done, failed or blocked, or until asked to stop.
 
-        A stage that was done again with another content (in a smaller cohort it rounds otherwise) makes outdated what
-        was made from it: that is done again too. Raises MachineError, all running work ended, where the disk takes
-        nothing more.
+        A stage that was redone may have other content, since a smaller cohort rounds differently; then every stage
+        that used the old content is redone too. Raises MachineError, after all running work has ended, where the disk
+        takes nothing more.
         """
         while True:
             self._survey()
@@ -99,7 +99,7 @@ class Scheduler:
         return stopped
 
     def _survey(self) -> None:
-        """Reads what is done and builds the tasks of the rest."""
+        """Reads the stages that are done and builds tasks of the others."""
         self._tasks, self._task_of, self._needed_by, self._ready = {}, {}, {}, []
         self.ledger.enter(
             (name, stage.label, stage.kind, self.plan.cohort_of.get(name)) for name, stage in self.plan.stages.items()
@@ -134,7 +134,7 @@ class Scheduler:
             self._needed_by.setdefault(given, []).append(task.id)
 
     def _prepare_again(self, stage: Stage) -> None:
-        """Blocks lie in the cache, which may have been emptied: they are made again for trainings still to come."""
+        """Prepares blocks again if a training needs them and the cache has lost them."""
         if not isinstance(stage, TrainSpec) or self.states[stage.fingerprint] == "done":
             return
         for given in stage.leg.sources.values():
@@ -208,7 +208,7 @@ class Scheduler:
             self._fail_all(task, end.error)
 
     def _retry(self, task: _Task, error: str) -> None:
-        """Puts a job back that may go better another time; after a few times its stages fail."""
+        """Puts a failed job back; after MAX_DEATHS failures its stages fail."""
         task.deaths += 1
         if task.deaths >= MAX_DEATHS:
             self._fail_all(task, f"{error} ({MAX_DEATHS} times)")
@@ -220,14 +220,14 @@ class Scheduler:
             self._fail(name, error)
 
     def _again(self, task: _Task) -> None:
-        """Puts a job back: it goes on from what is on disk."""
+        """Puts a job back; it resumes from its state on disk."""
         self.ledger.set_state(task.left, "pending")
         for name in task.left:
             self._set(name, "pending")
         self._enqueue(task)
 
     def _split(self, task: _Task) -> None:
-        """Carries a job that was too large for memory out in halves; its results are the same up to rounding."""
+        """Splits a job that did not fit into memory in halves; their results are the same up to rounding."""
         middle = (len(task.left) + 1) // 2
         for part, left in enumerate((task.left[:middle], task.left[middle:])):
             half = _Task(f"{task.id}/{part}", task.cohort, list(left), set(), task.priority, task.deaths)
@@ -247,7 +247,7 @@ class Scheduler:
             self._enqueue(other)
 
     def _fail(self, name: str, error: str) -> None:
-        """Fails a stage and blocks what needs it, directly or not; a cohort goes on without its blocked members."""
+        """Fails a stage and blocks all stages that need it; a cohort goes on without its blocked members."""
         self.errors[name] = error
         self._leave(name, "failed", error)
         waiting = [name]
@@ -274,7 +274,7 @@ class Scheduler:
         self._set(name, state)
 
     def _leave_running(self) -> None:
-        """Jobs that did not end in time, an evaluation of hours say, are begun again by the next call."""
+        """Puts back the jobs that did not end in time, such as a long evaluation; the next call begins them again."""
         for task in [task for task in self._tasks.values() if task.running]:
             self._run_state(task, False)
             self._again(task)
@@ -290,7 +290,7 @@ class Scheduler:
 
 
 def _critical_path(plan: Plan) -> dict[str, float]:
-    """For each stage the length of the longest way from its start to the plan's end, in steps (an evaluation: 10)."""
+    """Fingerprint -> length of the longest path from the stage's start to the plan's end, in steps; others count 10."""
     followers: dict[str, list[str]] = {}
     for name, stage in plan.stages.items():
         for given in stage.inputs:
@@ -304,5 +304,5 @@ def _critical_path(plan: Plan) -> dict[str, float]:
 
 
 def _in_order(stages: Iterable[Stage]) -> Iterable[str]:
-    """Fingerprints so that inputs come before what needs them; plans are built in that order."""
+    """Fingerprints in the plan's own order: inputs come before the stages that need them."""
     return (stage.fingerprint for stage in stages)

@@ -1,7 +1,7 @@
-"""What a run folder holds of a plan when a run begins, and what of it can be built on.
+"""The survey of a run folder when a run begins: the stages whose results can be used.
 
-Owns setting aside: results that are damaged, or were made from an earlier result or from inputs that have changed, are
-moved to OUT/set-aside, are said, and are then to be done again. Does not know order or pools.
+Owns setting aside: it moves damaged and outdated results to OUT/set-aside and reports each, and the run makes them
+anew. Does not know order or pools.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from regimen.stages.options import RunOptions
 
 
 def survey(plan: Plan, folder: RunFolder, observe: Observer) -> dict[str, Outcome]:
-    """The outcomes, by fingerprint, of the stages that are done, whole and made from what is there now."""
+    """Fingerprint -> outcome of the stages that are done, whole and made from the present inputs."""
     results = folder.read(plan)
     for name, why in results.damaged.items():
         _set_aside(plan, folder, name, why.removesuffix(f"; {REMEDY}"), observe)
@@ -36,7 +36,7 @@ def survey(plan: Plan, folder: RunFolder, observe: Observer) -> dict[str, Outcom
 
 
 def outdated(outcomes: Mapping[str, Outcome]) -> dict[str, str]:
-    """{stage: a stage that it was made from}, for those whose own input has another content by now."""
+    """Stage -> one of its inputs, for stages whose input has other content by now."""
     older: dict[str, str] = {}
     for name, outcome in outcomes.items():
         for given, content in outcome.inputs.items():
@@ -49,9 +49,9 @@ def outdated(outcomes: Mapping[str, Outcome]) -> dict[str, str]:
 def changed_inputs(
     plan: Plan, folder: RunFolder, options: RunOptions, outcomes: Mapping[str, Outcome]
 ) -> dict[str, str]:
-    """{stage: a file that it was made from and that has changed since}.
+    """Stage -> one of its input files that has changed since.
 
-    The Hub is asked for a data set's commit only where something is left to do.
+    Asks the Hub for a data set's commit only where stages are left to do.
     """
     hub = len(outcomes) < len(plan.stages)
     changed_files: dict[str, str] = {}
@@ -71,12 +71,12 @@ def refuse_changed(out: Path, changed: Mapping[str, str]) -> None:
         results = "1 result" if len(changed) == 1 else f"{len(changed)} results"
         raise DataError(
             f"{files[0]} has changed since {results} in {out} were made from it{more}; put it back as it was, choose "
-            "another --out, or redo what depends on it with --accept-changed"
+            "another --out, or redo its results with --accept-changed"
         )
 
 
 def set_changed_aside(plan: Plan, folder: RunFolder, changed: Mapping[str, str], observe: Observer) -> None:
-    """Sets aside what was made from files that have changed; what depends on that is found when it is made again."""
+    """Sets aside the results of changed files; the stages that depend on them become outdated when they are redone."""
     for name, file in changed.items():
         _set_aside(plan, folder, name, f"{file} has changed", observe)
 

@@ -1,7 +1,7 @@
-"""A process that has imported what workers need and forks into them: a worker is there at once instead of in seconds.
+"""A process that has imported the workers' modules and forks into workers, so that one starts at once.
 
-Owns the template, both ends of it: the forks, their exit codes, and that none outlives the driver. Does not know jobs.
-The template computes nothing and never touches a GPU: neither threads nor CUDA would survive the fork.
+Owns both ends of the template: the forks, their exit codes, and the rule that none outlives the driver. Does not know
+jobs. The template computes nothing and never touches a GPU: neither threads nor CUDA survive a fork.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ class Template:
         there.close()
 
     def fork(self, environment: dict[str, str], stdin: int, stdout: int, stderr: int) -> int:
-        """The process id of a new worker with this environment and these file descriptors; OSError without template.
+        """The process id of a new worker with this environment and these file descriptors.
 
-        The first one waits until the template has imported everything.
+        The first call waits until the template has imported everything. Raises OSError where the template has ended.
         """
         socket.send_fds(self._here, [_line({"environment": environment})], [stdin, stdout, stderr])
         return self._answer()
 
     def exit_code(self, pid: int) -> int:
-        """Waits for a fork that has closed its output; its exit code, or minus the number of the signal it died of."""
+        """Waits for a fork that has closed its output; returns its exit code, or minus the number of its signal."""
         try:
             self._here.sendall(_line({"reap": pid}))
             return self._answer()
@@ -74,7 +74,7 @@ def _line(request: Mapping[str, object]) -> bytes:
 
 
 def main() -> None:
-    """Imports what every worker needs, then forks or reaps, one line a request."""
+    """Imports the workers' modules, then forks or reaps; each request is one line."""
     worker.die_with_parent()
     for number in (signal.SIGINT, signal.SIGTERM):  # the driver's and the workers' to handle
         signal.signal(number, signal.SIG_IGN)

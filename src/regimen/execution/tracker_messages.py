@@ -1,4 +1,4 @@
-"""What a run sends the process that writes to trackers; frozen types, each with one form as a line of JSON.
+"""The messages to the process that writes to trackers: frozen types, each with one form as a line of JSON.
 
 Owns these types. Loads nothing heavy. Does not know trackers.
 """
@@ -48,6 +48,6 @@ _KINDS: dict[str, type[TrackerMessage]] = {kind.__name__: kind for kind in (Begi
 
 
 def message_of(line: str) -> TrackerMessage:
-    """The message that `to_line` wrote."""
+    """The message that `to_line` wrote; raises ValueError, KeyError or TypeError for another line."""
     plain = json.loads(line)
     return _KINDS[plain.pop("kind")](**plain)

@@ -1,6 +1,6 @@
-"""The process that writes to trackers, through accelerate's: reads JSON lines, answers only with what went wrong.
+"""The process that writes to trackers, through accelerate's: reads JSON lines, answers only with errors.
 
-Owns names and steps of what is logged. The only home of accelerate, whose import (torch's) takes seconds. A tracker
+Owns the names and steps of logged values. The only home of accelerate, whose import (torch's) takes seconds. A tracker
 that raises is dropped with one sentence; the others go on.
 """
 
@@ -49,7 +49,7 @@ def carry(lines: Iterable[str], out: TextIO) -> None:
 
 
 def begin(name: str, about: Begin) -> Any:
-    """A started tracker; its files, where it keeps any, lie in the run folder."""
+    """A started tracker whose own files lie in the run folder; raises RuntimeError where its package is missing."""
     from accelerate import PartialState
     from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
 
@@ -91,7 +91,7 @@ def _values(message: TrackerMessage) -> Iterator[tuple[dict[str, float], int]]:
 
 
 def _guarded(out: TextIO, name: str, trackers: Trackers, work: Callable[[], object]) -> None:
-    """Does something with a tracker; drops it, with one sentence, if it raises, whatever it raises."""
+    """Calls `work`; whatever it raises drops the tracker and sends one sentence."""
     try:
         work()
     except BaseException as fault:  # a login that fails may exit

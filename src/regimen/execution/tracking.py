@@ -1,7 +1,7 @@
-"""Trackers as optional sinks: an observer that hands losses and scores to a process which writes to them.
+"""Trackers as optional sinks: an observer passes losses and scores to a process that writes to them.
 
 Owns that process's life and the sentences about its failures. A tracker that is missing, raises or hangs costs the
-run nothing. Does not know how a tracker is written to (`tracker_sink`), and imports nothing heavy.
+run nothing. Does not know the trackers' libraries (`tracker_sink` does), and imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ INTERRUPTED_SECONDS = 3.0
 
 
 def check_trackers(names: Sequence[str]) -> None:
-    """Raises UsageError for a name that is no tracker's."""
+    """Raises UsageError for an unknown name."""
     for name in names:
         if name not in TRACKERS:
             raise UsageError(f"--tracker is {name!r}; it must be one of {', '.join(TRACKERS)}")
@@ -52,7 +52,7 @@ def tracked(
 
 
 class _Tracking:
-    """An observer in front of another; speaks to the sink through threads, so that it never waits for it."""
+    """An observer in front of another; its threads talk to the sink, so that it never waits."""
 
     def __init__(self, names: Sequence[str], plan: Plan, folder: RunFolder, observe: Observer):
         self._plan, self._folder, self._observe = plan, folder, observe
@@ -112,7 +112,7 @@ class _Tracking:
             self._inbox.put(json.loads(line)["error"])
 
     def _pass_on_errors(self) -> None:
-        """Passes on the sink's errors: one a tracker, which is then dropped."""
+        """Passes on the sink's errors; the sink drops a tracker after its first one."""
         while not self._inbox.empty():
             self._observe(Note(self._inbox.get()))
 

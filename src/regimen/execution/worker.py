@@ -1,6 +1,6 @@
-"""A worker process: takes jobs as JSON lines on its standard input, reports on them as JSON lines on its output.
+"""A worker process: reads jobs as JSON lines from its standard input and writes reports as JSON lines to its output.
 
-Owns the process's life - it ends when its driver does - and the turning of exceptions into events. Does not know
+Owns the life of the process, which ends with its driver, and turns exceptions into events. Does not know
 order, retries or other workers.
 """
 
@@ -60,7 +60,7 @@ class _Driver:
         _exit_after(GRACE_SECONDS, 0)
 
     def end(self) -> None:
-        """Asked by the machine to end (SIGTERM): the job under way saves its state, no other is begun."""
+        """Handles SIGTERM: the current job saves its state, and no other begins."""
         self.asked_to_end = True
         self.stop.set()
         self.lines.put(None)
@@ -77,14 +77,14 @@ class _Driver:
 
 
 def _exit_after(seconds: float, code: int) -> None:
-    """Ends this process after some time whatever is under way; what is on disk is safe."""
+    """Ends this process after some seconds even in the middle of a job; files on disk are whole."""
     last = threading.Timer(seconds, os._exit, (code,))
     last.daemon = True
     last.start()
 
 
 def main() -> None:
-    """Runs jobs until the driver closes the input; a job under way has a few seconds to save its state."""
+    """Runs jobs until the driver closes the input; then the current job has a few seconds to save its state."""
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what libraries print goes to the log, never between messages
     faulthandler.enable()
@@ -117,7 +117,7 @@ def _context(setup: WorkerSetup, stop: threading.Event) -> Context:
 
 
 def run_one(job: Job, context: Context, send: Callable[[Message], None]) -> JobEnd:
-    """Carries out one job, sends its messages, and returns the last of them too."""
+    """Carries out one job, sends its messages, and returns the last one."""
     from regimen.stages.kinds import run_job
 
     def report(event: Event) -> None:
@@ -138,7 +138,7 @@ def run_one(job: Job, context: Context, send: Callable[[Message], None]) -> JobE
 
 
 def end_of(fault: Exception) -> JobEnd:
-    """The end of a job that raised: its error in one sentence, and what may help."""
+    """The end of a job that raised: its error in one sentence, and the kind of cause."""
     words = str(fault).strip() or type(fault).__name__
     first = words.splitlines()[0]
     if isinstance(fault, OutOfMemory):
@@ -172,12 +172,12 @@ def _log_failure(job: Job, context: Context, detail: str) -> None:
     for stage in job.stages:
         folder = StageFolder(context.setup.stages, stage)
         if folder.path.is_dir() and not folder.done:
-            with suppress(OSError):  # on a full disk the driver's message must do
+            with suppress(OSError):  # on a full disk the message to the driver is all there is
                 context.log(folder.path, "error", detail=detail)
 
 
 def die_with_parent(parent: int | None = None) -> None:
-    """Asks Linux to kill this process when its parent (`parent`, where that may be gone already) ends, however."""
+    """Asks Linux to kill this process when its parent ends; give `parent` where the parent may be gone already."""
     if sys.platform != "linux":
         return
     parent = os.getppid() if parent is None else parent
