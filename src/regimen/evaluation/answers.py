@@ -1,6 +1,6 @@
-"""What a generated text says: the answer read out of it, and its agreement with the right one, item by item.
+"""Reads the answer in a generated text and compares it with the right one, item by item.
 
-Owns the reading rules, each stated and strict: what cannot be read is a failure, never a class. Numbers are read by
+Owns the reading rules, each stated and strict: an unreadable text is a failure, never a class. Numbers are read by
 `numbers`, words by `words`, entities by `entities`; libraries do the scoring proper (rouge-score, sacrebleu). Does not
 know models or aggregation over items.
 """
@@ -21,7 +21,7 @@ from regimen.evaluation.words import Words, spaced
 STRICT = re.compile(r"#### (\-?[0-9\.\,]+)")
 FLEXIBLE = re.compile(r"(-?[$0-9.,]{2,})|(-?[0-9]+)")
 NUMERIC_SLACK = 0.02  # a rounded answer may differ from the exact one by this share
-_TELLING = frozenset("#%&@/\\")  # punctuation that tells answers apart, as signs and symbols do
+_DISTINCTIVE = frozenset("#%&@/\\")  # punctuation that distinguishes answers, as signs and symbols do
 _QUOTES = frozenset("`\u00b4")  # symbols that are used as punctuation
 
 
@@ -38,7 +38,7 @@ def plain(text: str) -> str:
 
     Lower case, without punctuation, articles and superfluous blanks, after the scorer of SQuAD (Rajpurkar et al. 2016)
     - but in any script, numbers by their value ("1.5" is not 15, "$1,000" is 1000), and with signs and symbols kept.
-    Of a text of nothing but articles ("A.") they are kept, of one of nothing but punctuation ("-") that too.
+    A text of articles alone ("A.") keeps them, and a text of punctuation alone ("-") keeps that.
     """
     written = ascii_digits(unicodedata.normalize("NFC", text))
     pieces, place = [], 0
@@ -58,7 +58,7 @@ def _without_punctuation(text: str) -> str:
 
 @cache
 def _is_punctuation(char: str) -> bool:
-    return char in _QUOTES or (unicodedata.category(char).startswith("P") and char not in _TELLING)
+    return char in _QUOTES or (unicodedata.category(char).startswith("P") and char not in _DISTINCTIVE)
 
 
 def _canonical(number: Number, written: str) -> str:
@@ -79,16 +79,16 @@ def numeric_match(prediction: str, answer: str) -> float | None:
 
     A rounded answer must lie within 2% of the exact one. None if the prediction holds no number.
     """
-    said, right = read_number(prediction), read_number(answer)
-    if said is None:
+    given, right = read_number(prediction), read_number(answer)
+    if given is None:
         return None
     if right is None:
         return exact_match(prediction, answer)
     exact, error = right.value, 1e-12 * max(1.0, abs(right.value))
-    if abs(said.value - exact) <= error:
+    if abs(given.value - exact) <= error:
         return 1.0
-    rounded = abs(said.value - round(exact, said.decimals)) <= error
-    return float(rounded and abs(said.value - exact) <= NUMERIC_SLACK * abs(exact))
+    rounded = abs(given.value - round(exact, given.decimals)) <= error
+    return float(rounded and abs(given.value - exact) <= NUMERIC_SLACK * abs(exact))
 
 
 def _clean_number(text: str) -> str:
@@ -103,8 +103,8 @@ def strict_number(text: str) -> str | None:
 
 def flexible_number(text: str) -> str | None:
     """The last number of the text, or None."""
-    found = FLEXIBLE.findall(text)
-    return _clean_number(next(part for part in found[-1] if part)) if found else None
+    numbers = FLEXIBLE.findall(text)
+    return _clean_number(next(part for part in numbers[-1] if part)) if numbers else None
 
 
 def same_number(one: str | None, other: str | None) -> float:
@@ -118,7 +118,7 @@ def same_number(one: str | None, other: str | None) -> float:
 
 
 def said_choice(text: str, choices: Sequence[str]) -> str | None:
-    """The choice that a text's first line is, without regard to case and punctuation; None where it is none."""
+    """The choice that equals a text's first line, case and punctuation aside; None where no choice does."""
     first = plain(text.strip().partition("\n")[0])
     return next((choice for choice in choices if plain(choice) == first), None)
 
@@ -157,7 +157,7 @@ def _bleu():
 
 
 def bleu_counts(prediction: str, answers: str | Sequence[str]) -> list[float]:
-    """What corpus BLEU sums over items, 14 numbers: lengths of system and reference, then for 1- to 4-grams the
+    """One item's addends of corpus BLEU, 14 numbers: lengths of system and reference, then for 1- to 4-grams the
     matches, the totals of the system, and the totals of the reference.
 
     Of several right answers the matches are those of the best n-gram of each, the reference the one nearest in length.

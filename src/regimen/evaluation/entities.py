@@ -31,8 +31,8 @@ def types_of(answers: Iterable[str]) -> frozenset[str]:
 
 def entities_of(text: str, types: frozenset[str] | None = None) -> list[tuple[str, str]]:
     """The distinct (surface, type) pairs of a text, in order; nothing but these types counts (None: any type)."""
-    found = _pattern(types).findall(text)
-    return list(dict.fromkeys((" ".join(surface.split()), kind) for surface, kind in found))
+    pairs = _pattern(types).findall(text)
+    return list(dict.fromkeys((" ".join(surface.split()), kind) for surface, kind in pairs))
 
 
 @cache
@@ -48,5 +48,5 @@ def _pattern(types: frozenset[str] | None) -> re.Pattern[str]:
 def entity_counts(prediction: str, answer: str, types: frozenset[str] | None = None) -> tuple[int, int, int]:
     """(right, predicted, wanted) numbers of entities; `types` defaults to those of the answer."""
     types = types_of([answer]) if types is None else types
-    said, wanted = set(entities_of(prediction, types)), set(entities_of(answer, types))
-    return len(said & wanted), len(said), len(wanted)
+    predicted, wanted = set(entities_of(prediction, types)), set(entities_of(answer, types))
+    return len(predicted & wanted), len(predicted), len(wanted)

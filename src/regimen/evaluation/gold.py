@@ -1,4 +1,4 @@
-"""Whether the right answers of a task can be reached by any answer, before anything is trained.
+"""Checks, before anything is trained, that generated answers can equal a task's right answers.
 
 Owns the checks of right answers against the task's stops, its `extract`, its metrics and their own tests. Does not know
 models.
@@ -43,7 +43,7 @@ def check_gold(name: str, task: Task, items: Sequence[Item]) -> None:
 
 
 def failing_programs(name: str, items: Sequence[Item]) -> tuple[int, int]:
-    """(how many right answers fail their own tests, how many were run): the first PROGRAMS_RUN, in the sandbox.
+    """(number of right answers that fail their own tests, number that ran): the first PROGRAMS_RUN, in the sandbox.
 
     (0, 0) on a machine without a sandbox. Raises DataError for a test that can judge no program, and where no right
     answer passes.
@@ -63,15 +63,15 @@ def failing_programs(name: str, items: Sequence[Item]) -> tuple[int, int]:
 
 
 def _check_extraction(name: str, task: Task, items: Sequence[Item]) -> None:
-    """Right answers are read by the pattern all or none, so that it is not left to chance which part of one counts."""
+    """Raises DataError where `extract` matches some right answers and not others."""
     if task.extract is None:
         return
-    found = [extracted(task.extract, item.answers[0]) is not None for item in items]
-    if any(found) and not all(found):
-        item = items[found.index(False)]
+    matches = [extracted(task.extract, item.answers[0]) is not None for item in items]
+    if any(matches) and not all(matches):
+        item = items[matches.index(False)]
         raise DataError(
             f"the task {name!r}, row {item.id}: the right answer {_shown(item.answers[0])} does not match `extract` "
-            f"{task.extract!r}, and {sum(found)} of {len(found)} do; write the right answers in one way"
+            f"{task.extract!r}, and {sum(matches)} of {len(matches)} do; write the right answers in one way"
         )
 
 

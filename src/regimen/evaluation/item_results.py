@@ -1,6 +1,6 @@
-"""What is known of one item for one adapter: a row of items.parquet.
+"""The result of one item for one adapter: a row of items.parquet.
 
-Owns the row and its columns. Does not know how anything in it was found.
+Owns the row and its columns. Does not know how its values are computed.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any
 
 @dataclass
 class ItemResult:
-    """What is known of one item for one adapter; a row of items.parquet.
+    """The result of one item for one adapter; a row of items.parquet.
 
     `score` is the item's own headline score (nan if it could not be scored); `prediction`, `target` and `failed` are
     as the headline reads the answer; `positive` names the class that F1 is of. `values` holds all per-item metrics;
-    `bleu_counts` and `entity_counts` are what the corpus metrics sum over items (see `answers`). `nats` and `bytes` are
+    `bleu_counts` and `entity_counts` are what corpus metrics sum over items (see `answers`). `nats` and `bytes` are
     the negative log-likelihood and size of the right answer or text, `shots` counts the solved examples that fitted
     before the prompt.
     """

@@ -89,7 +89,7 @@ def _put_in(document: Any, asked: str) -> tuple[str, ...]:
 def run_harness(
     model: AdaptedModel, task: Task, items: Sequence[Item], context: int, here: Path | None
 ) -> list[list[HarnessResult]]:
-    """Per adapter the results of every item; raises DataError for requests that cannot be answered here."""
+    """Per adapter the results of every item; raises DataError for requests that regimen cannot answer."""
     harness = _load(task, here)
     requests = [(kind, tuple(arguments)) for item in items for kind, arguments in _requests(item)]
     answers = _answer(model, requests, context)
@@ -142,14 +142,16 @@ def _quiet() -> Iterator[None]:
 
 
 def _check_metrics(task: Task, harness: Any) -> None:
-    """Only means over items can be resampled; anything else is refused before a model is loaded."""
+    """Raises DataError for an unknown metric, and for one that is not a mean over items: it cannot be resampled."""
     known = harness.aggregation()
     for metric in task.metrics:
         name = metric.removeprefix(HARNESS).partition(",")[0]
         if name not in known:
             raise DataError(f"the task {task.lm_eval!r} has no metric {name!r}; it has {', '.join(sorted(known))}")
         if getattr(known[name], "__name__", "") != "mean":
-            raise DataError(f"the metric {name!r} of {task.lm_eval!r} is no mean over items, so it cannot be resampled")
+            raise DataError(
+                f"the metric {name!r} of {task.lm_eval!r} is not a mean over items, and cannot be resampled"
+            )
 
 
 def _answer(model: AdaptedModel, requests: Sequence[tuple[str, tuple[Any, ...]]], context: int) -> list[list[Any]]:
@@ -160,7 +162,7 @@ def _answer(model: AdaptedModel, requests: Sequence[tuple[str, tuple[Any, ...]]]
         kinds[kind].append(number)
     for kind, numbers in kinds.items():
         if kind not in _ENGINES:
-            raise DataError(f"lm-evaluation-harness asks for {kind!r}, which is not answered here")
+            raise DataError(f"lm-evaluation-harness asks for {kind!r}, which regimen does not answer")
         for number, by_member in zip(
             numbers, _ENGINES[kind](model, [requests[n][1] for n in numbers], context), strict=True
         ):
@@ -172,7 +174,7 @@ def _answer(model: AdaptedModel, requests: Sequence[tuple[str, tuple[Any, ...]]]
 def _log_likelihoods(
     model: AdaptedModel, asked: Sequence[tuple[Any, ...]], context: int
 ) -> list[list[tuple[float, bool]]]:
-    """(log-likelihood, whether greedy decoding would say it); requests of one context share its pass."""
+    """(log-likelihood, whether greedy decoding gives the same text); requests of one context share its pass."""
     groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
     continuations: list[list[int]] = []
     for number, (before, after) in enumerate(asked):
@@ -183,13 +185,13 @@ def _log_likelihoods(
         groups[tuple(prompt[-room:])].append(number)
         continuations.append(continuation[-(context - 1) :])
     scored = [Scored(prompt, [continuations[n] for n in numbers]) for prompt, numbers in groups.items()]
-    found: list[list[tuple[float, bool]]] = [[] for _ in asked]
+    results: list[list[tuple[float, bool]]] = [[] for _ in asked]
     for numbers, (values, greedy) in zip(
         groups.values(), score_with_greedy(model.base, model.bank, scored), strict=True
     ):
         for place, number in enumerate(numbers):
-            found[number] = [(float(values[k, place]), bool(greedy[k, place])) for k in range(model.members)]
-    return found
+            results[number] = [(float(values[k, place]), bool(greedy[k, place])) for k in range(model.members)]
+    return results
 
 
 def _encode_pair(tokenizer: Encoder, before: str, after: str) -> tuple[list[int], list[int]]:
@@ -230,11 +232,11 @@ def _generations(model: AdaptedModel, asked: Sequence[tuple[Any, ...]], context:
     groups: dict[str, list[int]] = defaultdict(list)
     for number, (_, options) in enumerate(asked):
         groups[json.dumps(options, sort_keys=True)].append(number)
-    found: list[list[str]] = [[] for _ in asked]
+    texts: list[list[str]] = [[] for _ in asked]
     for key, numbers in groups.items():
         options = json.loads(key)
         if options.get("do_sample") or float(options.get("temperature") or 0) > 0:
-            raise DataError("lm-evaluation-harness asks for sampled text; only greedy decoding is answered here")
+            raise DataError("lm-evaluation-harness asks for sampled text; regimen decodes greedily alone")
         until = options.get("until") or []
         stops = [until] if isinstance(until, str) else list(until)
         tokens = int(options.get("max_gen_toks", NEW_TOKENS))
@@ -245,8 +247,8 @@ def _generations(model: AdaptedModel, asked: Sequence[tuple[Any, ...]], context:
             stop_rule(model.tokenizer, stops),
         )  # fmt: skip
         for number, continuations in zip(numbers, raw, strict=True):
-            found[number] = [_cut(model.tokenizer.decode(c.ids), stops) for c in continuations]
-    return found
+            texts[number] = [_cut(model.tokenizer.decode(c.ids), stops) for c in continuations]
+    return texts
 
 
 def _cut(text: str, stops: Sequence[str]) -> str:
@@ -299,8 +301,8 @@ def _result(harness: Any, task: Task, item: Item, instances: Sequence[Any]) -> H
     values = {}
     for metric in task.metrics:
         name, _, chosen = metric.removeprefix(HARNESS).partition(",")
-        found = by_filter.get(chosen or first, {}).get(name)
-        values[metric] = float(found) if isinstance(found, bool | int | float | np.number) else math.nan
+        value = by_filter.get(chosen or first, {}).get(name)
+        values[metric] = float(value) if isinstance(value, bool | int | float | np.number) else math.nan
     raw = [instance.resps[0] for instance in instances]
     text = raw[0] if isinstance(raw[0], str) else ""
     logs = [answer[0] if isinstance(answer, tuple) else answer for answer in raw if not isinstance(answer, str)]

@@ -1,4 +1,4 @@
-"""From a test item and a generated text to what the sandbox judges.
+"""Makes the sandbox's case of a test item and a generated text.
 
 Owns how program and test are put together, for tests that call a function and for tests that type input and read
 output. Runs nothing itself. Does not know models.
@@ -57,7 +57,7 @@ def program_in(item: Item, text: str) -> str:
 def case_of(item: Item, text: str) -> Case:
     """The program that the text makes of the item, and its test.
 
-    Of a program that does not go on with a prompt the blanks before it are no indentation.
+    A program that does not continue a prompt loses the blanks before it: they are not indentation.
     """
     beginning, test, entry = (item.extra[key] for key in ("prompt", "test", "entry_point"))
     program = beginning + text if beginning else text.lstrip()

@@ -1,4 +1,4 @@
-"""Items to tokens: what the model reads, cut to the context by a stated rule.
+"""Items to tokens: prompts and answers, cut to the context by a stated rule.
 
 Owns truncation and the prompt's hash. Does not know models or scores.
 """
@@ -18,7 +18,7 @@ from regimen.data.tokenizer import Pair
 
 
 class Encoder(Protocol):
-    """What is needed of a tokenizer."""
+    """The part of a tokenizer that evaluation needs."""
 
     end: int
     folder: Path
@@ -48,8 +48,8 @@ class EncodedItem:
     """An item's token ids. An empty prompt is what the tokenizer opens a text with.
 
     `prompt` is what a model goes on from; `before` is what answer and choices follow, shorter than the prompt where a
-    token reaches from one into the other. `fault` says why the choices cannot be scored, if so; `answer_cut` whether
-    the context cuts the answer; `shots` how many solved examples stand before the prompt.
+    token reaches from one into the other. `fault` is the reason why choices cannot be scored; `answer_cut` whether
+    the context cuts the answer; `shots` counts the solved examples before the prompt.
     """
 
     prompt: list[int]

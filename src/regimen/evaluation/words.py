@@ -30,8 +30,8 @@ class Words:
             words = _english().tokenize(text)
         else:
             folded = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text)).casefold()
-            found = _WORD.findall(folded)
-            words = [word for raw in found for word in (_english().tokenize(raw) if raw.isascii() else [raw])]
+            parts = _WORD.findall(folded)
+            words = [word for raw in parts for word in (_english().tokenize(raw) if raw.isascii() else [raw])]
         return words or list("".join(text.split()))
 
 

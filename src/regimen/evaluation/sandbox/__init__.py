@@ -2,7 +2,7 @@
 
 Each program runs in a fresh process with its own user, mount, pid, network, ipc, uts and cgroup namespaces; the
 test runs in another one and reaches it through a channel that carries plain values only. A machine that cannot
-isolate is told so: there is no other way to run a program here. Owns nothing of tasks, prompts or scores.
+isolate runs no program at all. Owns nothing of tasks, prompts or scores.
 Background: docs/decisions/code-sandbox.md.
 """
 
@@ -25,9 +25,9 @@ __all__ = ["REASONS", "Case", "Limits", "Verdict", "judge", "judge_many", "why_n
 
 
 def why_not() -> str | None:
-    """None if this machine isolates generated programs; else one sentence that says why it does not.
+    """None if this machine isolates generated programs; else one sentence with the reason.
 
-    It is tried, once for each set of installed programs, in about a tenth of a second.
+    It tries once for each set of installed programs, in about a tenth of a second.
     """
     if sys.platform != "linux":
         return f"Generated programs are isolated by Linux namespaces, and this is {sys.platform}; use a Linux machine."

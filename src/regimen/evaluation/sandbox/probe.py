@@ -1,4 +1,4 @@
-"""Whether this machine isolates, found out by doing it: a harmless program looks around in a true sandbox.
+"""Tests whether this machine isolates: a harmless program looks around in a real sandbox.
 
 Owns the choice between the ways: the first that starts and whose walls the program inside finds in place.
 """
@@ -71,12 +71,12 @@ def _first_working(*programs: str | None) -> tuple[Way | None, str | None]:
         if fault is None:
             return candidate, None
         faults.append(f"{candidate.name} {fault}")
-    found = "; ".join(faults) or "neither bubblewrap (bwrap) nor util-linux (unshare, setpriv) is on the PATH"
-    return None, f"This machine cannot isolate generated programs: {found}; {_REMEDY}."
+    reasons = "; ".join(faults) or "neither bubblewrap (bwrap) nor util-linux (unshare, setpriv) is on the PATH"
+    return None, f"This machine cannot isolate generated programs: {reasons}; {_REMEDY}."
 
 
 def try_out(candidate: Way) -> str | None:
-    """What keeps this way from isolating, or None: starts a sandbox and has it inspected from within."""
+    """Starts a sandbox and inspects it from within; returns the reason why this way does not isolate, or None."""
     limits = Limits()
     with ExitStack() as stack:
         launcher = stack.enter_context(launch.Launcher(candidate, launch.candidate(limits), limits.disk))

@@ -100,13 +100,13 @@ class Referee:
     def _hear(self, outcome: FileIO, seconds: float, *words: str) -> tuple[str, str]:
         """The tester's next word: a verdict or one of `words`; "ended" if none comes; after `seconds`, its end."""
         try:
-            said = decode(receive(outcome.fileno(), VERDICT_LIMIT, time.monotonic() + seconds))
+            message = decode(receive(outcome.fileno(), VERDICT_LIMIT, time.monotonic() + seconds))
         except TimeoutError:
             self._dismiss()
             return "timeout", "the test did not end"
         except (EOFError, TooLarge, Malformed):
             return "ended", ""
-        match said:
+        match message:
             case [str(reason), str(detail)] if reason in REASONS or reason in words:
                 return reason, detail
         return "ended", ""

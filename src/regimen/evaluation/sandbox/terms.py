@@ -1,4 +1,4 @@
-"""What is judged, under which limits, and how a judgement reads.
+"""A case for the sandbox, its limits, and the verdict.
 
 Owns the three plain records of the sandbox. Knows nothing of processes.
 """
