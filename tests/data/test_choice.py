@@ -17,6 +17,7 @@ from regimen.data.items import build_items
 from regimen.data.rows import usable_rows
 from regimen.data.sources import Where
 from regimen.errors import DataError
+from regimen.evaluation.floors import training_texts
 from regimen.plan.identities import source_identity
 from regimen.study.schema import Task
 from regimen.study.sources import Source
@@ -156,3 +157,18 @@ def test_equal_ids_name_both_rows(tmp_path: Path) -> None:
     write(tmp_path / "test.jsonl", sorted_rows(1, 1))
     with pytest.raises(DataError, match=r"called mood:test.jsonl:0, one of test.jsonl, row 0, one of \S*test.jsonl, r"):
         ids_of(tmp_path, "test.jsonl", "test.jsonl")
+
+
+def test_where_all_training_rows_are_near_a_test_item_one_sentence_says_so(tmp_path: Path) -> None:
+    """It was an IndexError once."""
+    words = [f"word{j}" for j in range(20)]
+    write(tmp_path / "test.jsonl", [{"text": " ".join(words), "label": 0}])
+    near = [" ".join([*words[:i], "other", *words[i + 1 :]]) for i in range(20)]
+    write(tmp_path / "mood.jsonl", [{"text": text, "label": i % 2} for i, text in enumerate(near)])
+    mood = Source.model_validate({"files": ["mood.jsonl"], "form": FORM, "held_out": {"files": ["test.jsonl"]}})
+    where = Where(here=tmp_path)
+    with pytest.raises(DataError, match=r"source 'mood': every row .* near to one, so none is left for examples"):
+        build_items(TASK, {"mood": mood}, None, 1, where, Ledger(), shots=2)
+    items = build_items(TASK, {"mood": mood}, None, 1, where, Ledger())
+    with pytest.raises(DataError, match=r"source 'mood': every row of its training side holds a test item or is near"):
+        training_texts("mood", mood, items, where)

@@ -19,6 +19,7 @@ from regimen.data.items import Item, test_texts
 from regimen.data.overlap import TestTexts
 from regimen.data.prepare import trainable_rows
 from regimen.data.sources import Where
+from regimen.errors import DataError
 from regimen.study.schema import Task
 from regimen.study.sources import Source
 
@@ -56,7 +57,8 @@ def positive_class(task: Task, item: Item) -> str:
 def training_texts(name: str, source: Source, items: Sequence[Item], where: Where) -> tuple[list[str], list[str]]:
     """(prompts, labels) of the rows that training would see: unique, on the training side, no test item of the task.
 
-    Of more than MAX_ROWS those that come first by hash. Raises SourceMissing where the training rows are not there.
+    Of more than MAX_ROWS those that come first by hash. Raises SourceMissing where the training rows are not there,
+    DataError where none of them is left.
     """
     tests = TestTexts(test_texts("", items))
     first: InTurn[tuple[bytes, int, Any]] = InTurn(MAX_ROWS)
@@ -64,6 +66,8 @@ def training_texts(name: str, source: Source, items: Sequence[Item], where: Wher
         rendered = row.rendered or render(source.form, row.values)
         first.add(-1, (digest(rendered.prompt), number, (rendered.prompt, rendered.answer.strip())))
     chosen = sorted((one for of_class in first.by_class().values() for one in of_class), key=lambda one: one[1])
+    if not chosen:
+        raise DataError(f"source {name!r}: every row of its training side holds a test item or is near to one")
     return [one[2][0] for one in chosen], [one[2][1] for one in chosen]
 
 
