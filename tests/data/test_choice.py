@@ -168,7 +168,7 @@ def test_where_all_training_rows_are_near_a_test_item_one_sentence_says_so(tmp_p
     mood = Source.model_validate({"files": ["mood.jsonl"], "form": FORM, "held_out": {"files": ["test.jsonl"]}})
     where = Where(here=tmp_path)
     with pytest.raises(DataError, match=r"source 'mood': every row .* near to one, so none is left for examples"):
-        build_items(TASK, {"mood": mood}, None, 1, where, Ledger(), shots=2)
-    items = build_items(TASK, {"mood": mood}, None, 1, where, Ledger())
+        build_items(TASK, {"mood": mood}, None, 1, where, Drops(), shots=2)
+    items = build_items(TASK, {"mood": mood}, None, 1, where, Drops())
     with pytest.raises(DataError, match=r"source 'mood': every row of its training side holds a test item or is near"):
         training_texts("mood", mood, items, where)
