@@ -93,11 +93,7 @@ ROWS = [
     read("leaks/json-structs", 12, source="tools"),
     read("leaks/json-structs", 12, source="mixed"),
 ]
-OPEN: set[str] = {
-    "edited",
-    "renamed",
-    "text-only",
-}
+OPEN: set[str] = set()
 
 
 def expected(name: str) -> list[pytest.MarkDecorator]:
