@@ -15,9 +15,11 @@ from regimen.engine.adapter_bank import AdapterBank  # noqa: F401  (the engine i
 from regimen.engine.checkpoints import checkpoint_path, load_state, save_state
 from regimen.engine.states import MemberState
 from regimen.errors import MachineError, RunFolderError
+from regimen.execution.runner import run_plan
 from regimen.execution.scheduler import MAX_DEATHS
 from regimen.plan import Plan, compile_plan
 from regimen.results import Ledger, RunFolder, read_ledger
+from regimen.stages.options import RunOptions
 from regimen.study import load_study
 from tests.support.fake_pool import run
 from tests.support.inline_runs import assert_done, run_inline
@@ -236,3 +238,16 @@ def test_a_clock_that_jumps_changes_no_span(plan: Plan, tmp_path: Path, monkeypa
     assert 0 <= watch.ended - watch.started < patient(10)
     run(plan, tmp_path)
     assert RunFolder(tmp_path).is_locked() is False
+
+
+def test_a_cache_that_cannot_be_written_is_named_before_anything_is(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where HOME is a folder that is not there: no data file is to blame."""
+    monkeypatch.delenv("REGIMEN_CACHE", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    (tmp_path / "home").write_text("no folder")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    with pytest.raises(MachineError, match=r"the cache folder .*home/.cache/regimen cannot be written .*REGIMEN_CACHE"):
+        run_plan(plan, RunOptions(out=tmp_path / "run"), lambda event: None, {})
+    assert not (tmp_path / "run").exists()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 import socket
+import tempfile
 from pathlib import Path
 
 from regimen.errors import MachineError, UsageError
@@ -66,6 +67,20 @@ def cache_of(options: RunOptions) -> Path:
     if shared and not os.environ.get("REGIMEN_CACHE"):
         return (options.out / "cache").resolve()
     return cache_home()
+
+
+def check_cache(options: RunOptions) -> None:
+    """Makes the cache's folder; raises MachineError where it cannot be written, as below a HOME that is not there."""
+    cache = cache_of(options)
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=cache):
+            pass
+    except OSError as fault:
+        raise MachineError(
+            f"the cache folder {cache} cannot be written ({fault.strerror or fault}); name another one in "
+            "REGIMEN_CACHE, or set HOME to a folder of yours"
+        ) from None
 
 
 def make_pool(options: RunOptions, plan: Plan) -> Pool:

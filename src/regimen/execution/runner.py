@@ -17,7 +17,7 @@ from typing import Any
 
 from regimen.errors import ModelError, SourceMissing
 from regimen.execution.events import Note, Observer, RunEvent, StageChanged
-from regimen.execution.pools import cache_of, check_options, make_pool
+from regimen.execution.pools import cache_of, check_cache, check_options, make_pool
 from regimen.execution.scheduler import Scheduler
 from regimen.execution.survey import changed_inputs, refuse_changed, set_changed_aside, survey
 from regimen.execution.tracking import check_trackers, tracked
@@ -79,6 +79,8 @@ def run_plan(plan: Plan, options: RunOptions, observe: Observer, recorded: Mappi
     folder = RunFolder(options.out)
     done = folder.read(plan).outcomes
     todo = len(done) < len(plan.stages)
+    if todo:
+        check_cache(options)
     changed = changed_inputs(plan, folder, options, done)
     if not options.accept_changed:
         refuse_changed(options.out, changed)
