@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM
 
-from regimen.data.batch import Batch
+from regimen.data.batch import StepBatch
 from regimen.engine.adapter_bank import AdapterBank, initial_row
 from regimen.engine.banks import load_trained, save_trained
 from regimen.engine.base_model import BaseModel, segment_mask
@@ -75,7 +75,7 @@ class Family:
         """Losses of five steps against PEFT with torch's AdamW, each segment by itself."""
         stream: Any = Stream(3) if self.base.alone is None else Unpacked(3)
         row = initial_row(self.base, ADAPTER, 1)
-        member = Member("m", stream, 0, STEPS, RATE, None, STEPS, MemberState.fresh(row.clone()))
+        member = Member("m", stream, 0, STEPS, RATE, None, MemberState.fresh(row.clone()))
         lockstep = Lockstep(self.base, ADAPTER, SCHEDULE, [member])
         ours = [record.loss for _ in range(STEPS) for record in lockstep.step()]
         theirs = peft_losses(self.plain_with(row, trains=True), [stream.batch(step) for step in range(STEPS)])
@@ -149,7 +149,7 @@ class Family:
 class Unpacked(Stream):
     """One segment a row, padding after it."""
 
-    def batch(self, step: int) -> Batch:
+    def batch(self, step: int) -> StepBatch:
         batch = super().batch(step)
         lengths = batch.lengths
         loss = batch.loss.copy()
@@ -157,7 +157,7 @@ class Unpacked(Stream):
         for row, length in enumerate(lengths):
             positions[row, :length] = range(length)
             loss[row, 1:length:2] = True
-        return Batch(batch.tokens, positions, loss, lengths)
+        return StepBatch(batch.tokens, positions, loss, lengths)
 
 
 def plain(folder: Path) -> Any:
@@ -166,7 +166,7 @@ def plain(folder: Path) -> Any:
     return model.eval().requires_grad_(False)
 
 
-def peft_losses(model: Any, batches: Sequence[Batch]) -> list[float]:
+def peft_losses(model: Any, batches: Sequence[StepBatch]) -> list[float]:
     """The mean loss of each step, by PEFT's modules, autograd and torch's AdamW."""
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     optimiser = torch.optim.AdamW(weights, lr=RATE, betas=SCHEDULE.betas, eps=SCHEDULE.epsilon, weight_decay=0.0)
