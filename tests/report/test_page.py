@@ -81,7 +81,7 @@ def test_an_empty_run_says_not_yet_everywhere(plan: Plan, tmp_path: Path) -> Non
     folder.create(plan.study, plan, {"compile": plan.options.to_json()})
     page = write_report(folder, plan)
     assert set(verdicts(page)) <= {"not yet", "not identifiable"}
-    assert verdicts(page).count("not yet") >= 5
+    assert verdicts(page).count("not yet") >= 4, "RQ4 and RQ5 are not identifiable before anything runs"
     read = Page(page.read_text(encoding="utf-8"))
     assert sorted({link[1:] for link in read.links} - set(read.ids)) == []
     assert list(csv.reader((folder.report / "results.csv").read_text().splitlines())) == [list(COLUMNS)]

@@ -6,6 +6,7 @@ mathematics.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -19,6 +20,7 @@ from regimen.analysis.statistics.fits import FEWEST, PowerLaw, Tried, try_power
 from regimen.analysis.statistics.metric_sums import Array
 from regimen.analysis.statistics.resampling import Resampled, generator
 from regimen.study import Experiment
+from regimen.study.margins import SHARE, unit_of
 
 _BINS = 12
 _DRAWS = 1000
@@ -110,7 +112,8 @@ def _score_curve(evidence: Evidence, key: tuple[str, ...], rungs: Sequence[Exper
     tried = try_power(steps, np.array([v.point for v in known]), np.stack([v.draws for v in known], axis=1)[:_DRAWS])
     points = [_point(rung, value) for rung, value in zip(rungs, known, strict=True)]
     metric = evidence.study.tasks[task].headline
-    return Curve("score", None, list(key[1:]), key[0], task, metric, points, *_fit(tried, len(rungs)))
+    most = 1.0 if unit_of(metric) == SHARE else math.inf
+    return Curve("score", None, list(key[1:]), key[0], task, metric, points, *_fit(tried, len(rungs), most))
 
 
 def _point(rung: Experiment, value: Resampled) -> CurvePoint:
@@ -169,10 +172,14 @@ def _binned(steps: Array, losses: Array) -> tuple[Array, Array, Array] | None:
     return columns[0], columns[1], columns[2]
 
 
-def _fit(tried: Tried | None, points: int) -> tuple[PowerLaw | None, HeldOut | None, list[BandPoint] | None, str]:
+def _fit(
+    tried: Tried | None, points: int, most: float = math.inf
+) -> tuple[PowerLaw | None, HeldOut | None, list[BandPoint] | None, str]:
     """(law, last point, band, note)."""
     if tried is None:
         return None, None, None, f"{points} points; a power law with an offset needs {FEWEST}"
+    if fault := tried.law.fault(0.0, most):
+        return None, None, None, f"no fit: {fault}"
     held = HeldOut(tried.held_out, tried.predicted, tried.predicted_low, tried.predicted_high, tried.holds)
     band = [
         BandPoint(float(x), float(y), float(low), float(high))

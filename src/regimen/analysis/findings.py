@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from regimen.analysis.best_of import RankedGroup, by_best, ranked_groups
 from regimen.analysis.curves import Curve, loss_curves, score_curves
 from regimen.analysis.declared_contrasts import JudgedContrast, judge_declared
 from regimen.analysis.evidence import Evidence
@@ -22,19 +23,20 @@ from regimen.analysis.records import OMITTED, cut, to_json
 from regimen.analysis.relative_gains import RelativeGains, Unit
 from regimen.analysis.replicates import replicate_groups
 from regimen.analysis.statistics.resampling import LEVEL
+from regimen.analysis.strategy_cells import StrategyCells, strategy_cells
 from regimen.analysis.taxonomy import StrategyRow, Taxonomy, universal
 from regimen.analysis.thresholds import Threshold, by_thresholds, thresholds
 from regimen.analysis.transfer import Chain, TransferCell, chains, transfer_matrix
 from regimen.analysis.verdicts import Verdict, by_contrasts, by_parts
 from regimen.study import Contrast, Question
-from regimen.study.questions import ContrastRule, PartsRule, RankRule
+from regimen.study.questions import BestRule, ContrastRule, PartsRule, RankRule
 
 SCHEMA_VERSION = 2  # of findings.json; raised when a key is renamed, removed or means something else
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A question with its verdict; `tasks` are given where the rule looks at each task alone."""
+    """A question with its verdict, and what its rule looks at: contrasts, each task alone, rankings or strategies."""
 
     id: str
     question: str
@@ -42,6 +44,8 @@ class Answer:
     summary: str
     contrasts: Sequence[JudgedContrast]
     tasks: Sequence[Threshold] | None = field(default=None, metadata=OMITTED)
+    rankings: Sequence[RankedGroup] | None = field(default=None, metadata=OMITTED)
+    strategies: Sequence[StrategyCells] | None = field(default=None, metadata=OMITTED)
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ def findings(evidence: Evidence, grid: Grid) -> Findings:
     judged = judge_declared(evidence)
     found = Findings(
         questions=[
-            _answer(name, question, [judged[c.id] for c in question.contrasts], taxonomy)
+            _answer(name, question, [judged[c.id] for c in question.contrasts], relative)
             for name, question in evidence.study.questions.items()
         ],
         taxonomy=taxonomy.rows(),
@@ -116,18 +120,24 @@ def findings(evidence: Evidence, grid: Grid) -> Findings:
     return cut(found)
 
 
-def _answer(name: str, question: Question[Contrast], contrasts: Sequence[JudgedContrast], taxonomy: Taxonomy) -> Answer:
-    rule, tasks = question.rule, None
+def _answer(
+    name: str, question: Question[Contrast], contrasts: Sequence[JudgedContrast], relative: RelativeGains
+) -> Answer:
+    rule, tasks, rankings, strategies = question.rule, None, None, None
     if isinstance(rule, ContrastRule):
         verdict, summary = by_contrasts(rule, contrasts)
     elif isinstance(rule, PartsRule):
         verdict, summary = by_parts(rule, contrasts)
+    elif isinstance(rule, BestRule):
+        rankings = ranked_groups(relative.evidence, rule)
+        verdict, summary = by_best(rankings, contrasts)
     elif isinstance(rule, RankRule):
-        verdict, summary = universal(taxonomy, rule)
+        strategies = strategy_cells(relative)
+        verdict, summary = universal(relative, strategies)
     else:
-        tasks = thresholds(taxonomy.evidence, rule)
-        verdict, summary = by_thresholds(tasks, rule, taxonomy.relative)
-    return Answer(name, question.question, verdict, summary, contrasts, tasks)
+        tasks = thresholds(relative.evidence, rule)
+        verdict, summary = by_thresholds(tasks, rule, relative)
+    return Answer(name, question.question, verdict, summary, contrasts, tasks, rankings, strategies)
 
 
 def _method(evidence: Evidence, grid: Grid) -> Method:

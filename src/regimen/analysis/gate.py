@@ -13,6 +13,7 @@ from typing import Literal
 from regimen.analysis.advice import Adjustment, adjustments
 from regimen.analysis.declared_contrasts import JudgedContrast, judge_contrasts
 from regimen.analysis.evidence import Evidence
+from regimen.analysis.lines import CHOSEN
 from regimen.analysis.rules import Rules
 from regimen.results.floors import floors_of
 from regimen.results.tables import RunTables
@@ -116,7 +117,8 @@ def gate_of(evidence: Evidence) -> GateDecision:
         return GateDecision("promising", rule, shown, "Run the full track; what is done is reused.")
     advice = adjustments(evidence, [e.id for e in candidates])
     steps = "; ".join(item.what for item in advice) or "nothing in the evidence says what to change"
-    return GateDecision("not promising", rule, shown, f"Adjust before the full track: {steps}.", advice)
+    why = " (read off training traces and test items)" if advice else ""
+    return GateDecision("not promising", rule, shown, f"Adjust before the full track: {steps}{why}.", advice)
 
 
 def _lacking(wins: Sequence[Win], ways: Iterable[list[Way] | str]) -> str | None:
@@ -153,7 +155,10 @@ def _own_tasks(evidence: Evidence, experiment: Experiment) -> Contrast:
 
 def _best_gain(name: str, gain: float, ways: Sequence[Way], gate: Gate) -> BestGain:
     parts = ", ".join(f"{way.task} {way.gain:+.2f} of the way to {way.to} ({way.target:.3f})" for way in ways)
-    words = f"Best mean relative gain over the {gate.group} tasks: {gain:.3f} by {name} ({parts})."
+    words = (
+        f"In this one run, the best mean relative gain over the {gate.group} tasks is {gain:.3f} by {name} ({parts}); "
+    )
+    words += f"{CHOSEN}."
     return BestGain("relative gain", name, gain, gate.gain, gain >= gate.gain, ways, words)
 
 

@@ -12,11 +12,15 @@ from dataclasses import dataclass, field, fields
 
 import numpy as np
 
+from regimen.analysis.declared_contrasts import in_runs
+from regimen.analysis.evidence import Evidence
+from regimen.analysis.lines import CHOSEN, line_above
 from regimen.analysis.records import OMITTED, Size
 from regimen.analysis.relative_gains import RelativeGains
+from regimen.analysis.replicates import runs_of
 from regimen.analysis.statistics.resampling import Resampled, mean
 from regimen.analysis.strategies import recipe_hours, strategy_of
-from regimen.study import ZERO_SHOT
+from regimen.study import ZERO_SHOT, EndPoint
 
 KINDS = {"choice": "classification", "generation": "written answers", "execution": "code"}
 
@@ -27,7 +31,8 @@ class Recipe:
 
     `recipe` is None while no score is there, and zero-shot where nothing within the budget is clearly better; the
     numbers are those of `best`. `certainty`: in which share of the resamples `best` is best. `cheapest_alike`: the
-    cheapest recipe that is not clearly worse.
+    cheapest recipe that is not clearly worse. `line_above`: the trained TF-IDF line, where the recommended recipe is
+    below it.
     """
 
     task: str
@@ -45,6 +50,7 @@ class Recipe:
     certainty: float | None = field(default=None, metadata=OMITTED)
     cheapest_alike: str | None = field(default=None, metadata=OMITTED)
     cheapest_alike_gpu_hours: float | None = field(default=None, metadata=OMITTED)
+    line_above: float | None = field(default=None, metadata=OMITTED)
     statement: str = ""
 
 
@@ -53,6 +59,7 @@ class Branch:
     """The strategy to take for a kind of answer within a budget; None while too few scores are there.
 
     `leader` gains most, `recipes` are its best experiments by task; zero-shot is taken where its gain is not clear.
+    `below_line` names the tasks on which what is taken is below the trained TF-IDF line.
     """
 
     budget_gpu_hours: float
@@ -64,6 +71,7 @@ class Branch:
     high: float | None = None
     runner_up: str | None = None
     clearly_ahead: bool | None = None
+    below_line: Sequence[str] = ()
     statement: str = ""
 
     @property
@@ -132,6 +140,9 @@ def _recipe(relative: RelativeGains, task: str, budget: float) -> Recipe:
         f"{cell.test}, p = {cell.p:.2g}, adjusted over the grid {cell.p_adjusted:.2g}; best of {len(cells)}"
     )
     nearest = f"{ZERO_SHOT}: nothing within it is clearly better; nearest {best}, {numbers}"
+    runs = in_runs(len(runs_of(relative.evidence, EndPoint(best), task))).lower()
+    line = line_above(relative.evidence, best if clear else ZERO_SHOT, task)
+    below = "" if line is None else f" It is below the trained TF-IDF line of {line:.3f}."
     return Recipe(
         task=task,
         budget_gpu_hours=budget,
@@ -148,7 +159,8 @@ def _recipe(relative: RelativeGains, task: str, budget: float) -> Recipe:
         certainty=float((draws.argmax(axis=1) == list(cells).index(best)).mean()),
         cheapest_alike=cheapest,
         cheapest_alike_gpu_hours=_hours(relative, cheapest),
-        statement=f"{where}: {f'{best}: {numbers}' if clear else nearest}.",
+        line_above=line,
+        statement=f"{where}: {runs}{f'{best}: {numbers}' if clear else nearest}; {CHOSEN}.{below}",
     )
 
 
@@ -188,11 +200,16 @@ def _branch(relative: RelativeGains, kind: str, tasks: Sequence[str], budget: fl
         return Branch(budget, None, statement=f"{kind}, under {budget:g} GPU-hours: not yet.")
     gains = {s: mean([relative.gains[n, t] for t, n in chosen.items()]) for s, chosen in best.items()}
     order = sorted(gains, key=lambda strategy: -gains[strategy].point)
-    return _leaf(kind, budget, order, gains, best)
+    return _leaf(relative.evidence, kind, budget, order, gains, best)
 
 
 def _leaf(
-    kind: str, budget: float, order: Sequence[str], gains: dict[str, Resampled], best: dict[str, dict[str, str]]
+    evidence: Evidence,
+    kind: str,
+    budget: float,
+    order: Sequence[str],
+    gains: Mapping[str, Resampled],
+    best: Mapping[str, dict[str, str]],
 ) -> Branch:
     first, second = order[0], order[1] if len(order) > 1 else None
     interval = gains[first].interval()
@@ -203,6 +220,8 @@ def _leaf(
     chosen = first if clear else ZERO_SHOT
     span = f"{gains[first].point:.2f} of the best gain ({interval.low:.2f} to {interval.high:.2f})"
     reason = span if clear else f"nothing is clearly better; {first} {span}"
+    below = [t for t, name in best[first].items() if line_above(evidence, name if clear else ZERO_SHOT, t) is not None]
+    lines = f" It is below the trained TF-IDF line on {', '.join(below)}." if below else ""
     return Branch(
         budget_gpu_hours=budget,
         strategy=chosen,
@@ -213,5 +232,7 @@ def _leaf(
         high=interval.high,
         runner_up=second,
         clearly_ahead=ahead,
-        statement=f"{kind}, under {budget:g} GPU-hours: {chosen} ({reason}{against}).",
+        below_line=below,
+        statement=f"{kind}, under {budget:g} GPU-hours: in this one run, {chosen} ({reason}{against}); {CHOSEN}."
+        f"{lines}",
     )

@@ -18,6 +18,7 @@ from regimen.plan import PrepareSpec, TrainSpec
 from regimen.results.facts import PreparedFacts, TrainedFacts
 from regimen.study import Experiment
 
+_ROUNDS = 8  # of a bound and the spread that it implies, until they agree
 _ONE_SIDED = 1.6449  # the normal quantile at 95%: bounds for many rungs are never tighter than for one
 
 
@@ -43,12 +44,13 @@ class Rung:
 class Climber:
     """An experiment, the steps of its whole recipe, and its share of the way with its draws.
 
-    `unit` is what one point of the score is of the way."""
+    `unit` is what one point of the score is of the way, `floor` the score where the way begins."""
 
     experiment: Experiment
     steps: int
     share: Resampled
     unit: float
+    floor: float
     low: float = -math.inf
     high: float = math.inf
 
@@ -66,27 +68,41 @@ def climbers_of(evidence: Evidence, task: str, floor: float, figure: float) -> l
         if value is not None:
             shifted = Resampled(value.point - floor, value.draws - floor, value.changes)
             steps = recipe_steps(evidence.study, experiment)
-            climbers.append(Climber(experiment, steps, shifted * (1 / (figure - floor)), 1 / (figure - floor)))
+            climbers.append(Climber(experiment, steps, shifted * (1 / (figure - floor)), 1 / (figure - floor), floor))
     return sorted(climbers, key=lambda climber: (climber.steps, climber.experiment.id))
 
 
 def bounded(climbers: Sequence[Climber], level: float = LEVEL) -> list[Climber]:
     """The climbers with one-sided bounds that hold for all of them together.
 
-    The largest standardised deviation over the joint draws (max-t; Westfall and Young 1993). No standard error is taken
-    for smaller than that of a share of which no item differs, 2/(n + 4): a bootstrap of equal items has none.
+    The largest standardised deviation over the joint draws (max-t; Westfall and Young 1993). A model that happens to do
+    well also seems to vary little, so a bound takes the spread to be at least that of a 0/1 score as large as the bound
+    itself, as score intervals do (Wilson 1927). No standard error is smaller than that of a score of which no item
+    differs, 2/(n + 4).
     """
-    shares = [climber.share for climber in climbers]
-    least = [2 * one.unit / (sum(map(len, one.share.changes.values())) + 4) for one in climbers]
-    errors = np.array([max(share.se, floor) for share, floor in zip(shares, least, strict=True)])
-    points = np.array([share.point for share in shares])
-    deviations = (np.stack([share.draws for share in shares], axis=1) - points) / errors
-    up = max(float(np.quantile(deviations.max(axis=1), level)), _ONE_SIDED)
-    down = max(float(np.quantile(-deviations.min(axis=1), level)), _ONE_SIDED)
+    errors = np.array([max(one.share.se, 2 * one.unit / (_clusters(one) + 4)) for one in climbers])
+    points = np.array([one.share.point for one in climbers])
+    deviations = (np.stack([one.share.draws for one in climbers], axis=1) - points) / errors
+    tails = [float(np.quantile(side, level)) for side in (deviations.max(axis=1), -deviations.min(axis=1))]
+    reach = max(*tails, _ONE_SIDED)
     return [
-        replace(climber, low=float(point - up * error), high=float(point + down * error))
-        for climber, point, error in zip(climbers, points, errors, strict=True)
+        replace(one, low=_bound(one, float(error), -reach), high=_bound(one, float(error), reach))
+        for one, error in zip(climbers, errors, strict=True)
     ]
+
+
+def _bound(climber: Climber, error: float, reach: float) -> float:
+    bound = climber.share.point
+    for _ in range(_ROUNDS):
+        score = min(max(climber.floor + bound / climber.unit, 0.0), 1.0)
+        spread = climber.unit * math.sqrt(score * (1 - score) / _clusters(climber))
+        half = math.copysign(climber.unit / (2 * _clusters(climber)), reach)  # a bound lies between two counts
+        bound = climber.share.point + reach * max(error, spread) + half
+    return bound
+
+
+def _clusters(climber: Climber) -> int:
+    return sum(map(len, climber.share.changes.values()))
 
 
 def same_recipe(one: Climber, other: Climber) -> bool:

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from regimen.analysis.relative_gains import RelativeGains
-from regimen.analysis.statistics.power import detectable
 from regimen.analysis.statistics.ranking import Ranked, rank
 from regimen.analysis.statistics.resampling import Resampled, mean
 from regimen.analysis.strategies import recipe_hours, strategies
+from regimen.analysis.strategy_cells import StrategyCells, is_crossed
 from regimen.analysis.verdicts import Verdict
 from regimen.study import ZERO_SHOT
-from regimen.study.questions import RankRule
 
 
 @dataclass(frozen=True)
@@ -165,56 +164,34 @@ class Taxonomy:
         return found
 
     def harmed(self, strategy: str) -> list[str]:
-        """The main tasks on which the strategy's mean is below zero-shot by more than the detectable effect.
+        """The main tasks on which the interval of the strategy's mean lies below zero-shot.
 
-        In the tasks' own units, so tasks without a clear gain count too.
+        In the tasks' own units, so tasks without a clear gain count too. A task that is not here may be harmed as well.
         """
         evidence, grid, harmed = self.evidence, self.relative.grid, []
         for task in evidence.study.panel("main"):
             gains = [grid[name, task].gain for name in self.planned[strategy] if (name, task) in grid]
-            scores = evidence.scores(task)
-            if not gains or scores is None or strategy == ZERO_SHOT:
-                continue
-            over = mean(gains)
-            mde = detectable(over.se, scores.clusters, evidence.rules.alpha, evidence.rules.power)
-            if mde is not None and over.point < -mde:
+            if gains and strategy != ZERO_SHOT and mean(gains).interval().high < 0:
                 harmed.append(task)
         return harmed
 
 
-def universal(taxonomy: Taxonomy, rule: RankRule) -> tuple[Verdict, str]:
-    """RQ4: yes if one way of training is first in at least `rule.first` of the resamples and harms no task."""
-    relative = taxonomy.relative
-    if lacking := relative.lacking():
-        return "not yet", f"Not yet: {len(lacking)} scores of the full plan are missing, first {lacking[0]}."
-    if not relative.tasks or not taxonomy.ranked:
-        return "not identifiable", "Not identifiable: on no task is the best of the study clear of zero-shot."
-    leader = min(taxonomy.ranked.values(), key=lambda ranked: (ranked.rank, -ranked.first, ranked.name))
-    harmed = taxonomy.harmed(leader.name)
+def universal(relative: RelativeGains, cells: Sequence[StrategyCells]) -> tuple[Verdict, str]:
+    """RQ4 over a design that is not crossed: not identifiable, with what each strategy gains where it trained.
+
+    A crossed track is judged by source sets and not by resampled tasks; there is no rule for one here yet, and this
+    says so.
+    """
+    table = f" {'; '.join(row.words() for row in cells)}." if cells else ""
+    if is_crossed(relative.evidence.study):
+        return "not identifiable", f"Not identifiable: the design is crossed, and there is no rule for it yet.{table}"
     left = [task for task in relative.units if task not in relative.tasks]
-    items = sum(scores.items for task in relative.tasks if (scores := taxonomy.evidence.scores(task)))
-    words = (
-        f"{leader.name} has the best mean relative gain, {leader.mean_gain:.3f} ({leader.gain_low:.3f} to "
-        f"{leader.gain_high:.3f}), and is first in {leader.first:.0%} of {taxonomy.evidence.rules.resamples:,} "
-        f"resamples of items and tasks (rank {leader.rank_low:g} to {leader.rank_high:g}; n = {items:,} items, "
-        f"{len(relative.tasks)} tasks); its worst task is {leader.worst_task} ({leader.worst_gain:+.3f})."
+    without = f" Gains are without {', '.join(left)}, where none is clear of zero." if left and table else ""
+    return "not identifiable", (
+        "Not identifiable as designed: the strategies train on different tasks for different steps, so a mean over "
+        f"tasks tells how many of them a strategy trained on. A crossed track is needed.{_in_this_run(table)}{without}"
     )
-    if left:
-        words += f" Without {', '.join(left)}, where no gain is clear of zero."
-    if leader.name == ZERO_SHOT:
-        return "no", f"No: no strategy gains over all tasks; {words} {_per_group(taxonomy)}"
-    if leader.first >= rule.first and leader.mean_gain > 0 and not harmed:
-        return "yes", f"Yes: {words} It harms no task beyond the detectable effect."
-    why = f"It harms {', '.join(harmed)} beyond the detectable effect." if harmed else ""
-    return "no", " ".join(part for part in (f"No: {words}", why, _per_group(taxonomy)) if part)
 
 
-def _per_group(taxonomy: Taxonomy) -> str:
-    rows = taxonomy.rows()
-    parts = []
-    for group in dict.fromkeys(task.group for task in taxonomy.evidence.study.panel("main").values()):
-        known = [(gain, row.strategy) for row in rows if (gain := row.groups.get(group))]
-        if known:
-            best, name = max(known, key=lambda pair: pair[0].gain)
-            parts.append(f"{group}: {name} ({best.gain:+.3f}, {best.low:+.3f} to {best.high:+.3f})")
-    return f"Best by group: {'; '.join(parts)}." if parts else ""
+def _in_this_run(table: str) -> str:
+    return f" In this one run, with chains whole and stages once: {table[1:]}" if table else ""

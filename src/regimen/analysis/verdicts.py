@@ -24,7 +24,7 @@ def by_contrasts(rule: ContrastRule, contrasts: Sequence[JudgedContrast]) -> tup
     No: every upper bound is below its margin. Depends: some are better and some rule a gain out. Else undecided. The
     groups of `apart` are told beside, and decide nothing.
     """
-    if waiting := _waits(contrasts):
+    if waiting := not_yet(contrasts):
         return waiting
     apart = [tested for tested in contrasts if tested.contrast.group in rule.apart]
     asked = [tested for tested in contrasts if tested.contrast.group not in rule.apart]
@@ -32,37 +32,37 @@ def by_contrasts(rule: ContrastRule, contrasts: Sequence[JudgedContrast]) -> tup
     all_of = [tested for tested in asked if tested.contrast.group in rule.all_positive]
     if not known or any(tested.status != "tested" for tested in all_of):
         why = "no declared contrast can be had" if not known else "a contrast that yes rests on cannot be had"
-        return "not identifiable", _joined(f"Not identifiable: {why}.", _left_out(asked), _told(apart))
+        return "not identifiable", joined(f"Not identifiable: {why}.", _left_out(asked), beside(apart))
     half = _tested([tested for tested in known if tested.contrast.group in rule.half_positive])
     enough = 2 * len(_which(half, "better")) >= len(half)
     if (all_of or half) and all(tested.outcome == "better" for tested in all_of) and enough:
         verdict: Verdict = "yes"
     else:
         verdict = of_gains(known)
-    return verdict, _joined(_headed(verdict, known), _left_out(asked), _told(apart))
+    return verdict, joined(_headed(verdict, known), _left_out(asked), beside(apart))
 
 
 def by_parts(rule: PartsRule, contrasts: Sequence[JudgedContrast]) -> tuple[Verdict, str]:
     """(verdict, summary): each part by itself in words; the verdict is of all parts together that ask for a gain."""
-    if waiting := _waits(contrasts):
+    if waiting := not_yet(contrasts):
         return waiting
     inside = {part.title: [c for c in contrasts if c.contrast.group in part.groups] for part in rule.parts}
     asked = _tested([c for part in rule.parts if part.asks == "gain" for c in inside[part.title]])
     verdict = every_gain(asked)
     words = [_part_words(part, inside[part.title]) for part in rule.parts]
-    return verdict, _joined(f"{verdict.capitalize()}: {words[0]}", *words[1:])
+    return verdict, joined(f"{verdict.capitalize()}: {words[0]}", *words[1:])
 
 
 def _part_words(part: Part, contrasts: Sequence[JudgedContrast]) -> str:
     known = _tested(contrasts)
     if not known:
-        return _joined(f"{part.title}: not identifiable.", _left_out(contrasts))
+        return joined(f"{part.title}: not identifiable.", _left_out(contrasts))
     if part.asks == "gain":
-        return _joined(f"{part.title}: {every_gain(known)}; {_counts(known)}.", _ways(known), _left_out(contrasts))
+        return joined(f"{part.title}: {every_gain(known)}; {_counts(known)}.", _ways(known), _left_out(contrasts))
     lost, kept = _which(known, "worse"), [c for c in known if c.comparison and c.comparison.rules_out_loss]
     count = f"of {len(known)} contrasts {len(lost)} lost something, {len(kept)} kept all within the margin, and "
     rest = len(known) - len({c.contrast.id for c in (*lost, *kept)})
-    return _joined(f"{part.title}: {count}{rest} undecided.", _ways(known), _left_out(contrasts))
+    return joined(f"{part.title}: {count}{rest} undecided.", _ways(known), _left_out(contrasts))
 
 
 def of_gains(known: Sequence[JudgedContrast]) -> Verdict:
@@ -83,10 +83,11 @@ def every_gain(known: Sequence[JudgedContrast]) -> Verdict:
     return "yes" if len(better) == len(known) else "depends"
 
 
-def _waits(contrasts: Sequence[JudgedContrast]) -> tuple[Verdict, str] | None:
+def not_yet(contrasts: Sequence[JudgedContrast]) -> tuple[Verdict, str] | None:
+    """The verdict of a question that waits for some of its contrasts, or has none; None where it need not wait."""
     missing = [tested for tested in contrasts if tested.status == "not yet"]
     if missing or not contrasts:
-        return "not yet", _not_yet(missing, len(contrasts))
+        return "not yet", _not_yet_words(missing, len(contrasts))
     return None
 
 
@@ -98,7 +99,7 @@ def _which(contrasts: Sequence[JudgedContrast], outcome: str) -> list[JudgedCont
     return [tested for tested in contrasts if tested.outcome == outcome]
 
 
-def _not_yet(missing: Sequence[JudgedContrast], declared: int) -> str:
+def _not_yet_words(missing: Sequence[JudgedContrast], declared: int) -> str:
     if not declared:
         return "Not yet: the study declares no contrast for this question."
     first = missing[0]
@@ -109,7 +110,7 @@ def _not_yet(missing: Sequence[JudgedContrast], declared: int) -> str:
 
 
 def _headed(verdict: Verdict, known: Sequence[JudgedContrast]) -> str:
-    return _joined(f"{verdict.capitalize()}: {_runs(known)}{_counts(known)}.", _ways(known))
+    return joined(f"{verdict.capitalize()}: {_runs(known)}{_counts(known)}.", _ways(known))
 
 
 def _runs(known: Sequence[JudgedContrast]) -> str:
@@ -159,10 +160,10 @@ def _numbers(tested: JudgedContrast) -> str:
     )
 
 
-def _told(contrasts: Sequence[JudgedContrast]) -> str:
+def beside(contrasts: Sequence[JudgedContrast]) -> str:
     """Contrasts that decide nothing, in one sentence; empty where there are none."""
     known = _tested(contrasts)
-    return _joined(f"Apart from this, {_counts(known)}.", _ways(known)) if known else ""
+    return joined(f"Apart from this, {_counts(known)}.", _ways(known)) if known else ""
 
 
 def _left_out(contrasts: Sequence[JudgedContrast]) -> str:
@@ -171,5 +172,6 @@ def _left_out(contrasts: Sequence[JudgedContrast]) -> str:
     return f"Cannot be had, and left out: {', '.join(out[:_SHOWN])}{more}." if out else ""
 
 
-def _joined(*sentences: str) -> str:
+def joined(*sentences: str) -> str:
+    """Sentences after one another, empty ones left out."""
     return " ".join(sentence for sentence in sentences if sentence)

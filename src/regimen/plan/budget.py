@@ -14,8 +14,9 @@ from regimen.errors import UsageError
 from regimen.plan.options import check_hours
 from regimen.plan.plan import Choice, Plan, PlannedExperiment
 from regimen.plan.stages import TrainSpec
+from regimen.study.contrasts import ranked_experiments
 from regimen.study.endpoints import ZERO_SHOT
-from regimen.study.questions import Contrast, RankRule, ThresholdRule
+from regimen.study.questions import BestRule, Contrast, Ranking, RankRule, ThresholdRule
 
 HOURS_SLACK = 1e-9
 CROSSED = "a crossed track, in which every strategy trains on the same sets of sources for the same steps"
@@ -45,12 +46,19 @@ def needs_of(plan: Plan) -> dict[str, tuple[Need, ...]]:
             needs[name] = (Need(f"crossed:{name}", CROSSED, (frozenset(),)),)
         else:
             needs[name] = tuple(_need(contrast, known) for contrast in question.contrasts if contrast.pairs)
+            if isinstance(question.rule, BestRule):
+                needs[name] += tuple(_to_rank(plan, ranking, known) for ranking in question.rule.rankings)
     return needs
 
 
 def _need(contrast: Contrast, known: set[str]) -> Need:
     ends = {end.experiment for pair in contrast.pairs for end in (pair.of, pair.against)}
     return Need(contrast.id, contrast.title, tuple(frozenset({end} & known) for end in sorted(ends - {ZERO_SHOT})))
+
+
+def _to_rank(plan: Plan, ranking: Ranking, known: set[str]) -> Need:
+    names = ranked_experiments(ranking, [experiment.id for experiment in plan.study.experiments])
+    return Need(f"ranking:{ranking.title}", ranking.title, tuple(frozenset({name} & known) for name in names))
 
 
 def _by_task(plan: Plan) -> Iterator[Need]:

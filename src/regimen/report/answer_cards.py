@@ -79,10 +79,12 @@ def _answer(reading: Reading, answer: Answer) -> AnswerCard:
 def supported(answer: Answer, strategies: Sequence[StrategyRow]) -> tuple[str, str]:
     """(verdict, summary); "not yet" where nothing with an interval and n carries a verdict.
 
-    A question answered by contrasts needs a tested one; one answered task by task needs a share with its interval; one
-    answered by ranks needs strategies with intervals of gain and rank.
+    A ranking needs ranked experiments; a question answered by contrasts needs a tested one; one answered task by task
+    needs a share with its interval; one answered by ranks needs strategies with intervals of gain and rank.
     """
-    if answer.contrasts:
+    if answer.rankings:
+        carried = any(group.ranked for group in answer.rankings)
+    elif answer.contrasts:
         carried = any(judged.comparison for judged in answer.contrasts)
     elif answer.tasks:
         carried = any(entry.reached_by or entry.nearest for entry in answer.tasks)

@@ -6,10 +6,11 @@ Owns the unfolding and the check that a contrast names what the study has. Does 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 
 from regimen.study.endpoints import EndPoint
 from regimen.study.margins import SHARE, unit_of
-from regimen.study.questions import Contrast, ContrastGroup, Pair
+from regimen.study.questions import BestRule, Contrast, ContrastGroup, Pair, Question, Ranking
 from regimen.study.schema import Experiment, Task
 
 
@@ -94,15 +95,50 @@ def _title(group: ContrastGroup, name: str, pairs: Sequence[Pair], narrowed: boo
 def _tasks(choice: str | tuple[str, ...], experiment: Experiment, tasks: Mapping[str, Task]) -> list[str]:
     if isinstance(choice, tuple):
         return list(choice)
-    main = {name: task for name, task in tasks.items() if task.panel == "main"}
     if choice == "untrained":
         trained = {source for leg in experiment.legs for source in leg.mixture}
-        return [name for name, task in main.items() if not trained & set(task.source)]
-    chosen = [name for name, task in main.items() if task.group == choice]
+        return [n for n, task in tasks.items() if task.panel == "main" and not trained & set(task.source)]
+    return _of_group(choice, tasks)
+
+
+def _of_group(choice: str, tasks: Mapping[str, Task]) -> list[str]:
+    main = {name: task for name, task in tasks.items() if task.panel == "main"}
+    chosen = [name for name, task in main.items() if choice in ("main", task.group)]
     if not chosen:
         groups = ", ".join(sorted({task.group for task in main.values()}))
         raise ValueError(f"no task group {choice!r}; the groups are {groups}")
     return chosen
+
+
+def ranked_tasks(ranking: Ranking, tasks: Mapping[str, Task]) -> list[str]:
+    """The tasks of a ranking; raises ValueError for names that are not there and for tasks of different units."""
+    chosen = list(ranking.tasks) if isinstance(ranking.tasks, tuple) else _of_group(ranking.tasks, tasks)
+    for name in chosen:
+        if name not in tasks:
+            raise ValueError(f"no task {name!r} in this study")
+    units = {unit_of(tasks[name].headline) for name in chosen}
+    if len(units) != 1:
+        raise ValueError(f"{ranking.title!r} averages {' and '.join(sorted(units)) or 'nothing'}; rank each unit apart")
+    return chosen
+
+
+def ranked_experiments(ranking: Ranking, names: Sequence[str]) -> list[str]:
+    """The experiments of a ranking, in the study's order; raises ValueError for fewer than two."""
+    for pattern in ranking.among:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            raise ValueError(f"{pattern!r} matches no experiment")
+    chosen = [name for name in names if any(fnmatchcase(name, pattern) for pattern in ranking.among)]
+    if len(chosen) < 2:
+        raise ValueError(f"{ranking.title!r} ranks {len(chosen)} experiment; a ranking needs two")
+    return chosen
+
+
+def check_rankings(question: Question[Contrast], names: Sequence[str], tasks: Mapping[str, Task]) -> None:
+    """Raises ValueError where a ranking of the question names what is not there, or mixes units."""
+    if isinstance(question.rule, BestRule):
+        for ranking in question.rule.rankings:
+            ranked_experiments(ranking, names)
+            ranked_tasks(ranking, tasks)
 
 
 def _own_task(source: str, tasks: Mapping[str, Task]) -> str | None:

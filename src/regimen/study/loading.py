@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from regimen.errors import StudyError, UsageError
 from regimen.study.chat_files import put_in_chat_templates
-from regimen.study.contrasts import unfold_contrasts
+from regimen.study.contrasts import check_rankings, unfold_contrasts
 from regimen.study.file import GROUP_TAGS, ProfileFile, StepsRule, StudyFile
 from regimen.study.own_metrics import put_in_code
 from regimen.study.positions import Document, Position, read_document
@@ -142,7 +142,12 @@ def _with_profile(file: StudyFile, document: Document, origin: str, name: str, p
                 contrasts += unfold_contrasts(group, by_id, file.tasks)
             except ValueError as fault:
                 faults.append(f"{document.position(('questions', key, 'contrasts', index))}: {fault}")
-        questions[key] = Question[Contrast](question=question.question, rule=question.rule, contrasts=tuple(contrasts))
+        asked = Question[Contrast](question=question.question, rule=question.rule, contrasts=tuple(contrasts))
+        try:
+            check_rankings(asked, list(by_id), file.tasks)
+        except ValueError as fault:
+            faults.append(f"{document.position(('questions', key, 'rule'))}: {fault}")
+        questions[key] = asked
     study = Study(
         study=file.study,
         title=file.title,

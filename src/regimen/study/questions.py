@@ -98,6 +98,24 @@ class PartsRule(Frozen):
     parts: Annotated[tuple[Part, ...], Field(min_length=1)]
 
 
+class Ranking(Frozen):
+    """Experiments (ids or patterns) to be ranked by their mean gain over zero-shot on `tasks`, all of one unit.
+
+    `tasks` is "main" (all main tasks), a task group, or a list of tasks.
+    """
+
+    title: str
+    among: Annotated[tuple[str, ...], Field(min_length=1)]
+    tasks: str | tuple[str, ...]
+
+
+class BestRule(Frozen):
+    """Yes where each ranking has one best, with intervals that hold for all of its experiments at once."""
+
+    kind: Literal["best"]
+    rankings: Annotated[tuple[Ranking, ...], Field(min_length=1)]
+
+
 class RankRule(Frozen):
     """Yes if one strategy is first in at least `first` of the resamples and harms no task.
 
@@ -117,7 +135,7 @@ class ThresholdRule(Frozen):
     anchor: str = "GPT-4"
 
 
-Rule = Annotated[ContrastRule | PartsRule | RankRule | ThresholdRule, Field(discriminator="kind")]
+Rule = Annotated[ContrastRule | PartsRule | BestRule | RankRule | ThresholdRule, Field(discriminator="kind")]
 C = TypeVar("C")
 
 

@@ -48,6 +48,22 @@ def test_the_last_point_judges_the_law() -> None:
     assert lost.predicted == pytest.approx(y[-1], abs=1e-3)  # the point that judges was not fitted
 
 
+@pytest.mark.parametrize(
+    ("y", "fault"),
+    [
+        ([1.0, 0.9, 0.8, 0.7, 0.6, 0.5], "the exponent 0.0"),  # falls with the logarithm: no power, so a bound
+        ([0.2, 0.4, 0.55, 0.66, 0.742, 0.804], "its limit of"),  # on its way to more than 1
+        ([0.2, 0.5, 0.65, 0.725, 0.7625, 0.78125], None),  # halves what is left to 0.8 each time
+    ],
+)
+def test_a_law_at_a_bound_is_no_fit(y: list[float], fault: str | None) -> None:
+    x = np.array([100.0 * 2**n for n in range(6)])
+    found = fit_power(x, np.array(y)).fault(0.0, 0.95)
+    assert (found is None) == (fault is None)
+    if fault and found:
+        assert found.startswith(fault)
+
+
 def test_four_points_are_too_few() -> None:
     assert try_power(STEPS[:4], STEPS[:4], STEPS[None, :4]) is None
 

@@ -30,6 +30,16 @@ class PowerLaw:
         """The law's value."""
         return self.offset + self.scale * (np.asarray(x, dtype=np.float64) / self.unit) ** -self.exponent
 
+    def fault(self, least: float, most: float) -> str | None:
+        """Why this is no fit: its exponent at a bound of the search, or its limit outside `least` to `most`."""
+        low, high = float(_BETAS[1]), float(_BETAS[-2])  # within a step of the grid's ends
+        if not low < self.exponent < high:
+            return f"the exponent {self.exponent:.3g} sits at a bound of the search ({_BETAS[0]:g} to {_BETAS[-1]:g})"
+        if not least <= self.offset <= most:
+            span = f"{least:g} to {most:g}" if np.isfinite(most) else f"from {least:g}"
+            return f"its limit of {self.offset:.3g} lies outside what the measure can be ({span})"
+        return None
+
 
 def fit_power(x: Array, y: Array) -> PowerLaw:
     """The least-squares law through (points,) of at least three different x."""
