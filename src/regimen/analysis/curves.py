@@ -20,7 +20,7 @@ from regimen.analysis.statistics.fits import FEWEST, PowerLaw, Tried, try_power
 from regimen.analysis.statistics.metric_sums import Array
 from regimen.analysis.statistics.resampling import Resampled, generator
 from regimen.study import Experiment
-from regimen.study.margins import SHARE, unit_of
+from regimen.study.margins import BITS, SHARE, unit_of
 
 _BINS = 12
 _DRAWS = 1000
@@ -112,8 +112,8 @@ def _score_curve(evidence: Evidence, key: tuple[str, ...], rungs: Sequence[Exper
     tried = try_power(steps, np.array([v.point for v in known]), np.stack([v.draws for v in known], axis=1)[:_DRAWS])
     points = [_point(rung, value) for rung, value in zip(rungs, known, strict=True)]
     metric = evidence.study.tasks[task].headline
-    most = 1.0 if unit_of(metric) == SHARE else math.inf
-    return Curve("score", None, list(key[1:]), key[0], task, metric, points, *_fit(tried, len(rungs), most))
+    span = {SHARE: (0.0, 1.0), BITS: (0.0, math.inf)}.get(unit_of(metric), (-math.inf, math.inf))
+    return Curve("score", None, list(key[1:]), key[0], task, metric, points, *_fit(tried, len(rungs), span))
 
 
 def _point(rung: Experiment, value: Resampled) -> CurvePoint:
@@ -173,12 +173,12 @@ def _binned(steps: Array, losses: Array) -> tuple[Array, Array, Array] | None:
 
 
 def _fit(
-    tried: Tried | None, points: int, most: float = math.inf
+    tried: Tried | None, points: int, span: tuple[float, float] = (0.0, math.inf)
 ) -> tuple[PowerLaw | None, HeldOut | None, list[BandPoint] | None, str]:
     """(law, last point, band, note)."""
     if tried is None:
         return None, None, None, f"{points} points; a power law with an offset needs {FEWEST}"
-    if fault := tried.law.fault(0.0, most):
+    if fault := tried.law.fault(*span):
         return None, None, None, f"no fit: {fault}"
     held = HeldOut(tried.held_out, tried.predicted, tried.predicted_low, tried.predicted_high, tried.holds)
     band = [

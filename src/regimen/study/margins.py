@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field
 from regimen.study.metrics import HARNESS, is_known, metric, unknown_metric
 
 SHARE = "share"  # metrics between 0 and 1, which may be averaged with each other
+BITS = "bits per byte"
 
 _SMALL = ("accuracy", "macro-f1", "precision", "recall", "f1", "acc-norm", "acc-bytes", "said-accuracy", "missing-rate",
           "anchor-pixiu", "anchor-fingpt", "exact-match", "anchor-exact", "rouge-l", "bleu", "numeric-match",
@@ -43,11 +44,11 @@ Margins = Annotated[dict[str, Margin], AfterValidator(_check)]
 def unit_of(name: str) -> str:
     """The unit of a metric: "share" for those between 0 and 1, "bits per byte", else the metric's own name.
 
-    What lm-evaluation-harness computes has a unit of its own, since only the harness knows it.
+    What lm-evaluation-harness or the user's own code computes has a unit of its own, since only they know it.
     """
-    if name.startswith(HARNESS) or name in ("mcc", "perplexity"):
+    if name.startswith(HARNESS) or name in ("mcc", "perplexity") or metric(name).family == "own":
         return name
-    return "bits per byte" if metric(name).name in _BITS else SHARE
+    return BITS if metric(name).name in _BITS else SHARE
 
 
 def mean_margin(margins: Sequence[float | None]) -> float | None:
