@@ -52,7 +52,14 @@ def test_it_is_what_decoding_everything_says(
 def test_tokens_that_end_no_stop_are_not_decoded(tokenizer: TextTokenizer) -> None:
     class Counting:
         end = tokenizer.end
+        folder = tokenizer.folder
+        starts = tokenizer.starts
+        opening = tokenizer.opening
+        prefix = tokenizer.prefix
         encode_many = tokenizer.encode_many
+        encode_whole = tokenizer.encode_whole
+        encode_pairs = tokenizer.encode_pairs
+        encode_rendered = tokenizer.encode_rendered
         ids_holding = tokenizer.ids_holding
         decoded = 0
 

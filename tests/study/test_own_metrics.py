@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -144,4 +145,5 @@ def test_a_run_folder_holds_the_code_and_gives_the_same_study_back(tmp_path: Pat
 
 def test_a_task_without_code_is_named_as_it_was() -> None:
     stages = compile_plan(load_study("qwen2-finance", "demo")).stages.values()
-    assert all("code" not in stage.identity["task"] for stage in stages if isinstance(stage, EvaluateSpec))
+    identities: list[Any] = [stage.identity for stage in stages if isinstance(stage, EvaluateSpec)]
+    assert all("code" not in identity["task"] for identity in identities)

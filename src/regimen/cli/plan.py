@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -43,7 +43,7 @@ def plan(
     )
     measured = measured_hours(compiled, remembered(compiled.study))
     if json_output:
-        document = compiled.to_json()
+        document: Any = compiled.to_json()
         document["totals"]["measured"] = measured
         typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
         return

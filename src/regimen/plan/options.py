@@ -51,7 +51,7 @@ class CompileOptions:
 
     def to_json(self) -> dict[str, object]:
         """As run.json holds it."""
-        return asdict(self) | {"only": list(self.only), "tasks": list(self.tasks)}
+        return {**asdict(self), "only": list(self.only), "tasks": list(self.tasks)}
 
     @classmethod
     def from_json(cls, value: Any) -> CompileOptions:

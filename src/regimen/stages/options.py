@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from regimen.results import layout
 
@@ -67,7 +68,7 @@ class WorkerSetup:
         return {"options": options, "cache": str(self.cache), "device": self.device, "threads": self.threads}
 
     @staticmethod
-    def from_json(plain: dict[str, object]) -> WorkerSetup:
+    def from_json(plain: Any) -> WorkerSetup:
         """The setup that `to_json` wrote."""
         options = dict(plain["options"])
         for name in ("out", "data", "here"):
