@@ -78,7 +78,7 @@ def test_own_test_files_are_tested_on_and_never_trained_on(shapes: tuple[Plan, P
     plan, out = shapes
     stage = next(s for s in plan.stages.values() if isinstance(s, ItemsSpec) and s.label == "quiz")
     items = read_items(RunFolder(out).stages / stage.folder / "items.jsonl")
-    assert {item.id.split(":")[1] for item in items} == {"quiz-test.jsonl"}
+    assert {item.id.split(":")[1] for item in items} == {"data/quiz-test.jsonl"}
     assert len({len(item.choices) for item in items}) > 1, "the number of options varies"
     train = {row.text for row in rows(plan.study.sources["quiz"], EXAMPLES)}
     assert not train & {item.prompt + item.answer for item in items}

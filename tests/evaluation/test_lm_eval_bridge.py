@@ -180,7 +180,7 @@ def test_metrics_are_named_as_the_harnesss() -> None:
     [
         ("no_such_task", ("acc",), "has no task 'no_such_task'"),
         ("own_choice", ("f2",), "has no metric 'f2'; it has acc, acc_norm"),
-        ("own_greedy", ("perplexity",), "no mean over items"),
+        ("own_greedy", ("perplexity",), "not a mean over items"),
     ],
 )
 def test_what_cannot_be_run_is_refused_before_a_model_is_loaded(

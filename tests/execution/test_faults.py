@@ -70,7 +70,7 @@ def test_a_full_disk_is_said_and_more_room_is_enough(small_calm: Path, tmp_path:
     )  # fmt: skip
     assert done.returncode == 2, done.stderr
     assert "the disk is full" in done.stderr
-    assert "the same command goes on" in done.stderr
+    assert "the same command resumes where it stopped" in done.stderr
     assert "Traceback" not in done.stderr
     assert fingerprint_of(kept) == fingerprint_of(small_calm)
     assert max(commits(kept).values()) == 1

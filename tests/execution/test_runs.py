@@ -77,7 +77,7 @@ def test_an_interrupted_run_ends_cleanly_and_goes_on(
         driver.send_signal(number)
         _, log = driver.communicate()
     assert driver.returncode == 130, log
-    assert "the same command goes on" in log
+    assert "the same command resumes from here" in log
     wait_gone(out)
     done = finish(out, arguments=arguments)
     assert done.returncode == 0, done.stderr
