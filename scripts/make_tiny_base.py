@@ -31,7 +31,7 @@ from torch.nn import functional
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from regimen.data.blocks import Block, TextPacker
-from regimen.data.cleaning import Ledger
+from regimen.data.cleaning import Drops
 from regimen.data.forms import render_text
 from regimen.data.miniature.catalogue import more_general_text
 from regimen.data.rows import usable_rows
@@ -57,7 +57,7 @@ SHUFFLED, AFTER_PEAK, AFTER_STEPS = 400, 1e-3, 120
 
 def texts_of(study: Study, name: str, count: int | None = None) -> list[str]:
     """Training texts of a source, all of them or the first few."""
-    rows = usable_rows(name, study.sources[name], "train", Where("miniature"), Ledger())
+    rows = usable_rows(name, study.sources[name], "train", Where("miniature"), Drops())
     texts = []
     for row in rows:
         texts.append(render_text(study.sources[name].form, row.values))
@@ -83,7 +83,7 @@ def shuffled_labels(study: Study) -> list[str]:
         label = source.form.label
         if label is None or source.split is None:
             continue
-        usable = usable_rows(source_name, source, "train", Where("miniature"), Ledger())
+        usable = usable_rows(source_name, source, "train", Where("miniature"), Drops())
         rows = [row.values for row in usable][:SHUFFLED]
         order = np.random.default_rng(SEED).permutation(len(rows))
         dealt = [row | {label.column: rows[i][label.column]} for row, i in zip(rows, order, strict=True)]

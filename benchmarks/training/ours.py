@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.training.peers import Pace
 from benchmarks.training.rows import Pair
-from regimen.data.batch import Batch
+from regimen.data.batch import StepBatch
 from regimen.data.blocks import Block, Example, TextPacker, pack_examples
 from regimen.engine.adapter_bank import initial_row
 from regimen.engine.base_model import BaseModel
@@ -33,11 +33,11 @@ class Blocks:
     sequences: int
     shift: int = 0
 
-    def batch(self, step: int) -> Batch:
+    def batch(self, step: int) -> StepBatch:
         """The batch of step `step`."""
         first = step * self.sequences + self.shift
         chosen = [self.blocks[(first + i) % len(self.blocks)] for i in range(self.sequences)]
-        return Batch(
+        return StepBatch(
             tokens=np.stack([b.tokens for b in chosen]),
             positions=np.stack([b.positions for b in chosen]),
             loss=np.stack([b.loss for b in chosen]),

@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, Qwen2Config
 
-from regimen.engine.attention import register
-from regimen.engine.base_model import DTYPES, BaseModel, wrap_linears
+from regimen.engine.assembly import assemble, attention_of
+from regimen.engine.base_model import DTYPES, BaseModel
 
 QWEN2_05B = Qwen2Config(
     hidden_size=896,
@@ -35,5 +35,5 @@ def random_model(precision: str, device: str, attention: str):
 
 def random_base(precision: str = "bf16", device: str = "cpu") -> BaseModel:
     """The same as regimen's engine loads a base."""
-    model = random_model(precision, device, register()).eval().requires_grad_(False)
-    return BaseModel(model, Path(), torch.device(device), 151643, wrap_linears(model))
+    model = random_model(precision, device, attention_of(QWEN2_05B)).eval().requires_grad_(False)
+    return assemble(model, Path(), torch.device(device), frozenset({151643}))
