@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import combinations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from regimen.api import load_and_compile
@@ -36,6 +36,7 @@ def closed(names: set[str]) -> bool:
 
 
 @settings(max_examples=25, deadline=None)
+@example({"1-code"}, 0.9999999999999999)  # a budget that falls short by a rounding
 @given(st.sets(st.sampled_from(sorted(BY_ID)), min_size=1, max_size=7), st.floats(0.01, 1.0))
 def test_it_is_as_good_as_the_best_of_all_subsets(picked: set[str], share: float) -> None:
     for name in list(picked):

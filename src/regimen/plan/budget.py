@@ -91,7 +91,7 @@ def choose_within(plan: Plan, hours: float) -> Choice:
     """The best subset of the plan's experiments that takes at most `hours`; raises UsageError if none fits."""
     check_hours(hours)
     cheapest = min(subset_hours(plan, _with_starts(plan, p)) for p in plan.experiments)
-    if hours < cheapest:
+    if hours < cheapest - HOURS_SLACK:
         raise UsageError(f"--budget-hours is {hours:g}; the cheapest experiment takes {cheapest:.2g} hours")
     needs = needs_of(plan)
     chosen = set(_Program(plan, needs, hours).solve())
