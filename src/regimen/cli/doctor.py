@@ -73,7 +73,7 @@ class _Study:
 
 @dataclass(frozen=True)
 class _Report:
-    """What this machine has; `faults` are the reasons why the study cannot run here."""
+    """This machine's equipment; `faults` are the reasons why the study cannot run here."""
 
     machine: _Machine
     packages: dict[str, str | None]

@@ -28,12 +28,12 @@ class StepBatch:
 
     @property
     def loss_tokens(self) -> int:
-        """How many tokens are predicted: the denominator of the mean loss."""
+        """The number of predicted tokens: the denominator of the mean loss."""
         return int(self.loss.sum())
 
     @property
     def tokens_used(self) -> int:
-        """How many tokens are not padding."""
+        """The number of tokens that are not padding."""
         return int(self.lengths.sum())
 
 

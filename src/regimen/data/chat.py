@@ -67,7 +67,7 @@ class ChatTemplate:
 
     @cached_property
     def is_marked(self) -> bool:
-        """Whether the template itself marks what the assistant says ({% generation %})."""
+        """True if the template itself marks the assistant's words ({% generation %})."""
         return _MARKED.search(self.text) is not None
 
     @property
@@ -76,7 +76,7 @@ class ChatTemplate:
         return _MARKS_OF_LOSS.sub("", self.text)
 
     def prompt(self, conversation: Conversation, turn: int) -> str:
-        """What stands before the assistant's turn number `turn`, its opening included; raises RowFault."""
+        """The text before the assistant's turn number `turn`, its opening included; raises RowFault."""
         return self._render(conversation.before(turn), opened=True)
 
     def asked(self, conversation: Conversation) -> str:
@@ -103,12 +103,12 @@ class ChatTemplate:
 
     @cached_property
     def closing(self) -> str:
-        """What ends a turn of the assistant behind its words, such as "<|im_end|>"; "" where nothing does."""
+        """The text that closes a turn of the assistant, such as "<|im_end|>"; "" where nothing does."""
         asked = Conversation((Turn("user", "Who?"), Turn("assistant", "Nobody-at-all")))
         return self.pieces(asked, "last")[1].text.rpartition("Nobody-at-all")[2].strip()
 
     def _span(self, conversation: Conversation, turn: int, whole: str) -> tuple[int, int]:
-        """Where a turn's words begin and end: after the turn's opening, up to its last mark."""
+        """Start and end of a turn's words: after the turn's opening, up to its last mark."""
         opening = self.prompt(conversation, turn)
         closed = self._render(conversation.before(turn + 1), opened=False)
         if not closed.startswith(opening) or not whole.startswith(closed):

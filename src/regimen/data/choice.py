@@ -39,7 +39,7 @@ class InTurn(Generic[T]):
             self._cut()
 
     def by_class(self) -> Mapping[int, Sequence[T]]:
-        """What is chosen of each class, in order."""
+        """The chosen rows of each class, in order."""
         self._cut()
         return self._classes
 
@@ -53,7 +53,7 @@ class InTurn(Generic[T]):
 
 
 def quotas(counts: Mapping[int, int], most: int) -> dict[int, int]:
-    """How many of each class are taken where classes take turns; those that come first by number take one more."""
+    """The number taken of each class where classes take turns; the first classes take one more."""
     taken = dict.fromkeys(counts, 0)
     left = most
     for number, kind in enumerate(sorted(counts, key=lambda kind: counts[kind])):

@@ -1,4 +1,4 @@
-"""Which rows may be used: no row twice, held-out groups aside, every drop accounted for.
+"""Chooses the rows that may be used: no row twice, held-out groups aside, every drop accounted for.
 
 Owns normalised text, the split by hash of the group, what was seen before, and the dropped rows. Does not know
 templates, tokens or test items.
@@ -62,7 +62,7 @@ def group_digest(group: str) -> str:
 
 
 def is_held_out(group: str, share: float) -> bool:
-    """Whether the group lies in the held-out share: a function of its normalised text alone, so it never moves."""
+    """True if the group lies in the held-out share: a function of its normalised text alone, so it never moves."""
     return int.from_bytes(digest("held out/" + normalised(group)), "big") < share * 2**64
 
 

@@ -138,7 +138,7 @@ def _render_chat(conversation: Conversation) -> Rendered:
 
 
 def _chat_content(conversation: Conversation) -> Content:
-    """What is said before the last answer, system turns left out (all rows share them), and that answer."""
+    """The turns before the last answer, system turns left out (all rows share them), and that answer."""
     last = conversation.answers[-1]
     spoken = (turn for turn in conversation.turns[:last] if turn.role not in ("system", "developer"))
     return Content(tuple(turn.content for turn in spoken), (conversation.turns[last].content,))
@@ -172,7 +172,7 @@ def group_of(form: Form, row: Row, template: str | None = None) -> str:
 
 @dataclass(frozen=True)
 class Content:
-    """What a row itself puts into its text, the templates' fixed words left out: one text a value, in order."""
+    """The texts that a row puts into its template, the fixed words left out: one text a value, in order."""
 
     prompt: tuple[str, ...]
     answer: tuple[str, ...] = ()

@@ -36,7 +36,7 @@ ROWS_A_CLASS = 3  # fewer rows than this for each value, and the values are no c
 
 @dataclass(frozen=True)
 class Guess:
-    """What a file's rows seem to be: the form as it is written in a study, and the reason for each part of it."""
+    """A guess at a file's rows: the form as it is written in a study, and the reason for each part of it."""
 
     kind: Kind
     form: Mapping[str, object]
@@ -110,7 +110,7 @@ def _is_texts(value: object) -> bool:
 
 
 def _points_at(rows: Sequence[Row], name: str, options: str) -> bool:
-    """Whether a column names one of the row's options in every row, in one of the three ways."""
+    """True if a column names one of the row's options in every row, in one of the three ways."""
     if not name.isidentifier() or not options.isidentifier():
         return False
     values = [(row.get(name), row[options]) for row in rows]
@@ -167,7 +167,7 @@ def _scores(rows: Sequence[Row], columns: Sequence[str]) -> Guess | None:
 
 
 def _are_numbers(values: Sequence[object]) -> bool:
-    """Whether all values but missing ones are finite numbers, or text that is one (the cells of a CSV)."""
+    """True if all values but missing ones are finite numbers, or text that is one (the cells of a CSV)."""
     known = [value for value in values if value is not None and value != ""]
     try:
         return bool(known) and all(not isinstance(v, bool) and isfinite(float(v)) for v in known)  # type: ignore[arg-type]

@@ -128,7 +128,7 @@ def mark_twins(items: list[Item], task: Task, sources: dict[str, Source], where:
 
 
 def test_texts(task: str, items: Sequence[Item]) -> Iterator[TestText]:
-    """What training must not hold of a task's items.
+    """The texts of a task's items that training must not hold.
 
     Of each item the values that it puts into its prompt, joined; each long one of several also by itself, and its
     answer if that is a text of many words. A value that very many items share (an instruction, a system message) is
@@ -200,7 +200,7 @@ def _item(task: Task, name: str, source: Source, row: UsableRow, content: Conten
 
 
 def _identity(name: str, source: Source, row: UsableRow) -> str:
-    """What the item is called wherever its row is read from: source, split (config too, of several), row number."""
+    """The item's name, the same wherever its row is read from: source, split (config too, of several), row number."""
     if source.files:
         return f"{name}:{_as_written(source, row.part)}:{row.number}"
     split = source.test_split

@@ -59,14 +59,14 @@ def json_rows(name: str, path: Path, wrapped_in: str | None) -> Iterator[Row]:
 
 @dataclass(frozen=True)
 class Layout:
-    """How rows lie in a file: "lines", a "list" (under `key`, if it is wrapped), "columns", or the file is a "row"."""
+    """A file's layout: "lines", a "list" (under `key`, if it is wrapped), "columns", or the file is a "row"."""
 
     kind: str
     key: str | None = None
 
 
 def layout_of(name: str, path: Path, wrapped_in: str | None = None) -> Layout:
-    """How the rows lie; raises DataError for what is no JSON, and where `wrapped_in` names no list of objects."""
+    """The file's layout; raises DataError for a file that is not JSON, or if `wrapped_in` names no list."""
     first = first_mark(name, path)
     if not first:
         raise DataError(f"{name}: the file holds no row")
@@ -218,7 +218,7 @@ class _Stream:
         return self.line + self.text.count("\n", 0, self.at)
 
     def fault(self, why: str, lines: int = 0) -> DataError:
-        """What is wrong `lines` below this place."""
+        """The fault `lines` below this place."""
         return DataError(f"{self.name}, line {self.now + lines}: not JSON: {why}")
 
 
@@ -256,7 +256,7 @@ def _rows_of_columns(name: str, columns: Row) -> Iterator[Row]:
 
 
 def _half_character(written: str, value: Any) -> str:
-    """Where a value holds half of a character: ", column ...: ...", else "". Only an escape can write one."""
+    """The place of half a character in a value: ", column ...: ...", else "". Only an escape can write one."""
     if "\\ud" not in written and "\\uD" not in written:
         return ""
     columns: Iterable[tuple[str, Any]] = value.items() if isinstance(value, dict) else [("", value)]

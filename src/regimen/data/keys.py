@@ -51,7 +51,7 @@ def loosened(text: str, normal: str | None = None) -> str:
 
 
 def is_long(key: bytes) -> bool:
-    """Whether a text of this key can be looked for inside others."""
+    """True if a text of this key can be looked for inside others."""
     return len(key) >= SHORTEST and key.count(b" ") + 1 >= FEWEST_WORDS
 
 
@@ -86,7 +86,7 @@ def keys_of(texts: Sequence[str]) -> list[bytes]:
 
 
 def _signs(raw: NDArray[np.uint8]) -> NDArray[np.intp]:
-    """Where an operator stands between operands, one of them a number; hyphens inside words ("covid-19") are none."""
+    """The positions of operators between operands, one of them a number; hyphens inside words ("covid-19") are none."""
     places = np.flatnonzero(_IS_SIGN[raw])
     if not len(places):
         return places
@@ -107,7 +107,7 @@ def _beside(
 
 
 def _characters(raw: NDArray[np.uint8]) -> list[NDArray[np.intp]]:
-    """Where a character of a script without blanks begins: kana, Chinese (E3-E9 in UTF-8), Thai, Lao (E0 B8-BB)."""
+    """The starts of characters of scripts without blanks: kana, Chinese (E3-E9 in UTF-8), Thai, Lao (E0 B8-BB)."""
     wide = np.flatnonzero((raw >= 0xE3) & (raw <= 0xE9))
     thai = np.flatnonzero(raw[:-1] == 0xE0)
     return [wide, thai[(raw[thai + 1] >= 0xB8) & (raw[thai + 1] <= 0xBB)]]

@@ -1,4 +1,4 @@
-"""Which block comes when: a pure function of (sources, weights, seed, step).
+"""The order of blocks: a pure function of (sources, weights, seed, step).
 
 Owns the draw. Weights are shares of sequences, kept exactly in every window; inside an epoch of a source no block
 is drawn twice; nothing is remembered from step to step, so a killed run needs no loader state. Does not know what a
@@ -23,7 +23,7 @@ WINDOW = 10_000  # the longest window in which shares are kept exactly
 
 
 def quotas(weights: Mapping[str, float]) -> dict[str, int]:
-    """How many sequences of each source stand in one window: the smallest whole numbers in the weights' proportion.
+    """The number of sequences of each source in one window: the smallest whole numbers in the weights' proportion.
 
     Proportions that need a window longer than 10,000 are rounded to it by largest remainder, at least one each.
     """
@@ -93,7 +93,7 @@ class Mixture:
         )
 
     def epochs(self, steps: int) -> dict[str, float]:
-        """How often each source is gone through in `steps` steps."""
+        """The epochs of each source in `steps` steps."""
         window = sum(self._draw._counts.values())
         drawn = steps * self._sequences
         return {name: drawn * count / window / len(self._stores[name]) for name, count in self._draw._counts.items()}

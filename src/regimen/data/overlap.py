@@ -1,4 +1,4 @@
-"""Which training texts hold a test text: the same, inside a longer text, or with a few words changed.
+"""Finds training texts that hold a test text: the same, inside a longer text, or with a few words changed.
 
 Owns the comparison. Two texts are compared by their keys (`data.keys`). A training text holds a test text if the two
 are the same, if the key of the test text stands inside the other's, or if all but a tenth of the test text's words
@@ -132,7 +132,7 @@ class TestTexts:
         ]
 
     def has_groups(self, source: str) -> bool:
-        """Whether test items of this source have groups to be kept on their side."""
+        """True if test items of this source have groups to be kept on their side."""
         return source in self._groups
 
     def find_groups(self, source: str, groups: Sequence[str]) -> list[list[Hit]]:
@@ -141,7 +141,7 @@ class TestTexts:
         return [[hit] if (hit := known.get(group_digest(group))) else [] for group in groups]
 
     def _counts(self, number: int, source: str | None) -> bool:
-        """Whether a hit says anything: one or two words only in the source that they are tested on."""
+        """True if a hit counts: one or two words count only in the source that they are tested on."""
         sources = self._sources[number]
         long = self._keys[number].count(b" ") + 1 >= FEWEST_WORDS
         return long or source is None or None in sources or source in sources
@@ -230,7 +230,7 @@ def _splits_number(buffer: bytes, edge: int) -> bool:
 
 
 def may_differ(words: int) -> int:
-    """How many of a test text's words may be missing from a near twin."""
+    """The number of a test text's words that may be missing from a near twin."""
     return 0 if words < NEAR_WORDS else max(1, words // NEAR_SHARE)
 
 
@@ -255,7 +255,7 @@ def _spread(grams: NDArray[np.uint64], bits: int) -> NDArray[np.int64]:
 
 
 class _Rarity:
-    """How common each run of eight bytes is among given texts; ties are broken by its letters' frequency."""
+    """Counts each run of eight bytes among given texts; ties are broken by its letters' frequency."""
 
     CHUNK = 2000
 

@@ -47,7 +47,7 @@ NAMED_ITEMS = 20  # test items that are named for one dropped row
 
 @dataclass
 class Counts:
-    """What became of the rows and tokens of a source."""
+    """The counts of a source's rows and tokens, kept and dropped."""
 
     documents: int = 0
     bytes: int = 0

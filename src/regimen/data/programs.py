@@ -1,4 +1,4 @@
-"""What a row says of the program that an answer to it must be: its tests, its function, how the program begins.
+"""A row's demands on the program that answers it: its tests, its function, the program's beginning.
 
 Owns the shapes in which people write tests - `check(candidate)`, lists of asserts, pairs of input and output - and
 their one form in a test item. Reads code as text and runs none of it: that is the sandbox's alone.
@@ -102,7 +102,7 @@ def _first(test: Mapping[str, object], names: Sequence[str]) -> object:
 
 
 def _text(value: object) -> str:
-    """What is typed or printed; a list is its lines."""
+    """The text that is typed or printed; a list is its lines."""
     return "\n".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 

@@ -1,4 +1,4 @@
-"""Which reader reads which file.
+"""Chooses the reader for each file.
 
 Owns the table of formats, what is said of a file's layout where it was guessed, and the one sentence for what cannot
 be read. Does not know where files are, prompts or tokens.
@@ -36,7 +36,7 @@ READ = (*JSON, *_READERS)
 
 
 def is_read(path: Path) -> bool:
-    """Whether the name is that of a format that is read."""
+    """True if the name is that of a format that is read."""
     kind = kind_of(path)
     return kind in READ and not (kind in _UNCOMPRESSED and path.suffix.lower() in COMPRESSIONS)
 
@@ -62,7 +62,7 @@ def file_rows(name: str, path: Path, wrapped_in: str | None = None, *, is_docume
 
 
 def remark(name: str, path: Path) -> str | None:
-    """What was guessed about a file's layout, for people; None where its name says everything."""
+    """The guess about a file's layout, for people; None where its name says everything."""
     kind = kind_of(path)
     if kind == ".csv" and (mark := delimiter_of(name, path)) != ",":
         return f"{name}: its columns are parted by {'tabs' if mark == chr(9) else mark}"

@@ -24,7 +24,7 @@ SUFFIXES = (".jsonl", ".parquet", ".csv", ".json")  # of a mirror's files
 
 @dataclass(frozen=True)
 class Where:
-    """Where to look: `data` is a mirror folder (then the network is never used), `here` the study file's folder."""
+    """The places to look in: `data` is a mirror folder (then the network is not used), `here` the study's folder."""
 
     origin: str = "hub"
     data: Path | None = None
@@ -81,7 +81,7 @@ def rows_of(parts: list[Part]) -> Iterator[tuple[str, int, Row]]:
 
 
 def remarks(parts: list[Part]) -> list[str]:
-    """What was guessed about the files' layouts, and which files of a folder are not read, for people."""
+    """Notes for people: guesses about the files' layouts, and the files of a folder that are not read."""
     said = [part.skipped for part in parts if part.skipped]
     for part in parts:
         for name, path in list(zip(part.names or [part.name], part.paths, strict=False))[:1]:

@@ -85,7 +85,7 @@ class Chosen(Sequence[Example]):
         self._numbers: list[int] = numbers.tolist()
 
     def lengths(self) -> list[int]:
-        """How many ids each has, without reading any."""
+        """The number of ids in each, without reading any."""
         ends = self._spool.ends
         return [ends[number] - (ends[number - 1] if number else 0) for number in self._numbers]
 

@@ -1,4 +1,4 @@
-"""What a mirror says of itself: rows that stand in for a source's own.
+"""A mirror's own notes: rows that stand in for a source's own.
 
 Owns the one rule. A mirror may hold a SOURCES.md with a Markdown table, one line for each source: first cell the Hub
 id (and config), second the splits, any further cells in free words. A line with the word STAND-IN, in capitals, says

@@ -70,12 +70,12 @@ class TextTokenizer:
 
     @property
     def opening(self) -> list[int]:
-        """What an empty text is read as: what the tokenizer puts before a text, else the end of the text before it."""
+        """The ids that stand for an empty text: those that the tokenizer puts before a text, else its end token."""
         return list(self.starts) or [self.end]
 
     @property
     def prefix(self) -> int:
-        """What lm-evaluation-harness puts before a text that has nothing before it."""
+        """The ids that lm-evaluation-harness puts before a text without context."""
         return self.end if self._begin is None else self._begin
 
     @property
@@ -135,7 +135,7 @@ class TextTokenizer:
         return [known[text] for text in texts]
 
     def holds_special(self, text: str) -> bool:
-        """Whether a text holds what would be a special token if it were not text."""
+        """True if a text holds the spelling of a special token."""
         return any(mark in text and any(one in text for one in texts) for mark, texts in self._marks.items())
 
     def decode(self, ids: Sequence[int]) -> str:
@@ -152,7 +152,7 @@ class TextTokenizer:
 
 
 def _common(one: Sequence[int], other: Sequence[int]) -> int:
-    """How many ids two texts share at their beginning."""
+    """The number of ids that two texts share at their beginning."""
     limit = min(len(one), len(other))
     return next((n for n in range(limit) if one[n] != other[n]), limit)
 
@@ -166,7 +166,7 @@ def _beginnings(texts: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _splits_at_blanks(tokenizer: Tokenizer) -> bool:
-    """Whether the tokenizer is byte-level BPE over words that begin at blanks: no token reaches from "x" into " y"."""
+    """True if the tokenizer is byte-level BPE over words that begin at blanks: no token reaches from "x" into " y"."""
     if type(tokenizer.model).__name__ != "BPE" or tokenizer.pre_tokenizer is None:
         return False
     steps = tokenizer.pre_tokenizer.__getstate__().decode("utf-8").replace('": ', '":')
@@ -174,7 +174,7 @@ def _splits_at_blanks(tokenizer: Tokenizer) -> bool:
 
 
 def _is_split(prompt: str, answer: str) -> bool:
-    """Whether a word ends between the two, so that each by itself has the tokens that it has in the whole."""
+    """True if a word ends between the two, so that each has the same tokens alone as in the whole."""
     ends_in_word, starts_with_blank = prompt[-1:].strip() != "", answer[:1] == " "
     return ends_in_word and starts_with_blank and answer[1:2].strip() != ""
 

@@ -1,4 +1,4 @@
-"""Whether what differs between a text and its like makes another text of it: a number, a negation, a variable.
+"""Tells if a small difference makes another text: a number, a negation, a variable.
 
 Owns which words tell two texts apart. Does not know test items or how texts were found alike.
 """
@@ -23,7 +23,7 @@ _NUMBERS = frozenset(
 
 
 def is_telling_apart(test: Sequence[bytes], stretch: Sequence[bytes]) -> bool:
-    """Whether that in which a stretch of text differs from a test text makes another text of it.
+    """True if the differences between a stretch of text and a test text make them two texts.
 
     Both are words of keys; the stretch may go beyond the test text on either side.
     """
@@ -42,7 +42,7 @@ def is_telling_apart(test: Sequence[bytes], stretch: Sequence[bytes]) -> bool:
 
 
 def _differ(one: Sequence[bytes], other: Sequence[bytes]) -> bool:
-    """Whether two pieces that stand in the same place differ in a negation, or in numbers, operators and variables.
+    """True if two pieces in the same place differ in a negation, or in numbers, operators and variables.
 
     A word with a number in its place is a changed word; a number in the place of another, or of nothing, and a letter
     in the place of another are a change of numbers and variables.

@@ -16,7 +16,7 @@ _ANY_TYPE = re.compile(r"\s*(.+?) is an? ([^,.\n]+?)\s*(?:[,.]|$)")
 
 
 def is_readable(answer: str) -> bool:
-    """Whether a right answer holds entities in this form and nothing else, or says that there are none."""
+    """True if a right answer holds entities in this form and nothing else, or says that there are none."""
     place = 0
     while match := _ANY_TYPE.match(answer, place):
         place = match.end()

@@ -152,7 +152,7 @@ def _generated(
 
 
 def _open_result(item: Item, encoded: EncodedItem, said: Said) -> ItemResult:
-    """What is noted of every open answer, whatever its metrics."""
+    """The columns that every open answer gets, whatever its metrics."""
     result = _blank(item, encoded)
     result.text = said.text
     if encoded.fault is not None:

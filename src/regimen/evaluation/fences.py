@@ -31,7 +31,7 @@ def unfenced(text: str, beginning: str = "") -> str:
 
 
 def _is_program(beginning: str, before: str) -> bool:
-    """Whether what stands before a fence is code rather than words about the code."""
+    """True if the text before a fence is code rather than words about the code."""
     tree = _parsed(beginning + before) if before.strip() else None
     if tree is None or not tree.body:
         return False

@@ -89,5 +89,5 @@ def bag_of_words(texts: Sequence[str], labels: Sequence[str], prompts: Iterable[
 
 
 def is_closed(task: Task) -> bool:
-    """Whether these lines apply."""
+    """True if these lines apply."""
     return task.scoring == "choice"

@@ -1,4 +1,4 @@
-"""What a task's metrics read in generated answers: those that were just written, or those of an earlier evaluation.
+"""Reads generated answers with a task's metrics: answers just written, or those of an earlier evaluation.
 
 Owns what is noted of an open answer by its metrics, and the taking up of saved answers, so that another metric needs no
 new generation. Does not know models or files.
@@ -22,7 +22,7 @@ UNENDED = "no stop within the limit of new tokens"
 
 @dataclass(frozen=True)
 class SavedAnswer:
-    """What an earlier evaluation noted of one item, whatever its metrics were."""
+    """The row of one item in an earlier evaluation, without the columns of its metrics."""
 
     item_id: str
     prompt_hash: str

@@ -90,7 +90,7 @@ def _short(text: str) -> str:
 
 
 def without_faults(detail: str) -> str:
-    """What was noted of an item beside the faults of its own metrics."""
+    """An item's row without the faults of its own metrics."""
     return "; ".join(part for part in detail.split("; ") if part and not part.startswith(FAULT))
 
 

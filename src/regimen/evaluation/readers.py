@@ -18,7 +18,7 @@ ANSWER_BITS = "answer-bits-per-byte"
 
 @dataclass(frozen=True)
 class Reading:
-    """What one metric notes of one answer.
+    """The values that one metric reads in one answer.
 
     `value` is the item's own (nan where there is none), `prediction` the answer as the metric reads it (None: it
     cannot be read), `target` the right answer in the same form (None: as it stands), `counts` what a corpus metric
@@ -145,7 +145,7 @@ _OF_ALL = frozenset({"bleu", ANSWER_BITS})  # BLEU takes all right answers toget
 
 
 def counts_of(readings: Mapping[str, Reading]) -> dict[str, list[float]]:
-    """What corpus metrics sum, by the column of the item rows that holds it."""
+    """The sums of corpus metrics, by the column of the item rows that holds them."""
     return {METRICS[name].columns[0]: list(reading.counts) for name, reading in readings.items() if reading.counts}
 
 

@@ -25,7 +25,7 @@ def chat_ends(items: Sequence[Item], tokenizer: Encoder) -> frozenset[int]:
 def stop_rule(
     tokenizer: Encoder, stops: Sequence[str], *, blanks_first: bool = False, ends: frozenset[int] = frozenset()
 ) -> Callable[[Sequence[int]], bool]:
-    """Whether the ids so far hold a stop, seen as soon as it is there.
+    """Tells if the ids so far hold a stop, as soon as it is there.
 
     `ends` are ids that end a text by themselves. With `blanks_first`, blanks and line ends before the first other
     character end nothing. Most tokens cannot end a stop: only one that holds the last character of one is decoded with

@@ -43,7 +43,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """How a run ended: experiments and stages by state, seconds, stages done in this run (`worked`), failures.
+    """The end of a run: experiments and stages by state, seconds, stages done in this run (`worked`), failures.
 
     `skipped` maps the reason why a source is missing to the experiments that did not run for it.
     """

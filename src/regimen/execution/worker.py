@@ -162,7 +162,7 @@ def _is_out_of_memory(fault: Exception) -> bool:
 
 
 def _is_broken_device(fault: Exception) -> bool:
-    """Whether every later call to the device would fail in this process too, as after an illegal access."""
+    """True if every later call to the device would fail in this process too, as after an illegal access."""
     if type(fault).__name__ == "AcceleratorError":  # torch's
         return True
     return isinstance(fault, RuntimeError) and any(words in str(fault) for words in _BROKEN)

@@ -1,4 +1,4 @@
-"""What is known: outcomes and their folders, the ledger, metrics, tidy tables."""
+"""Outcomes of stages and their folders, the ledger, metrics, tidy tables."""
 
 from regimen.results.facts import (
     EvaluatedFacts,

@@ -1,4 +1,4 @@
-"""What a stage's outcome records, one frozen type for each kind of stage, parsed once when an outcome is read.
+"""The facts in a stage's outcome: one frozen type for each kind of stage, parsed once when an outcome is read.
 
 Owns the fields and their JSON. Fields that came later have defaults, so that outcomes of earlier versions are read;
 fields that nobody reads any more are passed over. Does not know how a stage comes by its facts.
@@ -25,7 +25,9 @@ class _Recorded(BaseModel):
 
 
 class Machine(_Recorded):
-    """What a stage ran on. `cohort` is how many stages shared the work, `gpu` the CUDA_VISIBLE_DEVICES of its process.
+    """The machine of a stage. `cohort` is the number of stages that shared the work.
+
+    `gpu` is the CUDA_VISIBLE_DEVICES of its process.
 
     It is never part of a result's identity.
     """

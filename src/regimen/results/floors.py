@@ -1,4 +1,4 @@
-"""What a task's score is without any language model: the majority class, chance, a trained bag of words.
+"""A task's score without any language model: the majority class, chance, a trained bag of words.
 
 Owns the reading of these lines from the outcomes of the items stages. Does not know how they were computed.
 """

@@ -1,4 +1,4 @@
-"""Which of a source's rows went, and whether that is so many that the user must hear of it.
+"""The rows that a source lost, and the warning when they are many.
 
 Owns the limit and the sentences. Does not know how rows are read or dropped.
 """
@@ -22,7 +22,7 @@ def warnings_of(facts: PreparedFacts) -> list[str]:
 
 
 def remedy(reason: str) -> str:
-    """What can be done about rows that went for holding a test item."""
+    """The remedies for rows that were dropped because they hold a test item."""
     if LEAKS not in reason:
         return ""
     return " (a source's `leaks: exact` drops only rows with the test text itself, `leaks: off` none)"

@@ -34,7 +34,7 @@ def _labels(columns: Columns) -> tuple[list[str], list[str], list[str]]:
 
 
 def _weights(columns: Columns) -> np.ndarray | None:
-    """What each row counts; None where all count the same. Rows may stand for a share of an item (chance)."""
+    """The weight of each row; None where all weigh the same. Rows may stand for a share of an item (chance)."""
     return np.asarray(columns["weight"], dtype=float) if "weight" in columns else None
 
 

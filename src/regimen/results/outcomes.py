@@ -1,4 +1,4 @@
-"""What a stage leaves behind: its outcome, with the digests by which later readers know that it is whole.
+"""The outcome that a stage writes, with the digests by which later readers know that it is whole.
 
 Owns the outcome's JSON. Does not know folders.
 """
@@ -20,7 +20,7 @@ Status = Literal["done", "skipped"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a stage ended: its facts (metrics, counts, digests), what ran it and when (seconds since 1970).
+    """A finished stage: its facts (metrics, counts, digests), its machine, start and end (seconds since 1970).
 
     `files` are the SHA-256 digests of the files that it left behind, `inputs` those of what it read: files of its
     sources and its base by name, stages that it builds on by fingerprint. Earlier versions recorded neither.

@@ -47,7 +47,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class Anchor:
-    """What a threshold on a task may rest on: one figure, a range of disagreeing ones, or neither and why."""
+    """The published figures for a threshold on a task: one, a range of disagreeing ones, or none with the reason."""
 
     reference: Reference | None
     low: float | None

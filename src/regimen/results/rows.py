@@ -1,4 +1,4 @@
-"""What an experiment took of its sources: shares of sequences as planned, of tokens and of loss tokens as they were.
+"""An experiment's use of its sources: shares of sequences as planned, of tokens and of loss tokens as they were.
 
 Owns the sums. Does not know how rows are cleaned or drawn.
 """

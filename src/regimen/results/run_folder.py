@@ -35,7 +35,7 @@ LOCK_TRIES = 5
 
 @dataclass(frozen=True)
 class Results:
-    """What a run folder holds of a plan: whole outcomes, and why others are damaged; both by stage fingerprint."""
+    """A plan's outcomes in a run folder, and the reasons why some are damaged; both by stage fingerprint."""
 
     outcomes: dict[str, Outcome]
     damaged: dict[str, str]
@@ -120,7 +120,7 @@ class RunFolder:
         return load_study(path, trust_code=True)  # reading a run folder runs nothing of it
 
     def settings(self) -> dict[str, Any]:
-        """What the run was started with: "compile" has the options that its plan is compiled with.
+        """The options of the run; "compile" has those that its plan is compiled with.
 
         Raises RunFolderError where run.json is missing, damaged, or of a newer version.
         """
@@ -186,7 +186,7 @@ class RunFolder:
         return to
 
     def is_locked(self) -> bool:
-        """Whether a driver holds the folder now."""
+        """True while a driver holds the folder."""
         path = self.path / layout.LOCK
         if not path.is_file():
             return False

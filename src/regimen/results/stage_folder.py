@@ -38,7 +38,7 @@ class StageFolder:
 
     @property
     def done(self) -> bool:
-        """Whether the stage's result is complete."""
+        """True if the stage's result is complete."""
         return (self.path / layout.MARKER).is_file()
 
     def open(self) -> Path:
@@ -96,7 +96,7 @@ class StageFolder:
         ]
 
     def has_files(self) -> bool:
-        """Whether anything lies in the folder but what a killed process left half-written."""
+        """True if the folder holds anything but half-written files of a killed process."""
         return self.path.is_dir() and any(not path.name.startswith(".") for path in self.path.iterdir())
 
     def reopen(self) -> None:

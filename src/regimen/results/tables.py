@@ -100,7 +100,7 @@ class Cell:
 
 
 class RunTables:
-    """What a run folder holds, read once; `damaged` says of stages that are not whole why they count as not there."""
+    """The contents of a run folder, read once; `damaged` gives the reason why a stage counts as missing."""
 
     def __init__(self, folder: RunFolder, plan: Plan):
         self.folder = folder

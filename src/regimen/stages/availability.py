@@ -1,4 +1,4 @@
-"""What a plan needs from outside, and whether it is there: sources, the base model, lm-evaluation-harness.
+"""Checks that everything a plan needs from outside is there: sources, the base model, lm-evaluation-harness.
 
 Owns the check before anything trains. Reads no more than the first rows, loads no torch. Does not know scheduling.
 """
@@ -22,7 +22,7 @@ from regimen.study.sources import Source
 
 
 def missing_inputs(plan: Plan, data: Path | None, here: Path | None) -> dict[str, list[str]]:
-    """What is missing -> the stages that need it. A Hub source is looked for only when it is read."""
+    """Maps each missing thing to the stages that need it. A Hub source is looked for only when it is read."""
     where = Where(plan.study.data, data, here)
     missing: dict[str, list[str]] = {}
     for stage in plan.stages.values():
@@ -49,7 +49,7 @@ def check_code(plan: Plan, trusted: bool) -> None:
 
 
 def only_avoided(plan: Plan, stages: Iterable[str]) -> bool:
-    """Whether these stages are all of test items that nothing scores: they are only kept out of training rows."""
+    """True if all these stages hold test items that nothing scores: they are only kept out of training rows."""
     specs = (plan.stages[name] for name in stages)
     return all(isinstance(stage, ItemsSpec) and stage.purpose == "avoid" for stage in specs)
 
@@ -63,7 +63,7 @@ def missing_base(plan: Plan, data: Path | None) -> str | None:
 
 
 def missing_harness(study: Study) -> list[str]:
-    """What tasks of lm-evaluation-harness want of this machine, a sentence each."""
+    """The needs of lm-evaluation-harness tasks that this machine does not meet, one sentence each."""
     names = [task.lm_eval for task in study.tasks.values() if task.lm_eval]
     return [reason for name in names if (reason := why_no_harness(name)) is not None]
 
@@ -80,7 +80,7 @@ def _needs(stage: Stage) -> Iterable[tuple[str, Source, str]]:
 
 @dataclass(frozen=True)
 class SourceState:
-    """Whether a source is there: "present", "made by regimen", "on the Hub" (not looked at); or why it is no use:
+    """The state of a source: "present", "made by regimen", "on the Hub" (not looked at); or, with a reason,
     "missing", "unreadable".
 
     `bytes` is the size of its files; `stand_in` says which of its rows are not the source's own.

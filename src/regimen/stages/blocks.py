@@ -1,4 +1,4 @@
-"""Where a prepared source's token blocks lie in the cache, and whether they are still there. Loads no torch."""
+"""Finds a prepared source's token blocks in the cache and checks that they are still there. Loads no torch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def block_digests(folder: Path, digests: Digests) -> dict[str, str]:
 
 
 def has_blocks(prepared: PreparedFacts, cache: Path, digests: Digests) -> bool:
-    """Whether the blocks are there, as they were written; a cache may be emptied or damaged at any time.
+    """True if the blocks are there as they were written; a cache may be emptied or damaged at any time.
 
     Blocks that are damaged are deleted, for they can be made again.
     """

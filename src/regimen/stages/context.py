@@ -1,4 +1,4 @@
-"""What a stage runs in: its worker's setup and what that process keeps loaded. Never part of a result's identity.
+"""The context of a stage: its worker's setup and the models loaded there. Never part of a result's identity.
 
 Owns the context and the caches of a worker process (the base, loaded once; tokenizers; stores of blocks). Does not
 know scheduling.
@@ -76,7 +76,7 @@ class Context:
         return self.setup.cache
 
     def where(self, origin: str) -> Where:
-        """Where rows are looked for."""
+        """The folders in which rows are looked for."""
         return Where(origin, self.setup.options.data, self.setup.options.here)
 
     def shareable(self, text: str) -> str:
@@ -98,7 +98,7 @@ class Context:
         return path
 
     def facts(self, fingerprint: str, kind: type[F]) -> F:
-        """What a stage of this kind recorded that this one builds on; raises RunFolderError as `input` does."""
+        """The facts of the stage of this kind that this one builds on; raises RunFolderError as `input` does."""
         facts = read_outcome(self.input(fingerprint), fingerprint).facts
         if not isinstance(facts, kind):
             raise RunFolderError(f"{self.input(fingerprint)} holds the outcome of another kind of stage; delete it")
@@ -153,7 +153,7 @@ class Context:
         return self._tests[stages]
 
     def machine(self, cohort: int = 1) -> Machine:
-        """What ran a stage that shared the work with `cohort` - 1 others."""
+        """The machine that ran a stage which shared the work with `cohort` - 1 others."""
         import torch
 
         device = self.setup.device

@@ -1,4 +1,4 @@
-"""What a stage reads from outside the run folder: files of its sources and of its base, each by its digest.
+"""The files that a stage reads from outside the run folder (of its sources and its base), each by its digest.
 
 Owns the names by which outcomes record them, the comparison with how they are now, and the sentence for a difference.
 A file is compared only with one of the same kind (a study's own file, a mirror's, the Hub's): where rows are read

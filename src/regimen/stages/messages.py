@@ -1,4 +1,4 @@
-"""What a driver and its workers send each other: jobs one way, events the other.
+"""The messages between a driver and its workers: jobs one way, events the other.
 
 Owns these types and their one form as a line of JSON, which pipes carry. Loads nothing heavy. Does not know pipes,
 order or retries.
@@ -57,7 +57,7 @@ class StageProgress:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the trainings of a job are."""
+    """The steps that the trainings of a job have reached."""
 
     stages: tuple[StageProgress, ...]
 

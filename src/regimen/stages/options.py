@@ -1,4 +1,4 @@
-"""How and where a plan is run: the options of one run, and what each worker of it is started with.
+"""The options of one run, and the setup with which each of its workers starts.
 
 Owns the options from the command or the API to the place where work is done, and their one JSON form. No result
 depends on them beyond rounding. Loads nothing heavy.
@@ -48,7 +48,7 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class WorkerSetup:
-    """What a worker is started with: the run's options, the cache folder, its device, its number of threads."""
+    """A worker's setup: the run's options, the cache folder, its device, its number of threads."""
 
     options: RunOptions
     cache: Path

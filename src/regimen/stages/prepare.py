@@ -114,7 +114,7 @@ def _items(spec: ItemsSpec, where: Where, drops: Drops, context: Context) -> tup
 
 
 def _stand_ins(spec: ItemsSpec, where: Where) -> str:
-    """What the mirror says of the rows that are tested on, where they are not the source's own."""
+    """The mirror's note on the test rows, where they are not the source's own."""
     notes = []
     for name in spec.task.source:
         source = spec.sources[name]

@@ -1,4 +1,4 @@
-"""Which trainings no longer stand because the rows that they read hold a test item that was not looked for then.
+"""Finds trainings that must be done again because their rows hold a test item that was not looked for at the time.
 
 Owns the comparison of the blocks that a training read with those there are now, and taking back what was trained on
 others. A training stands as long as no row that it read must go. Does not know scheduling.
@@ -40,7 +40,7 @@ def preparations(plan: Plan) -> Plan:
 
 
 def must_look_first(plan: Plan, folder: RunFolder) -> bool:
-    """Whether a training is done whose rows are to be prepared anew: whether it stands is known only after that."""
+    """True if a training is done and its rows are to be prepared anew; only then is it known if the training stands."""
     return any(
         not folder.folder(plan.stages[prepared]).done
         for stage in plan.trainings()

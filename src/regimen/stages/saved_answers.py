@@ -63,7 +63,7 @@ def _asked(identity: Any) -> object:
 
 
 def _stands(folder: Path, inputs: Mapping[str, str], context: Context) -> bool:
-    """Whether an evaluation is whole and was made from what is there now: base, tokenizer, items, adapters."""
+    """True if an evaluation is whole and was made with today's base, tokenizer, items and adapters."""
     try:
         outcome = read_outcome(folder)
         check_files(folder, outcome, context.digests)

@@ -165,7 +165,7 @@ def _common_step(specs: Sequence[TrainSpec], paths: Sequence[Path]) -> int | Non
 
 
 def _is_whole(folder: Path, step: int) -> bool:
-    """Whether the checkpoint at a step can be read and the trace up to there is the one that it was saved with."""
+    """True if the checkpoint at a step can be read and the trace up to there is the one that it was saved with."""
     path = checkpoint_path(folder, step)
     try:
         load_state(path)
@@ -226,7 +226,7 @@ class _Cohort:
         self.context.report(Progress(tuple(_progress(run) for run in under_way)))
 
     def any_ended(self) -> bool:
-        """Whether a member reached its end, or failed, since the last call of `finish_ended`."""
+        """True if a member reached its end, or failed, since the last call of `finish_ended`."""
         return any(_has_ended(run.member) for run in self.runs)
 
     def checkpoint(self) -> None:

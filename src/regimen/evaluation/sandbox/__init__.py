@@ -37,7 +37,7 @@ def why_not() -> str | None:
 
 
 def judge(program: str, entry_point: str, test: str, prompt: str = "", limits: Limits = Limits()) -> Verdict:
-    """Whether `program` passes `test`; see Case for the arguments.
+    """Run `program` against `test` and give the verdict; see Case for the arguments.
 
     Raises MachineError where `why_not()` has a reason, DataError if the test itself is broken.
     """

@@ -45,7 +45,7 @@ _END_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Role:
-    """What runs in a sandbox: the modules of `inside` to hand over, in order, and the function to end in."""
+    """The code that runs in a sandbox: the modules of `inside` in order, and the last function to call."""
 
     modules: tuple[str, ...]
     arguments: dict[str, object]
@@ -137,7 +137,7 @@ class Box:
 
     @property
     def alive(self) -> bool:
-        """Whether its first process still runs."""
+        """True while its first process runs."""
         return self._process.poll() is None
 
     def end(self) -> None:

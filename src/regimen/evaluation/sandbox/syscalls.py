@@ -51,7 +51,7 @@ _ALLOW, _FAIL, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 
 @dataclass(frozen=True)
 class Calls:
-    """What this machine's kernel calls things: the number of pivot_root and the filter's instructions."""
+    """This kernel's own numbers: the system call pivot_root and the filter's instructions."""
 
     pivot_root: int
     filter: bytes

@@ -43,7 +43,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Limits:
-    """What one program may use; times in seconds, sizes in bytes.
+    """The limits of one program; times in seconds, sizes in bytes.
 
     `seconds` bounds loading and all calls together, `call_seconds` loading or one call, both by the wall
     clock. `memory` is the address space of one process, `processes` counts threads too, `file_size` bounds
@@ -70,7 +70,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a program passed, and why: one of REASONS, with a short detail after a colon.
+    """A program's verdict: passed or not, and the reason, one of REASONS with a short detail after a colon.
 
     Only a test that ran `check` to its end, having called the program at least once, yields `passed`.
     """

@@ -55,7 +55,7 @@ class Interpreter:
 
     @cached_property
     def layout(self) -> dict[str, list]:
-        """What a sandbox shows: `visible` paths, `links` (path, target), `hidden` folders, `devices`."""
+        """The files that a sandbox shows: `visible` paths, `links` (path, target), `hidden` folders, `devices`."""
         libraries = [path for path in _LIBRARIES if os.path.exists(path)]
         links = [(path, os.readlink(path)) for path in libraries if os.path.islink(path)]
         roots = [path for path in libraries if not os.path.islink(path)]
@@ -98,7 +98,7 @@ class Bubblewrap:
         return [*demotion, *command, "--remount-ro", "/", "--chdir", "/tmp", "--"]
 
     def steps(self, disk: int) -> list[tuple]:
-        """What the process must still do to itself: nothing."""
+        """The steps that the process must still take itself: none."""
         return []
 
 
@@ -120,7 +120,7 @@ class Unshare:
         return [self.setpriv, "--pdeathsig", "KILL", self.program, *user, *_UNSHARE.split(), "--"]
 
     def steps(self, disk: int) -> list[tuple]:
-        """What the process must still do to itself: module, function, arguments."""
+        """The steps that the process must still take itself: module, function, arguments."""
         arguments = {
             "layout": self.interpreter.layout,
             "disk": disk,

@@ -41,7 +41,7 @@ class Remote:
         self.raised: BaseException | None = None
 
     def wait(self, seconds: float) -> bool:
-        """Whether the program's process has come up."""
+        """True once the program's process has come up."""
         try:
             return decode(receive(self._replies, self._limit, time.monotonic() + seconds)) == "ready"
         except (EOFError, TimeoutError):
@@ -62,7 +62,7 @@ class Remote:
                 self._refuse(other)
 
     def call(self, args: tuple, kwargs: dict) -> object:
-        """What the function returns for these arguments; raises what it raises, by builtin type."""
+        """The function's result for these arguments; raises its exceptions, by builtin type."""
         match self._exchange("call", args, kwargs):
             case ["returned", value, list(after), dict(named)] if len(after) == len(args):
                 self._carry_out(args, kwargs, after, named)
