@@ -1,4 +1,4 @@
-"""Which of several experiments is best: RQ2's ranking of mixtures, with intervals that hold for all of them at once.
+"""RQ2's ranking of mixtures, with intervals that hold for all of them at once.
 
 Owns the reading of `BestRule`. Each ranking has its own tasks and one unit; rankings are never averaged.
 """

@@ -61,17 +61,17 @@ class Comparison:
 
     @property
     def is_clear(self) -> bool:
-        """Whether it is better or worse."""
+        """True if it is better or worse."""
         return self.outcome in ("better", "worse")
 
     @property
     def rules_out_gain(self) -> bool:
-        """Whether a gain as large as the margin is ruled out."""
+        """True if a gain as large as the margin is ruled out."""
         return self.margin is not None and self.inner_high < self.margin
 
     @property
     def rules_out_loss(self) -> bool:
-        """Whether a loss as large as the margin is ruled out."""
+        """True if a loss as large as the margin is ruled out."""
         return self.margin is not None and self.inner_low > -self.margin
 
     def statement(self) -> str:

@@ -66,7 +66,7 @@ class JudgedContrast:
 
     @property
     def rules_out_gain(self) -> bool:
-        """Whether its upper bound lies below the margin."""
+        """True if its upper bound lies below the margin."""
         return self.comparison is not None and self.comparison.rules_out_gain
 
     def record(self) -> dict[str, object]:

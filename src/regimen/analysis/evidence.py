@@ -1,4 +1,4 @@
-"""What a run holds for comparing: the aligned item scores of every end point, task by task, and one set of draws each.
+"""The evidence of a run: the aligned item scores of every end point, task by task, and one set of draws each.
 
 Owns the way from an end point's name to its rows, and the reason where there are none. Looks beyond the track that the
 folder was last run with: what another track left there counts. Does not know contrasts, questions or verdicts.
@@ -57,7 +57,7 @@ class Evidence:
         return self._planned.get(experiment)
 
     def has(self, experiment: str) -> bool:
-        """Whether any of the experiment's own evaluations is there."""
+        """True if any of the experiment's own evaluations is there."""
         planned = self._planned.get(experiment)
         return planned is not None and any((experiment, task) in self._cells for task in planned.evaluations)
 
@@ -133,7 +133,7 @@ class Evidence:
             return None
 
     def gain(self, of: str, against: str, task: str) -> Resampled | None:
-        """How much better `of` is than `against`, None where either is missing."""
+        """The gain of `of` over `against`, None where either is missing."""
         pair = Pair(of=EndPoint.parse(of), against=EndPoint.parse(against), task=task)
         if self.pair_state(pair) != "there":
             return None

@@ -24,7 +24,7 @@ Decision = Literal["promising", "not promising", "not yet"]
 
 @dataclass(frozen=True)
 class Way:
-    """How far on one task an experiment came from zero-shot to the target; `to` names the target."""
+    """An experiment's way on one task from zero-shot to the target; `to` names the target."""
 
     task: str
     gain: float
@@ -34,14 +34,14 @@ class Way:
 
 @dataclass(frozen=True)
 class Win:
-    """Whether a fine-tuned experiment beats zero-shot on its own tasks."""
+    """The test that a fine-tuned experiment beats zero-shot on its own tasks."""
 
     experiment: str
     contrast: JudgedContrast
 
     @property
     def holds(self) -> bool:
-        """Whether it is clearly better."""
+        """True if it is clearly better."""
         return self.contrast.outcome == "better"
 
     @property

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Size:
-    """How many items a number rests on, and in how many clusters they lie."""
+    """The items under a number, and the clusters in which they lie."""
 
     items: int
     clusters: int

@@ -19,7 +19,7 @@ from regimen.study import EndPoint, Experiment, Pair
 
 
 def recipe_key(evidence: Evidence, experiment: Experiment) -> tuple[Any, ...]:
-    """What two runs share that differ in their seed alone: legs, adapter, learning rate, and those before them."""
+    """The recipe of a run without its seed: legs, adapter, learning rate, and those before them."""
     study = evidence.study
     before: tuple[Any, ...] = ()
     if experiment.start_from is not None:
@@ -112,7 +112,7 @@ def _trained_tasks(evidence: Evidence, end: str, pairs: Sequence[Pair]) -> int:
 
 
 def _weights(evidence: Evidence, pairs: Sequence[Pair]) -> dict[str, float]:
-    """How much each trained model weighs in the contrast, the base left out."""
+    """The weight of each trained model in the contrast, the base left out."""
     weights: dict[str, float] = {}
     for pair in pairs:
         for end, sign in ((pair.of, 1.0), (pair.against, -1.0)):

@@ -11,7 +11,7 @@ from regimen.analysis.statistics.significance import SWAPS
 
 @dataclass(frozen=True)
 class Rules:
-    """How contrasts are judged.
+    """The rules by which contrasts are judged.
 
     `alpha` is the family-wise error of the declared contrasts and the false discovery rate of the exploratory grid;
     `declared` is how many tests share it (default: those compared). `power` is that of the detectable effects.

@@ -1,4 +1,4 @@
-"""Which way of training an experiment is, and what its whole recipe costs.
+"""The strategy of an experiment, and the cost of its whole recipe.
 
 Owns the names of strategies, read off an experiment's legs and of what it starts from. Does not know scores.
 """
@@ -31,7 +31,7 @@ def recipe_hours(plan: Plan, experiment: Experiment) -> float:
 
 
 def trains_on(study: Study, experiment: Experiment, task: str) -> bool:
-    """Whether any leg of the recipe reads the training rows of the task's own source."""
+    """True if any leg of the recipe reads the training rows of the task's own source."""
     own = set(study.tasks[task].source)
     return any(own & set(leg.mixture) for leg in recipe_legs(study, experiment))
 

@@ -1,4 +1,4 @@
-"""What a strategy gains where it trained and where it did not: RQ4's table over a design that is not crossed.
+"""The gains of a strategy where it trained and elsewhere: RQ4's table over a design that is not crossed.
 
 Owns which experiments stand for a strategy (chains whole, stages once) and the check that a design is crossed. A mean
 gain over all tasks mostly tells how many of them a strategy trained on; this table keeps the two apart.
@@ -59,7 +59,7 @@ def whole_recipes(study: Study) -> dict[str, list[str]]:
 
 
 def is_crossed(study: Study) -> bool:
-    """Whether every strategy trains on the same sets of sources for the same steps; there are at least two."""
+    """True if every strategy trains on the same sets of sources for the same steps; there are at least two."""
     designs = [
         {
             (frozenset(source for leg in recipe_legs(study, one) for source in leg.mixture), recipe_steps(study, one))

@@ -61,7 +61,7 @@ class OtherFigure:
 
 @dataclass(frozen=True)
 class RangeShare:
-    """How far the best experiment came towards the lowest and the highest of disagreeing figures."""
+    """The best experiment's way towards the lowest and the highest of disagreeing figures."""
 
     experiment: str
     share_of_low: float
@@ -143,7 +143,7 @@ def _beside(evidence: Evidence, task: str, model: str) -> list[OtherFigure]:
 
 
 def _climbed(evidence: Evidence, entry: Threshold, climbers: Sequence[Climber], fraction: float) -> Threshold:
-    """Where one is clearly above the line, the smallest, and the longest shorter one of its ladder."""
+    """The smallest rung that is clearly above the line, and the longest shorter one of its ladder."""
     climbers = bounded(climbers)
     nearest = max(climbers, key=lambda climber: climber.share.point)
     reached = [climber for climber in climbers if climber.low >= fraction]

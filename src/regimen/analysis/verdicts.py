@@ -114,7 +114,7 @@ def _headed(verdict: Verdict, known: Sequence[JudgedContrast]) -> str:
 
 
 def _runs(known: Sequence[JudgedContrast]) -> str:
-    """How many runs of a recipe the weakest of the contrasts rests on, as the start of a sentence."""
+    """The start of a sentence: the number of runs of a recipe under the weakest of the contrasts."""
     words = in_runs(min(tested.runs for tested in known))
     return words[:1].lower() + words[1:]
 
@@ -130,7 +130,7 @@ def _counts(known: Sequence[JudgedContrast]) -> str:
 
 
 def _ways(known: Sequence[JudgedContrast]) -> str:
-    """Which contrasts went which way, each with its numbers; of the undecided ones the largest bound and its margin."""
+    """The outcomes of the contrasts, each with its numbers; of the undecided ones the largest bound and its margin."""
     parts = []
     for way in ("better", "worse"):
         group = _which(known, way)

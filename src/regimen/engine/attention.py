@@ -101,7 +101,7 @@ def _attend(
     s_aux: Tensor | None = None,
     **more: Any,
 ) -> tuple[Tensor, None]:
-    """What transformers calls in every layer: (N, heads, L, d) in, (N, L, heads, d_v) out."""
+    """The attention that transformers calls in every layer: (N, heads, L, d) in, (N, L, heads, d_v) out."""
     if softcap is not None or s_aux is not None:
         scale = query.shape[-1] ** -0.5 if scaling is None else scaling
         out = capped_attention(query, key, value, attention_mask, scale, softcap, s_aux)

@@ -1,4 +1,4 @@
-"""Which bank an adapter's settings ask for, and how its rows lie on disk.
+"""Chooses the bank for an adapter's settings, and reads and writes its rows.
 
 Owns the choice between LoRA and all weights, so that nobody else makes it. Does not know training or scoring.
 """

@@ -76,7 +76,7 @@ class BaseModel:
 
     @property
     def threads(self) -> int:
-        """How many threads this process computes with on the CPU."""
+        """The number of threads with which this process computes on the CPU."""
         return torch.get_num_threads()
 
     @property

@@ -1,4 +1,4 @@
-"""What this machine makes of a base: tokens a second, share of its peak, memory, for a cohort of each width.
+"""Measures a base on this machine: tokens a second, share of its peak, memory, for a cohort of each width.
 
 Owns the timed loop, the count of floating-point operations and the device's peak. Trains on random tokens in full
 blocks with loss on every token, the dearest case. Does not know plans or where results are kept.

@@ -1,4 +1,4 @@
-"""What generation gives, by whichever loop. Knows nothing else."""
+"""The result of generation, by whichever loop. Knows nothing else."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Ending = Literal["end", "stop", "length", "not finite"]
 
 @dataclass
 class Continuation:
-    """What followed a prompt, and what ended it: an end token (left out), the caller's stop, the limit on
+    """The continuation of a prompt, and its end: an end token (left out), the caller's stop, the limit on
     new tokens, or a logit that was not finite (nothing was chosen from it)."""
 
     ids: list[int] = field(default_factory=list)

@@ -27,7 +27,7 @@ BETWEEN = (
 
 
 def depth_of(layers: nn.ModuleList) -> int:
-    """How many of the first layers hold two of every kind, or all there are of it."""
+    """The number of first layers that hold two of every kind, or all there are of it."""
     kinds = [_kind(layer) for layer in layers]
     wanted = {kind: min(OF_EACH_KIND, count) for kind, count in Counter(kinds).items()}
     seen: Counter[Any] = Counter()
@@ -39,7 +39,7 @@ def depth_of(layers: nn.ModuleList) -> int:
 
 
 def _kind(layer: nn.Module) -> tuple[Any, ...]:
-    """What a layer is made of and how it is set; equal for layers that compute alike."""
+    """A layer's modules and settings; equal for layers that compute alike."""
     parts = []
     for name, module in layer.named_modules():
         settings = {

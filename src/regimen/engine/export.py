@@ -1,4 +1,4 @@
-"""What was trained, as others load it: a PEFT folder, or a whole model with its adapters merged.
+"""Writes trained weights as others load them: a PEFT folder, or a whole model with its adapters merged.
 
 Owns the files of an export, whole or not there, and the sending of a folder to the Hub. Does not know run folders,
 plans or what a card says.

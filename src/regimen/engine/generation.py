@@ -85,7 +85,7 @@ def fill_group(
 
 
 def _batch_size(base: BaseModel, members: int, lengths: Sequence[int], new_tokens: int) -> int:
-    """How many prompts (ascending lengths) go together within the limits on rows and cache.
+    """The number of prompts (ascending lengths) that go together within the limits on rows and cache.
 
     What the limits divide is divided evenly: a few left-over rows would take as many steps as a full batch.
     """
@@ -199,7 +199,7 @@ class _Decoder:
         )
 
     def _start(self, filled: int) -> tuple[Tensor, Tensor]:
-        """Which columns of the cache each row sees, (rows, filled), and each row's next position, (rows,)."""
+        """The columns of the cache that each row sees, (rows, filled), and each row's next position, (rows,)."""
         lengths = torch.tensor([len(prompt) for prompt in self._prompts]).repeat(self._members)
         columns = torch.arange(filled)
         visible = (columns < self._shared) | (columns >= filled - lengths[:, None])

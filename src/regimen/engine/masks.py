@@ -1,4 +1,4 @@
-"""Which keys a query sees, in layers with and without a window.
+"""The keys that a query sees, in layers with and without a window.
 
 Owns the mask functions that transformers calls when a model makes its masks, and the view that they start from: for
 the length of a pass, which keys each query may see at all. Does not know why (segments, branches, padding), and does
@@ -59,7 +59,7 @@ def seeing(visible: Tensor | None) -> Iterator[None]:
 
 
 def boolean_mask(*args: Any, mask_function: Rule = causal_mask_function, **more: Any) -> Tensor | None:
-    """What transformers asks for a mask, (N, 1, L, S), true where attention is allowed; None for plain causal."""
+    """The mask in transformers' form, (N, 1, L, S), true where attention is allowed; None for plain causal."""
     view = _VIEW.get()
     if view is None:
         return sdpa_mask(*args, mask_function=mask_function, **more)

@@ -1,4 +1,4 @@
-"""How much memory a training pass takes, measured, and how much of it a machine has.
+"""Measures the memory of a training pass, and the memory of the machine.
 
 Owns the measurement of what autograd keeps for the backward pass, and the share of the memory that it may take.
 Depends on what a machine has, never on what happens to be free: the split of a step into micro-batches decides how
@@ -58,6 +58,6 @@ def machine_memory(device: torch.device) -> int:
 
 
 def tokens_that_fit(kept: float, device: torch.device, memory: int | None = None) -> int:
-    """How many tokens a pass may hold, given the bytes that are kept of each; at least one."""
+    """The number of tokens that a pass may hold, given the bytes kept of each; at least one."""
     share = SHARE.get(device.type, SHARE["cpu"]) * (memory or machine_memory(device))
     return max(1, int(share / max(1.0, kept)))

@@ -1,4 +1,4 @@
-"""Whether PEFT computes with an adapter's files what this engine computes with the adapter.
+"""Checks that PEFT computes with an adapter's files what this engine computes with the adapter.
 
 Owns the loading of an adapter folder through PEFT onto a plain model. Does not know where adapters come from.
 """

@@ -1,4 +1,4 @@
-"""Whether a base is computed here as plain transformers computes it, tried before anything is read or trained.
+"""Checks that a base is computed here as plain transformers computes it, before anything is read or trained.
 
 Owns the comparison: a cut of the model, once plain with eager attention and once as this engine runs it, on packed
 segments, branches, shared beginnings, left padding, cached steps, and the gradients of two adapters. Does not know
@@ -40,7 +40,7 @@ NEW_TOKENS = 3
 
 
 def examine(model: Any) -> Verdict:
-    """What a base of this kind can do, tried now; raises ModelError for one that is computed rightly in no way."""
+    """The abilities of a base of this kind, tried now; raises ModelError if it is computed rightly in no way."""
     family = type(model).__name__
     with torch.random.fork_rng(devices=[]):
         pair = Pair.of(model)
@@ -100,7 +100,7 @@ class Pair:
         return cls(Reference(plain, bank.slots, rows, ADAPTER.alpha / ADAPTER.rank), ours, bank, texts)
 
     def trained_packed(self) -> list[Check]:
-        """What training takes for granted, each with a function that gives by how much it differs."""
+        """The premises of training, each with a function that measures the difference."""
         return [
             ("a text longer than a window, alone in its row,", self.longest),
             ("a text packed beside another", self.packed),
@@ -112,7 +112,7 @@ class Pair:
         return [("a text alone", self.rows_alone), ("the gradient of an adapter", self.gradients)]
 
     def asked_together(self) -> list[Check]:
-        """What scoring and generation take for granted."""
+        """The premises of scoring and generation, in the same form."""
         return [
             ("the score of an answer among others to the same prompt", lambda: self.scores(0)),
             ("the score of an answer after a shared beginning", lambda: self.scores(3)),
@@ -255,7 +255,7 @@ class Pair:
         return [long[:11], long[:3] + short[:2], long[:3] + short]
 
     def generated(self, shared: int) -> float:
-        """How much less likely than the likeliest a greedily chosen token is; prompts padded on the left."""
+        """The margin by which a greedily chosen token is less likely than the likeliest; prompts padded on the left."""
         prompts = self._prompts()
         results = [[Continuation(), Continuation()] for _ in prompts]
         group = Group(list(range(len(prompts))), shared)

@@ -21,7 +21,7 @@ from regimen.engine.continuations import MAX_ROWS, Continuation, Stops
 
 
 class _Endings(StoppingCriteria):
-    """Which rows have ended, noted in their continuations as soon as they have."""
+    """The rows that have ended, noted in their continuations at once."""
 
     def __init__(self, ends: frozenset[int], start: int, rows: list[Continuation], stops: Stops):
         self._ends, self._start, self._rows, self._stops = ends, start, rows, stops

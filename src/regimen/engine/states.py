@@ -1,4 +1,4 @@
-"""What a member carries from step to step. Knows nothing else."""
+"""A member's state from step to step. Knows nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a base can do here, tried once and remembered.
+"""The abilities of a base on this machine, tried once and remembered.
 
 Owns the verdict and its place in the cache: by the configuration of the base, this engine's code and the versions of
 the libraries. Does not know how it is tried.
@@ -20,7 +20,7 @@ from regimen.files import cache_home, write_json
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a base can do.
+    """The abilities of a base.
 
     `alone` is None where texts may share a row, else one sentence that says why not. `branches` says whether answers
     may stand side by side behind one prompt, and prompts behind a beginning that is read once. `peft` is None, or what
@@ -33,7 +33,7 @@ class Verdict:
 
 
 def remembered(model: Any, examine: Callable[[Any], Verdict]) -> Verdict:
-    """What a model can do, from memory or tried now by `examine`, whose errors are not remembered."""
+    """A model's abilities, from memory or tried now by `examine`, whose errors are not remembered."""
     record = cache_home() / "probes" / f"{_fingerprint(model)}.json"
     if record.is_file():
         try:

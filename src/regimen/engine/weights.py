@@ -17,7 +17,7 @@ ROWS = 64  # the layout is chosen for about so many; any number is right
 
 
 def can_lay_out(weight: Tensor) -> bool:
-    """Whether this machine and dtype have the layout; elsewhere plain products serve."""
+    """True if this machine and dtype have the layout; elsewhere plain products serve."""
     if weight.device.type != "cpu" or platform.machine() not in ("x86_64", "AMD64"):
         return False
     if not torch.backends.mkldnn.is_available() or not hasattr(torch.ops.mkldnn, "_reorder_linear_weight"):

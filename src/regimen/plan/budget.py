@@ -1,4 +1,4 @@
-"""Which experiments to run when there is not time for all: the best subset under a budget of GPU-hours.
+"""Chooses experiments when there is not time for all: the best subset under a budget of GPU-hours.
 
 Owns what "best" means - most questions answerable, then most declared contrasts covered, then most experiments, then
 fewest hours - and what stays open. Shared trunks are paid for once. Solved exactly, by integer programming (HiGHS
@@ -32,7 +32,7 @@ class Need:
 
 
 def needs_of(plan: Plan) -> dict[str, tuple[Need, ...]]:
-    """What each question needs for a verdict: all of its contrasts, for no verdict is given while one is missing.
+    """The experiments that each question needs: all of its contrasts, for no verdict is given while one is missing.
 
     A threshold needs one fine-tuning on each task's own rows. A ranking of strategies needs a crossed track, which no
     choice among these experiments makes.
@@ -110,7 +110,7 @@ def choose_within(plan: Plan, hours: float) -> Choice:
 
 
 def is_met(need: Need, chosen: set[str]) -> bool:
-    """Whether some experiments meet a need."""
+    """True if some experiments meet a need."""
     return all(group & chosen for group in need.groups)
 
 

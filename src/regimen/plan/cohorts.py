@@ -1,4 +1,4 @@
-"""Which stages are carried out together.
+"""Groups the stages that are carried out together.
 
 Owns the grouping, fixed at compile time so that a resumed run groups alike: stages of one kind, one shape and one
 depth in the graph, the longest together, at most `width` of them. Does not know devices.

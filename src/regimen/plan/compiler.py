@@ -36,7 +36,7 @@ class _Leg:
 
 @dataclass
 class _Trunks:
-    """Where each trunk is cut: the fork points of the whole study, so that every track cuts alike."""
+    """The steps at which each trunk is cut: the fork points of the whole study, so that every track cuts alike."""
 
     forks: dict[str, set[int]] = field(default_factory=dict)
     _ends: dict[str, list[int]] = field(default_factory=dict)

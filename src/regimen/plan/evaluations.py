@@ -1,4 +1,4 @@
-"""Which end points are evaluated on which tasks.
+"""Chooses the tasks on which each end point is evaluated.
 
 Owns the rule: a baseline on its one task (at each number of shots), a trained experiment on every main task, on the
 own tasks of the sources it trained on and on the text tasks; the end of an inner leg on the tasks of what it
@@ -92,7 +92,7 @@ class Evaluations:
         return main, further
 
     def _has_examples(self, task: Task) -> bool:
-        """Whether there are training rows to take solved examples from; a harness's task knows its own."""
+        """True if there are training rows to take solved examples from; a harness's task has its own."""
         return task.lm_eval is not None or self._study.sources[task.source[0]].split is not None
 
     def _wanted(self, trained: set[str]) -> dict[str, Task]:

@@ -1,4 +1,4 @@
-"""What of a base, a source and a task's labels is part of a stage's identity.
+"""The parts of a base, a source and a task's labels that belong to a stage's identity.
 
 Owns which of their fields count, and that fields which came later change nothing for those who do not use them. Does
 not know stages.

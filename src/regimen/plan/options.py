@@ -1,4 +1,4 @@
-"""What a study is compiled with, besides itself: kept in a run folder's run.json, so that others compile the same plan.
+"""The options with which a study is compiled. A run folder's run.json keeps them, so that others compile the same plan.
 
 Owns the options, the checks that one of them can make of itself, and their JSON. Does not know studies.
 """
@@ -18,7 +18,7 @@ DEFAULT_WIDTH = 8  # adapters trained together
 
 @dataclass(frozen=True)
 class CompileOptions:
-    """Which experiments of a study are planned, what they are evaluated on, and what may share work.
+    """The experiments of a study to plan, the tasks to evaluate them on, and the work that may be shared.
 
     `only` picks experiments of `track` by id or glob, `tasks` limits the evaluations and `eval_items` the items of
     each (None: the study's). Without `sharing` every experiment trains alone. At most `cohort_width` adapters train

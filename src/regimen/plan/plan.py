@@ -1,4 +1,4 @@
-"""What a compiled plan holds, and its JSON.
+"""A compiled plan, and its JSON.
 
 Owns the plan's shape: experiments, stages, cohorts, totals, Gantt. Does not know how it is compiled or carried out.
 """

@@ -62,7 +62,7 @@ def _field(path: Path, name: str) -> str:
 
 
 def key_of(study: Study) -> str:
-    """What a rate of this study is remembered by: hardware, base, precision, adapter, shape of a step."""
+    """The key under which a rate of this study is remembered: hardware, base, precision, adapter, shape of a step."""
     base, adapter, batch = study.base, study.adapter, study.batch
     targets = adapter.targets if isinstance(adapter.targets, str) else "+".join(adapter.targets)
     kind = adapter.method if adapter.method == "full" else f"r={adapter.rank} {targets}"
@@ -96,7 +96,7 @@ def _read() -> dict[str, Any]:
 
 
 def measured_hours(plan: Plan, rate: Rate | None) -> dict[str, Any] | None:
-    """What the plan's training takes on this machine by its measured rate; evaluation is not in it."""
+    """The hours of the plan's training on this machine by its measured rate, without evaluation."""
     if rate is None:
         return None
     planned = sum(planned.steps for planned in plan.experiments)

@@ -28,7 +28,7 @@ NOT_EVALUATED = {"title", "group", "panel", "items", "resample", "margin", "code
 
 
 class Spec(Frozen, ABC):
-    """What all stages share: a readable label, and a fingerprint of `identity`."""
+    """A stage of any kind: a readable label, and a fingerprint of `identity`."""
 
     label: str
 
@@ -191,7 +191,7 @@ class LegSpec(Frozen):
 
     @property
     def _merges_other_adapters(self) -> bool:
-        """Whether an end is merged whose adapter is unlike this leg's: results of such legs were wrong once."""
+        """True if an end is merged whose adapter is unlike this leg's: results of such legs were wrong once."""
         return any(end.adapter != self.adapter for end in self.merged)
 
 

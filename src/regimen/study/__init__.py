@@ -1,4 +1,4 @@
-"""What is asked: a study, read from one file, checked whole, frozen."""
+"""A study, read from one file, checked whole, frozen."""
 
 from regimen.study.endpoints import ZERO_SHOT, EndPoint
 from regimen.study.loading import cpu_has_bf16, dump_study, load_study, packaged_studies

@@ -1,4 +1,4 @@
-"""What a template puts in: a row's own values, without the template's fixed words.
+"""The values of a row that a template puts in, without the template's fixed words.
 
 Owns taking a template apart. A row is compared with test items by these values alone: the words that a study wraps
 around every row say nothing about a row. Does not know forms, rows' files or what is compared.
@@ -19,7 +19,7 @@ _PLACEHOLDER = re.compile(r"%[-+ #0-9.]*[a-z]|\{[^{}]*\}")
 
 
 def is_all_content(source: str) -> bool:
-    """Whether a template's text is nothing but one value: `{{ text }}` or `{{ text | trim }}`."""
+    """ trim }}`.|True if a template is nothing but one value.| trim }}`."""
     return _bare(source)[2]
 
 

@@ -188,7 +188,7 @@ def _backward(name: str, experiments: Mapping[str, Experiment], tasks: Mapping[s
 
 
 def measures(kind: str, sources: Sequence[str], tasks: Mapping[str, Task]) -> list[str]:
-    """What shows whether a leg's training is kept: its task, or bits per byte where it pretrained."""
+    """The score that shows if a leg's training is kept: its task, or bits per byte where it pretrained."""
     if kind == "finetune":
         return [task for source in sources if (task := _own_task(source, tasks))]
     kept = {name: len(set(sources) & set(task.source)) for name, task in tasks.items() if task.panel == "text"}

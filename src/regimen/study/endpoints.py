@@ -50,7 +50,7 @@ class EndPoint:
 
     @property
     def is_base(self) -> bool:
-        """Whether this is the base without training and without examples."""
+        """True if this is the base without training and without examples."""
         return self == EndPoint.base()
 
     def on(self, task: str) -> str:

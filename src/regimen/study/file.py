@@ -58,7 +58,7 @@ Runs = dict[Prefix, Annotated[RunFile, BeforeValidator(_as_run)]]
 
 
 class Common(Frozen):
-    """What every group of experiments has."""
+    """The keys of every group of experiments."""
 
     phase: str
     title: str
@@ -149,7 +149,7 @@ class StepsRule(Frozen):
 
 
 class ProfileFile(Frozen):
-    """What a profile changes: whole parts, or single values of `batch`, `schedule`, `evaluation`, `adapter`."""
+    """The changes of a profile: whole parts, or single values of `batch`, `schedule`, `evaluation`, `adapter`."""
 
     base: dict[str, Any] | None = None
     adapter: dict[str, Any] | None = None

@@ -69,7 +69,7 @@ def dump_study(study: Study) -> str:
 
 @cache
 def cpu_has_bf16() -> bool:
-    """Whether this processor multiplies bfloat16 natively (AVX512-BF16, AMX, or Arm BF16)."""
+    """True if this processor multiplies bfloat16 natively (AVX512-BF16, AMX, or Arm BF16)."""
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").split()
     except OSError:

@@ -129,7 +129,7 @@ def metric(name: str) -> Metric:
 
 
 def is_known(name: str) -> bool:
-    """Whether `metric` knows the name."""
+    """True if `metric` knows the name."""
     return name.startswith(HARNESS) or name in METRICS or OWN.fullmatch(name) is not None
 
 

@@ -1,4 +1,4 @@
-"""What a study asks: contrasts between experiments, fixed before the run, and the rules that turn them into answers.
+"""A study's questions: contrasts between experiments, fixed before the run, and the rules that answer them.
 
 Owns the shapes; `study.contrasts` unfolds "each of these against that". A contrast is a mean, over pairs, of the score
 of one end point less the score of another on a task. Does not know scores or statistics.

@@ -1,4 +1,4 @@
-"""What a study is: frozen, validated values. A study says what is asked, never where it runs.
+"""The parts of a study: frozen, validated values. They never name the machine that runs it.
 
 Owns the shapes of a study's parts, its sources apart (`study.sources`), and the checks that one value can make of
 itself. Does not know files, YAML, the short forms a person writes (`study.file`), plans, or rows. Every field here is
@@ -38,7 +38,7 @@ class Base(Frozen):
 
 
 class Adapter(Frozen):
-    """What is trained: LoRA factors of `rank` on the target linear layers, scaled by alpha / rank, or all weights.
+    """The trained weights: LoRA factors of `rank` on the target linear layers, scaled by alpha / rank, or all weights.
 
     `targets` is "all-linear" (every linear projection of every layer) or the names of projections.
     """
@@ -191,7 +191,7 @@ class Task(Frozen):
 
 
 class Evaluation(Frozen):
-    """How much is evaluated: `items` a task (None: all), prompts cut to `context` tokens, shots for baselines.
+    """The extent of evaluation: `items` a task (None: all), prompts cut to `context` tokens, shots for baselines.
 
     `generate` caps the new tokens of every task.
     """
@@ -233,7 +233,7 @@ class Experiment(Frozen):
 
     @property
     def kind(self) -> Literal["baseline", "pretrain", "finetune"]:
-        """What the last leg does, or "baseline"."""
+        """The kind of the last leg, or "baseline"."""
         return self.legs[-1].kind if self.legs else "baseline"
 
     @property

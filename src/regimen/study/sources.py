@@ -1,4 +1,4 @@
-"""What a source is: where its rows are, how they become text, which of them are held out. Frozen, validated values.
+"""Sources: the place of their rows, the form of their text, the rows held out. Frozen, validated values.
 
 Owns `Source` and its parts and the checks that one value can make of itself. Does not know files, rows or tasks.
 """
@@ -50,7 +50,7 @@ class Label(Frozen):
 
 
 class Form(Frozen):
-    """How a row becomes text. Templates are Jinja, their variables the row's columns.
+    """The form in which a row becomes text. Templates are Jinja, their variables the row's columns.
 
     `prompt` and `answer` (or `label`) are the fine-tuning form; they are joined by `join`, the same in training
     and in evaluation. `text` is the pretraining form; without it, it is prompt and answer joined. `options`
@@ -92,7 +92,7 @@ class Form(Frozen):
 
     @property
     def is_asked(self) -> bool:
-        """Whether a row asks and answers: it can be fine-tuned on, and tested by generation."""
+        """True if rows ask and answer: they can be fine-tuned on, and tested by generation."""
         return self.prompt is not None or self.messages is not None
 
     @model_validator(mode="after")
@@ -137,7 +137,7 @@ class Documents(Frozen):
 
 
 class HeldOut(Frozen):
-    """Where the rows come from that are tested on and never trained on: a split, files of their own, or a share.
+    """The rows that are tested on and never trained on: a split, files of their own, or a share.
 
     A share is cut by the hash of each row's group, so a row never moves from one side to the other. Rows whose text
     stands in a source of `not_in` are not tested on.
@@ -200,12 +200,12 @@ class Source(Frozen):
 
     @property
     def is_only_tested_on(self) -> bool:
-        """Whether these are own files without a training side: all their rows are test rows."""
+        """True if these are own files without a training side: all their rows are test rows."""
         return bool(self.files) and self.split is None and self.held_out is None
 
     @property
     def takes_first_rows(self) -> bool:
-        """Whether a limit takes the first rows: of rows that are joined into documents, and of a corpus on the Hub.
+        """True if a limit takes the first rows: of rows that are joined into documents, and of a corpus on the Hub.
 
         Running rows make a document only together, and choosing among all rows would fetch all of a corpus.
         """

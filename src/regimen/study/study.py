@@ -23,7 +23,7 @@ FULL = "full"
 
 
 class Study(Frozen):
-    """What is asked, as literals only. `data` "miniature" reads the package's own small copies of the sources."""
+    """A whole study, as literals only. `data` "miniature" reads the package's own small copies of the sources."""
 
     study: Name
     title: str = ""

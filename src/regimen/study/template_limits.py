@@ -40,7 +40,7 @@ class TooMuchWork(TemplateRuntimeError):
 
 
 class _Allowance:
-    """How much work a rendering may still do."""
+    """The work that a rendering may still do."""
 
     def __init__(self, left: int):
         self.left = left

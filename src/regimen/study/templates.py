@@ -163,7 +163,7 @@ def _column_of_row(node: nodes.Node) -> str | None:
 
 
 def with_row(source: str, row: dict[str, object]) -> dict[str, object]:
-    """What a template sees: the columns, and all of them as `row`, unless a column of that name is there."""
+    """The variables of a template: the columns, and all of them as `row`, unless a column of that name is there."""
     return {**row, ROW: row} if ROW not in row and _mentions_row(source) else row
 
 

@@ -41,7 +41,7 @@ def read_rows(path: Path, metric: str) -> Columns:
 
 @dataclass(frozen=True)
 class TaskScores:
-    """What `names` scored on one task: `sums` (clusters, end points, d) for the metric, over `items` items.
+    """The scores of `names` on one task: `sums` (clusters, end points, d) for the metric, over `items` items.
 
     A cluster is what is resampled and swapped whole: the items of one dialogue, context or near-duplicate group.
     """
@@ -87,12 +87,12 @@ class TaskScores:
 
     @cached_property
     def form(self) -> Sums:
-        """How the metric follows from the sums."""
+        """The function that turns sums into the metric."""
         return Sums(self.metric)
 
     @property
     def clusters(self) -> int:
-        """How many clusters there are."""
+        """The number of clusters."""
         return self.sums.shape[0]
 
     @property
@@ -102,7 +102,7 @@ class TaskScores:
 
     @cached_property
     def is_binary(self) -> bool:
-        """Whether every item is a cluster of its own and scored 0 or 1."""
+        """True if every item is a cluster of its own and scored 0 or 1."""
         each = self.clusters == self.items and self.form.is_mean
         return each and bool(np.isin(self.sums[..., 1], (0.0, 1.0)).all())
 

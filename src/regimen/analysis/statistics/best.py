@@ -53,7 +53,7 @@ def compare_with_best(numbers: Sequence[Resampled], level: float = LEVEL) -> tup
 
 
 def _reach(numbers: Sequence[Resampled], level: float) -> float:
-    """How many standard errors the intervals of all pairs reach."""
+    """The reach of the intervals of all pairs, in standard errors."""
     largest: Array = np.zeros(len(numbers[0].draws))
     for one, number in enumerate(numbers):
         for other in numbers[:one]:

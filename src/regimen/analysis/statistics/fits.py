@@ -98,7 +98,7 @@ class Tried:
 
     @property
     def holds(self) -> bool:
-        """Whether the last point lies in the band."""
+        """True if the last point lies in the band."""
         return self.predicted_low <= self.held_out <= self.predicted_high
 
 

@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class _Form:
-    """How a family of metrics is summed.
+    """The sums of a family of metrics.
 
     `columns` of the item rows it reads; `of` gives (items, d) from them and the labels; `value` gives (...) from
     (..., d); `labels` the label vocabulary, where there is one; `counted`: the first sum counts the scored items.
@@ -60,7 +60,7 @@ class Sums:
 
     @property
     def is_mean(self) -> bool:
-        """Whether the metric is the mean of one number an item; its sums are then (items, total)."""
+        """True if the metric is the mean of one number an item; its sums are then (items, total)."""
         return self._form.mean
 
     def labels(self, rows: Iterable[Columns]) -> tuple[str, ...]:
@@ -70,11 +70,11 @@ class Sums:
         return tuple(sorted(set().union(*(self._form.labels(columns) for columns in rows))))
 
     def of(self, columns: Columns, labels: tuple[str, ...] | None = None) -> Array:
-        """What each item adds, (items, d); `labels` defaults to those of these rows."""
+        """The addends of each item, (items, d); `labels` defaults to those of these rows."""
         return self._form.of(columns, self.labels([columns]) if labels is None else labels)
 
     def unscored(self, sums: Array) -> NDArray[np.bool_]:
-        """Which items, (items,), hold no value for the metric, given what each adds."""
+        """A mask of the items without a value for the metric, (items,), given their addends."""
         missing = ~np.isfinite(sums).all(axis=-1)
         return np.asarray(missing | (sums[..., 0] == 0) if self._form.counted else missing)
 

@@ -1,4 +1,4 @@
-"""What a test could have seen: the smallest effect that it finds often enough.
+"""The detectable effect of a test: the smallest that it finds often enough.
 
 Owns minimum detectable effects. Does not know scores or draws, only their standard errors and counts.
 """

@@ -1,4 +1,4 @@
-"""Which strategy is first, and how sure that is, over other items and other tasks.
+"""Ranks strategies, and measures how sure the rank is over other items and other tasks.
 
 Owns ranks of mean gains under joint draws. Does not know what a strategy is: a name with a gain on every task.
 """

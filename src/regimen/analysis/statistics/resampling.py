@@ -114,7 +114,7 @@ class Resampled:
         return Interval(float(low), float(high), degenerate=False)
 
     def _reach(self, level: float) -> float:
-        """How many standard errors the ends lie from the value: t's quantile times sqrt(n / (n - 1))."""
+        """The distance of the ends from the value in standard errors: t's quantile times sqrt(n / (n - 1))."""
         from scipy.special import stdtrit
 
         clusters = sum(len(change) for change in self.changes.values())
@@ -145,7 +145,7 @@ class Bootstrap:
         return Resampled(float(self.scores.points[place]), self.draws[:, place], changes)
 
     def gain(self, of: EndPoint | str, against: EndPoint | str) -> Resampled:
-        """How much better `of` is than `against`: their difference, turned so that up is better."""
+        """The gain of `of` over `against`: their difference, turned so that up is better."""
         return (self.value(of) - self.value(against)) * self.scores.sign
 
 
@@ -203,13 +203,13 @@ class WeightedSums:
 
 
 def _weights(random: np.random.Generator, rows: int, clusters: int) -> NDArray[np.int64]:
-    """How often each cluster is drawn, (rows, clusters): multinomial."""
+    """The draws of each cluster, (rows, clusters): multinomial."""
     drawn = random.integers(0, clusters, size=(rows, clusters)) + np.arange(rows)[:, None] * clusters
     return np.bincount(drawn.ravel(), minlength=rows * clusters).reshape(rows, clusters)
 
 
 def _changes(scores: TaskScores) -> Array:
-    """What leaving out each cluster changes, (clusters, end points); zeros where there is but one."""
+    """The change when a cluster is left out, (clusters, end points); zeros where there is but one."""
     clusters, ends, width = scores.sums.shape
     changes = np.zeros((clusters, ends))
     if clusters > 1:

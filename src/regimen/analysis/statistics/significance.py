@@ -1,4 +1,4 @@
-"""How surprising a contrast would be if its two sides did not differ: p-values and their corrections.
+"""Significance: p-values of contrasts and their corrections.
 
 Owns the choice of the test, the swapping of labels within clusters, and Holm's and Benjamini's corrections. Does not
 know intervals. The null hypothesis and what it assumes: docs/decisions/statistics.md.
@@ -102,7 +102,7 @@ def scores_of(task: str, scores: Mapping[str, TaskScores]) -> TaskScores:
 
 
 def is_mcnemar(pairs: Sequence[Pair], scores: Mapping[str, TaskScores]) -> bool:
-    """Whether a contrast is one pair of 0/1 scores, each item a cluster of its own."""
+    """True if a contrast is one pair of 0/1 scores, each item a cluster of its own."""
     return len(pairs) == 1 and scores_of(pairs[0].task, scores).is_binary
 
 
