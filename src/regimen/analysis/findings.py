@@ -13,9 +13,11 @@ from typing import Any
 from regimen.analysis.best_of import RankedGroup, by_best, ranked_groups
 from regimen.analysis.curves import Curve, loss_curves, score_curves
 from regimen.analysis.declared_contrasts import JudgedContrast, judge_declared
+from regimen.analysis.effects import MeanEffect, mean_effect
 from regimen.analysis.evidence import Evidence
 from regimen.analysis.exploratory_grid import Grid
 from regimen.analysis.gate import GateDecision, gate_of
+from regimen.analysis.headlines import IntervalPlot, headline, interval_plot
 from regimen.analysis.mixture_responses import MixtureResponse, mixture_responses
 from regimen.analysis.pareto import Front, pareto
 from regimen.analysis.recipes import Node, Recipe, recipes, tree
@@ -27,21 +29,28 @@ from regimen.analysis.strategy_cells import StrategyCells, strategy_cells
 from regimen.analysis.taxonomy import StrategyRow, Taxonomy, universal
 from regimen.analysis.thresholds import Threshold, by_thresholds, thresholds
 from regimen.analysis.transfer import Chain, TransferCell, chains, transfer_matrix
-from regimen.analysis.verdicts import Verdict, by_contrasts, by_parts
+from regimen.analysis.verdicts import Verdict, by_contrasts, by_parts, deciding
 from regimen.study import Contrast, Question
-from regimen.study.questions import BestRule, ContrastRule, PartsRule, RankRule
+from regimen.study.questions import BestRule, ContrastRule, PartsRule, RankRule, ThresholdRule
 
 SCHEMA_VERSION = 2  # of findings.json; raised when a key is renamed, removed or means something else
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A question with its verdict, and what its rule looks at: contrasts, each task alone, rankings or strategies."""
+    """A question with its verdict, and what its rule looks at: contrasts, each task alone, rankings or strategies.
+
+    `headline` is the answer in at most 20 words, without ids; `summary` has the numbers; `effect` is the mean of the
+    contrasts that decide, `plot` the intervals that show the answer; each is None where too little was measured.
+    """
 
     id: str
     question: str
     verdict: Verdict
+    headline: str
     summary: str
+    effect: MeanEffect | None
+    plot: IntervalPlot | None
     contrasts: Sequence[JudgedContrast]
     tasks: Sequence[Threshold] | None = field(default=None, metadata=OMITTED)
     rankings: Sequence[RankedGroup] | None = field(default=None, metadata=OMITTED)
@@ -137,7 +146,13 @@ def _answer(
     else:
         tasks = thresholds(relative.evidence, rule)
         verdict, summary = by_thresholds(tasks, rule, relative)
-    return Answer(name, question.question, verdict, summary, contrasts, tasks, rankings, strategies)
+    fraction = rule.fraction if isinstance(rule, ThresholdRule) else None
+    short = headline(rule, verdict, contrasts, tasks, rankings)
+    asked = deciding(rule, contrasts)
+    effect = mean_effect(relative.evidence, asked)
+    plot = interval_plot(asked, tasks, rankings, strategies, fraction)
+    heard = name, question.question, verdict, short, summary, effect, plot
+    return Answer(*heard, contrasts, tasks, rankings, strategies)
 
 
 def _method(evidence: Evidence, grid: Grid) -> Method:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from regimen.analysis.declared_contrasts import JudgedContrast, in_runs
-from regimen.study.questions import ContrastRule, Part, PartsRule
+from regimen.study.questions import ContrastRule, Part, PartsRule, Rule
 
 Verdict = Literal["yes", "no", "depends", "undecided", "not yet", "not identifiable"]
 _SHOWN = 6  # contrasts that a sentence lists; the table has all
@@ -26,8 +26,8 @@ def by_contrasts(rule: ContrastRule, contrasts: Sequence[JudgedContrast]) -> tup
     """
     if waiting := not_yet(contrasts):
         return waiting
-    apart = [tested for tested in contrasts if tested.contrast.group in rule.apart]
-    asked = [tested for tested in contrasts if tested.contrast.group not in rule.apart]
+    asked = deciding(rule, contrasts)
+    apart = [tested for tested in contrasts if tested not in asked]
     known = _tested(asked)
     all_of = [tested for tested in asked if tested.contrast.group in rule.all_positive]
     if not known or any(tested.status != "tested" for tested in all_of):
@@ -51,6 +51,14 @@ def by_parts(rule: PartsRule, contrasts: Sequence[JudgedContrast]) -> tuple[Verd
     verdict = every_gain(asked)
     words = [_part_words(part, inside[part.title]) for part in rule.parts]
     return verdict, joined(f"{verdict.capitalize()}: {words[0]}", *words[1:])
+
+
+def deciding(rule: Rule, contrasts: Sequence[JudgedContrast]) -> list[JudgedContrast]:
+    """The contrasts that the verdict is of: without those reported apart, and without parts that ask what is kept."""
+    out: set[str] = set(rule.apart) if isinstance(rule, ContrastRule) else set()
+    if isinstance(rule, PartsRule):
+        out = {group for part in rule.parts if part.asks == "kept" for group in part.groups}
+    return [tested for tested in contrasts if tested.contrast.group not in out]
 
 
 def _part_words(part: Part, contrasts: Sequence[JudgedContrast]) -> str:

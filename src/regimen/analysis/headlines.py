@@ -1,0 +1,220 @@
+"""A question's answer in one short sentence, and the few intervals that show it: what a card of the report is made of.
+
+Owns the length of the sentence, its words for every rule and verdict, and the choice of intervals. It names no
+experiment. Does not know how verdicts are reached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from regimen.analysis.best_of import RankedGroup
+from regimen.analysis.declared_contrasts import JudgedContrast, in_runs
+from regimen.analysis.strategy_cells import StrategyCells
+from regimen.analysis.thresholds import Threshold
+from regimen.analysis.verdicts import Verdict, deciding
+from regimen.study.questions import ContrastRule, PartsRule, Rule
+
+WORDS = 20  # that a headline has at most
+SHOWN = 6  # intervals that a plot has at most
+
+
+@dataclass(frozen=True)
+class PlotRow:
+    """An interval of a small plot. `key`: the id of the contrast, experiment or task, or the strategy's name.
+
+    `outcome`: better, worse, equivalent or undecided, in the words of contrasts.
+    """
+
+    key: str
+    label: str
+    estimate: float
+    low: float
+    high: float
+    outcome: Literal["better", "worse", "equivalent", "undecided"]
+
+
+@dataclass(frozen=True)
+class IntervalPlot:
+    """The intervals that show an answer: `axis` says what they measure, `line` is what they are held against.
+
+    `margin`: a band of this half-width around the line does not matter; None where there is no one margin. `left_out`
+    counts intervals that are not shown.
+    """
+
+    axis: str
+    line: float
+    margin: float | None
+    rows: Sequence[PlotRow]
+    left_out: int
+
+
+def headline(
+    rule: Rule,
+    verdict: Verdict,
+    contrasts: Sequence[JudgedContrast],
+    tasks: Sequence[Threshold] | None,
+    rankings: Sequence[RankedGroup] | None,
+) -> str:
+    """The answer in at most `WORDS` words, as a whole sentence."""
+    if verdict == "not yet":
+        return _not_yet(contrasts)
+    if isinstance(rule, ContrastRule):
+        return _of_contrasts(verdict, deciding(rule, contrasts))
+    if isinstance(rule, PartsRule):
+        counts = [(part.title, [c for c in contrasts if c.contrast.group in part.groups]) for part in rule.parts]
+        kept = [part.asks == "kept" for part in rule.parts]
+        return _sentence(_runs(contrasts), [_part(*one, lost) for one, lost in zip(counts, kept, strict=True)])
+    if rankings is not None:
+        return _sentence("In this one run, ", [_ranking(group) for group in rankings])
+    if tasks is not None:
+        return _of_tasks(verdict, tasks)
+    return "The strategies trained on different tasks for different steps; only a crossed track can tell."
+
+
+def _not_yet(contrasts: Sequence[JudgedContrast]) -> str:
+    missing = sum(one.status == "not yet" for one in contrasts)
+    if missing:
+        return f"{missing} of {len(contrasts)} declared comparisons still lack results."
+    return "Results that the answer rests on are still missing."
+
+
+def _of_contrasts(verdict: Verdict, contrasts: Sequence[JudgedContrast]) -> str:
+    known = [one for one in contrasts if one.status == "tested"]
+    if verdict == "not identifiable" or not known:
+        return "No comparison that the answer rests on can be had."
+    better = sum(one.outcome == "better" for one in known)
+    many = f"{better or 'none'} of {len(known)} comparisons {'are' if better > 1 else 'is'}"
+    one = "the one comparison is" if better else "the one comparison is not"
+    some = f"{_runs(known)}{many if len(known) > 1 else one} clearly better"
+    ends = {
+        "yes": ", as the rule asks",
+        "no": "; all rule out a relevant gain",
+        "depends": "; others lose, or rule a gain out",
+    }
+    return _upper(f"{some}{ends.get(verdict, '; a relevant gain stays possible')}.")
+
+
+def _part(title: str, contrasts: Sequence[JudgedContrast], lost: bool) -> str:
+    known = [one for one in contrasts if one.status == "tested"]
+    if not known:
+        return f"{_lower(title)}: not measured"
+    count = sum(one.outcome == ("worse" if lost else "better") for one in known)
+    return f"{_lower(title)}: {count} of {len(known)} {'lost' if lost else 'gained'}"
+
+
+def _ranking(group: RankedGroup) -> str:
+    title, count = _lower(group.title), len(group.ranked)
+    if group.status == "one best":
+        return f"{title}: one of {count} is best"
+    if group.status == "all alike":
+        return f"{title}: all {count} alike"
+    return f"{title}: {sum(one.may_be_best for one in group.ranked)} of {count} may be best" if count else (
+        f"{title}: not measured"
+    )  # fmt: skip
+
+
+def _of_tasks(verdict: Verdict, tasks: Sequence[Threshold]) -> str:
+    if verdict == "not identifiable":
+        return "No task has a published figure on these rows to compare with."
+    asked = [one for one in tasks if one.status != "not identifiable"]
+    reached = [one for one in asked if one.status == "reached"]
+    below = sum(one.status == "not reached" for one in asked)
+    words = f"In this one run, {len(reached) or 'none'} of {len(asked)} tasks clearly reached the line"
+    if reached:
+        steps = sorted(one.reached_by.steps for one in reached if one.reached_by)
+        span = f"{steps[0]:,}" if steps[0] == steps[-1] else f"{steps[0]:,} to {steps[-1]:,}"
+        return f"{words}, after {span} steps."
+    return f"{words}; {below or 'none'} clearly stayed below it."
+
+
+def _sentence(runs: str, parts: Sequence[str]) -> str:
+    """As many of the parts as there is room for."""
+    kept = [parts[0]]
+    for part in parts[1:]:
+        if len(f"{runs}{'; '.join([*kept, part])}".split()) <= WORDS:
+            kept.append(part)
+    return _upper(f"{runs}{'; '.join(kept)}.")
+
+
+def _runs(contrasts: Sequence[JudgedContrast]) -> str:
+    return in_runs(min((one.runs for one in contrasts if one.status == "tested"), default=0))
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def _upper(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def interval_plot(
+    contrasts: Sequence[JudgedContrast],
+    tasks: Sequence[Threshold] | None,
+    rankings: Sequence[RankedGroup] | None,
+    strategies: Sequence[StrategyCells] | None,
+    fraction: float | None = None,
+) -> IntervalPlot | None:
+    """The intervals that show the answer; None where nothing was measured. `fraction` is the line of `tasks`."""
+    if rankings:
+        group = next((one for one in rankings if one.ranked), None)
+        return _leads(group) if group else None
+    if strategies:
+        return _shown("share of the best gain, where it trained", 0.0, None, _strategy_rows(strategies))
+    if tasks:
+        return _shown("share of the way to the other model", fraction or 0.0, None, _task_rows(tasks))
+    known = [one for one in contrasts if one.comparison]
+    margins = {one.comparison.margin for one in known if one.comparison}
+    rows = sorted(map(_contrast_row, known), key=_clear_first)
+    return _shown("difference (right is better)", 0.0, margins.pop() if len(margins) == 1 else None, rows)
+
+
+def _shown(axis: str, line: float, margin: float | None, rows: Sequence[PlotRow]) -> IntervalPlot | None:
+    return IntervalPlot(axis, line, margin, rows[:SHOWN], max(0, len(rows) - SHOWN)) if rows else None
+
+
+def _contrast_row(judged: JudgedContrast) -> PlotRow:
+    found, outcome = judged.comparison, judged.outcome
+    assert found is not None
+    assert outcome is not None
+    return PlotRow(judged.contrast.id, judged.contrast.title, found.estimate, found.low, found.high, outcome)
+
+
+def _clear_first(row: PlotRow) -> tuple[int, float, str]:
+    return ["better", "worse", "equivalent", "undecided"].index(row.outcome), -abs(row.estimate), row.key
+
+
+def _leads(group: RankedGroup) -> IntervalPlot:
+    rows = []
+    for one in group.ranked:
+        best = max(other.gain for other in group.ranked if other is not one)
+        outcome = "better" if one.low > 0 else "worse" if one.high < 0 else "undecided"
+        rows.append(PlotRow(one.experiment, one.experiment, one.gain - best, one.low, one.high, outcome))
+    shown = _shown(f"{group.title}: lead over the best of the others", 0.0, group.margin, rows)
+    assert shown is not None
+    return shown
+
+
+def _strategy_rows(strategies: Sequence[StrategyCells]) -> list[PlotRow]:
+    return [
+        PlotRow(row.strategy, row.strategy, gain.gain, gain.low, gain.high, _side(gain.low, gain.high, 0.0))
+        for row in strategies
+        if (gain := row.trained_on)
+    ]
+
+
+def _task_rows(tasks: Sequence[Threshold]) -> list[PlotRow]:
+    rows = []
+    for one in tasks:
+        rung = one.reached_by or one.nearest
+        if rung is not None:
+            outcome = "better" if one.status == "reached" else "worse" if one.status == "not reached" else "undecided"
+            rows.append(PlotRow(one.task, one.task, rung.share, rung.low, rung.high, outcome))
+    return rows
+
+
+def _side(low: float, high: float, line: float) -> Literal["better", "worse", "undecided"]:
+    return "better" if low > line else "worse" if high < line else "undecided"
