@@ -10,8 +10,7 @@ from regimen.analysis.best_of import RankedExperiment, RankedGroup
 from regimen.analysis.headlines import WORDS, headline, interval_plot
 from regimen.analysis.verdicts import by_contrasts, by_parts
 from regimen.study.questions import BestRule, ContrastRule, Part, PartsRule, Ranking, ThresholdRule
-from tests.analysis.test_thresholds import entry
-from tests.analysis.test_verdicts import went
+from tests.support.made_findings import entry, went
 
 ONE = ContrastRule(kind="contrasts", half_positive=("half",), apart=("own",))
 

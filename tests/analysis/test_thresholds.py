@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 
@@ -10,12 +10,13 @@ from regimen.analysis.evidence import Evidence
 from regimen.analysis.records import to_json
 from regimen.analysis.relative_gains import MissingScore, RelativeGains
 from regimen.analysis.rules import Rules
-from regimen.analysis.thresholds import Rung, Threshold, _range, by_thresholds, thresholds
+from regimen.analysis.thresholds import Threshold, _range, by_thresholds, thresholds
 from regimen.plan import compile_plan
 from regimen.results.references import Anchor, anchor_of
 from regimen.results.tables import RunTables
 from regimen.study import load_study
 from regimen.study.questions import ThresholdRule
+from tests.support.made_findings import entry
 from tests.support.simulated_runs import simulate, without
 
 RULE = ThresholdRule(kind="threshold")
@@ -95,21 +96,6 @@ def test_the_verdict_waits_for_the_whole_plan(ladder: RunTables) -> None:
     assert verdict == "not yet"
     assert summary.startswith("Not yet: ")
     assert "Not identifiable: " in summary
-
-
-def entry(
-    status: Literal["reached", "not reached", "undecided", "not yet", "not identifiable"], clear: bool = True
-) -> Threshold:
-    rung = Rung("x", 100, 0.05, None, 0.9, 0.85, 0.95, clear)
-    reached = status == "reached"
-    return Threshold(
-        *("sst2", "accuracy", None, ()),
-        reached_by=rung if reached else None,
-        nearest=rung,
-        steps_between=(50, 100) if reached else None,
-        status=status,
-        note="no figure",
-    )
 
 
 class Whole(RelativeGains):
