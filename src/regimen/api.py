@@ -20,6 +20,7 @@ from regimen.plan.rates import remembered
 from regimen.results import RunFolder, layout
 from regimen.stages.options import RunOptions
 from regimen.study import Study, load_study
+from regimen.study.values import Seeds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -141,6 +142,8 @@ def load_and_compile(
     profile: str | None = None,
     track: str = "full",
     seed: int | None = None,
+    seeds: Seeds | None = None,
+    item_seed: int | None = None,
     only: Sequence[str] = (),
     tasks: Sequence[str] = (),
     eval_items: int | None = None,
@@ -156,7 +159,7 @@ def load_and_compile(
     The default `cohort_width` is that of the run folder `out`, or the one measured on this machine. Raises StudyError
     or UsageError.
     """
-    loaded = load_study(study, profile, seed=seed, trust_code=trust_code)
+    loaded = load_study(study, profile, seed=seed, seeds=seeds, item_seed=item_seed, trust_code=trust_code)
     if cohort_width is None:
         cohort_width = _tuning(loaded, out).width or DEFAULT_WIDTH
     if budget_hours is not None:

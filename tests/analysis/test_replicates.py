@@ -16,7 +16,7 @@ from regimen.study import Contrast, EndPoint, Pair, load_study
 from tests.support.simulated_runs import simulate, without
 
 RULES = Rules(seed=1, resamples=500, swaps=999)
-SEEDS = {"3a-math": 0.9, "c-seed18-math": 0.5, "c-seed19-math": 0.2}
+SEEDS = {"3a-math": 0.9, "3a-math~s18": 0.5, "3a-math~s19": 0.2}
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> RunTables:
     """Fine-tuning on math with three seeds that end far apart."""
     plan = compile_plan(
         load_study("qwen2-finance", "demo"),
-        only=["1-math", "1-sst2", *SEEDS, "3c-3-*", "3a-sst2", "c-seed18-3c-3-sentiment", "c-seed19-3c-3-sentiment"],
+        only=["1-math", "1-sst2", *SEEDS, "3c-3-*", "3a-sst2", "3c-3-sentiment~s18", "3c-3-sentiment~s19"],
         tasks=["math", "sst2"],
     )
     return simulate(tmp_path_factory.mktemp("seeds") / "run", plan, lambda end, task: SEEDS.get(end, 0.3), items=60)
@@ -37,13 +37,13 @@ CONTRAST = Contrast(
 
 def test_replicates_are_experiments_that_differ_in_their_seed_alone(seeded: RunTables) -> None:
     groups = {tuple(group) for group in replicate_groups(Evidence(seeded, RULES))}
-    assert ("3a-math", "c-seed18-math", "c-seed19-math") in groups
-    assert ("3c-3-sentiment", "c-seed18-3c-3-sentiment", "c-seed19-3c-3-sentiment") in groups
+    assert ("3a-math", "3a-math~s18", "3a-math~s19") in groups
+    assert ("3c-3-sentiment", "3c-3-sentiment~s18", "3c-3-sentiment~s19") in groups
     assert all("3a-sst2" not in group for group in groups)
 
 
 def test_seeds_that_disagree_take_the_certainty_away(seeded: RunTables) -> None:
-    alone = without(seeded, ["c-seed18-math", "c-seed19-math"])
+    alone = without(seeded, ["3a-math~s18", "3a-math~s19"])
     sure = judge_contrasts(Evidence(alone, RULES), [CONTRAST])["c"]
     assert sure.outcome == "better"
     doubtful = judge_contrasts(Evidence(seeded, RULES), [CONTRAST])["c"]
@@ -103,6 +103,6 @@ def test_what_another_track_left_in_the_folder_counts(seeded: RunTables) -> None
     tables = RunTables(seeded.folder, plan)
     assert {cell.experiment for cell in tables.cells.values()} <= {"1-math", "3a-math", "zero-shot"}
     evidence = Evidence(tables, RULES)
-    assert ["3a-math", "c-seed18-math", "c-seed19-math"] in replicate_groups(evidence)
+    assert ["3a-math", "3a-math~s18", "3a-math~s19"] in replicate_groups(evidence)
     found = judge_contrasts(evidence, [CONTRAST])["c"]
     assert found.seeds == judge_contrasts(Evidence(seeded, RULES), [CONTRAST])["c"].seeds

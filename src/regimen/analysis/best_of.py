@@ -75,7 +75,7 @@ def ranked_groups(evidence: Evidence, rule: BestRule) -> list[RankedGroup]:
 def _ranked(evidence: Evidence, ranking: Ranking) -> RankedGroup:
     study = evidence.study
     chosen = ranked_tasks(ranking, study.tasks)
-    names = ranked_experiments(ranking, [e.id for e in study.experiments])
+    names = ranked_experiments(ranking, study.experiments)
     states = {(name, task): evidence.state(name, task) for name in (ZERO_SHOT, *names) for task in chosen}
     skipped = sorted({task for (_, task), state in states.items() if state == "skipped"})
     tasks = [task for task in chosen if task not in skipped]

@@ -33,7 +33,7 @@ class Evidence:
         self.plan = tables.plan
         self.study = tables.plan.study
         declared = sum(len(question.contrasts) for question in self.study.questions.values())
-        self.rules = replace(rules or Rules(seed=self.study.seed), declared=declared)
+        self.rules = replace(rules or Rules(seed=self.study.seed_of_items), declared=declared)
         self.problems: dict[tuple[str, str], str] = {}
         self.whole = whole_plan(tables.plan)
         self.outcomes, cells = dict(tables.outcomes), list(tables.cells.values())

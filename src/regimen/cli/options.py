@@ -8,11 +8,25 @@ from typing import Annotated
 import typer
 
 from regimen.errors import UsageError
+from regimen.study.values import Seeds
 
 
 def folder_of(study: str) -> Path | None:
     """The folder of a study file, where its own rows may lie; None for a packaged study."""
     return Path(study).parent if Path(study).is_file() else None
+
+
+def parse_seeds(text: str | None) -> Seeds | None:
+    """ "3" as 3 seeds, "17,18" (or "17,") as these; raises UsageError for any other text."""
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    listed = len(parts) > 1
+    if listed and not parts[-1]:
+        parts.pop()
+    if not all(part.isascii() and part.isdecimal() for part in parts):
+        raise UsageError(f"--seeds is {text!r}; it must be a number of seeds (3) or a list of seeds (17,18,19)")
+    return tuple(map(int, parts)) if listed else int(parts[0])
 
 
 def _is_folder(data: Path | None) -> Path | None:
@@ -33,6 +47,15 @@ DataOption = Annotated[
 TrustOption = Annotated[
     bool,
     typer.Option("--trust-study-code", help="Accept metrics that are Python files beside the study; read them first."),
+]
+SeedOption = Annotated[
+    int | None, typer.Option("--seed", min=0, help="A training seed instead of the study's; the test items stay.")
+]
+ItemSeedOption = Annotated[
+    int | None, typer.Option("--item-seed", min=0, help="A seed for drawing the test items instead of the study's.")
+]
+SeedsOption = Annotated[
+    str | None, typer.Option("--seeds", help="Train each recipe with so many seeds (3), or with these (17,18,19).")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 BudgetOption = Annotated[

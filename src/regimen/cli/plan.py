@@ -9,12 +9,16 @@ import typer
 
 from regimen.cli.options import (
     BudgetOption,
+    ItemSeedOption,
     JsonOption,
     OnlyOption,
     ProfileOption,
+    SeedOption,
+    SeedsOption,
     StudyArgument,
     TrackOption,
     TrustOption,
+    parse_seeds,
 )
 
 
@@ -23,6 +27,9 @@ def plan(
     profile: ProfileOption = None,
     track: TrackOption = "full",
     only: OnlyOption = None,
+    seed: SeedOption = None,
+    seeds: SeedsOption = None,
+    item_seed: ItemSeedOption = None,
     gpus: Annotated[int, typer.Option(help="GPUs of the Gantt.")] = 1,
     budget_hours: BudgetOption = None,
     trust_code: TrustOption = False,
@@ -36,6 +43,9 @@ def plan(
         study,
         profile=profile,
         track=track,
+        seed=seed,
+        seeds=parse_seeds(seeds),
+        item_seed=item_seed,
         only=only or (),
         gpus=gpus,
         budget_hours=budget_hours,

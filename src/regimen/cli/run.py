@@ -12,12 +12,16 @@ import typer
 from regimen.cli.options import (
     BudgetOption,
     DataOption,
+    ItemSeedOption,
     OnlyOption,
     ProfileOption,
+    SeedOption,
+    SeedsOption,
     StudyArgument,
     TrackOption,
     TrustOption,
     folder_of,
+    parse_seeds,
 )
 
 if TYPE_CHECKING:
@@ -41,7 +45,9 @@ def run(
     gpus: Annotated[int | None, typer.Option(min=0, help="GPUs to use; all by default.")] = None,
     cohort_width: Annotated[int | None, typer.Option(min=1, help="Adapters trained together.")] = None,
     sharing: Annotated[bool, typer.Option("--sharing/--no-sharing", help="Share trunks.")] = True,
-    seed: Annotated[int | None, typer.Option(min=0, help="A seed instead of the study's.")] = None,
+    seed: SeedOption = None,
+    seeds: SeedsOption = None,
+    item_seed: ItemSeedOption = None,
     skip_missing: Annotated[bool, typer.Option(help="Run the other experiments when a source is missing.")] = False,
     accept_changed: Annotated[bool, typer.Option(help="Redo the results that depend on changed files.")] = False,
     checkpoint_seconds: Annotated[float, typer.Option(min=0.0, help="Seconds between checkpoints.")] = 60.0,
@@ -57,6 +63,8 @@ def run(
         profile=profile,
         track=track,
         seed=seed,
+        seeds=parse_seeds(seeds),
+        item_seed=item_seed,
         only=only or (),
         tasks=[task for task in (tasks or "").split(",") if task],
         eval_items=eval_items,

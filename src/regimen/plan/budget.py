@@ -57,7 +57,7 @@ def _need(contrast: Contrast, known: set[str]) -> Need:
 
 
 def _to_rank(plan: Plan, ranking: Ranking, known: set[str]) -> Need:
-    names = ranked_experiments(ranking, [experiment.id for experiment in plan.study.experiments])
+    names = ranked_experiments(ranking, plan.study.experiments)
     return Need(f"ranking:{ranking.title}", ranking.title, tuple(frozenset({name} & known) for name in names))
 
 

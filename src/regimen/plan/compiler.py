@@ -10,7 +10,6 @@ import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 
 from regimen.plan.cohorts import form_cohorts
 from regimen.plan.cost import schedule_bars
@@ -19,6 +18,7 @@ from regimen.plan.options import DEFAULT_WIDTH, CompileOptions
 from regimen.plan.plan import Plan, PlannedExperiment, Stage
 from regimen.plan.stages import ItemsSpec, LegSpec, MergedEnd, PrepareSpec, TrainSpec
 from regimen.study import Study, unknown_name
+from regimen.study.recipes import chosen_by
 from regimen.study.schema import Experiment, Leg
 from regimen.study.study import FULL
 from regimen.study.values import check_whole
@@ -131,7 +131,7 @@ def _select(study: Study, track: str, only: Sequence[str]) -> tuple[Experiment, 
     by_id = {experiment.id: experiment for experiment in study.experiments}
     wanted: set[str] = set()
     for pattern in only:
-        matched = [e.id for e in (within if pattern not in by_id else study.experiments) if fnmatchcase(e.id, pattern)]
+        matched = [e.id for e in chosen_by([pattern], within if pattern not in by_id else study.experiments)]
         if not matched:
             raise unknown_name("experiment", pattern, by_id)
         wanted.update(matched)
@@ -160,6 +160,7 @@ class _Compiler:
         self._named: dict[str, TrainSpec] = {}
         self.prepares: dict[str, PrepareSpec] = {}
         self.trainings: dict[str, TrainSpec] = {}
+        self._fast = {experiment.id for experiment in chosen_by(study.tracks.get("fast", ()), study.experiments)}
         self._trunk_pieces: dict[str, list[TrainSpec]] = {}
         self._kept_pieces: dict[str, int] = {}
         for experiment in study.experiments:
@@ -183,15 +184,12 @@ class _Compiler:
             experiment=experiment,
             steps=steps,
             gpu_hours=steps / cost.steps_per_gpu_hour if steps else cost.baseline_gpu_hours,
-            fast_track=self._in_fast_track(experiment),
+            fast_track=experiment.id in self._fast,
             trainings=tuple(trainings),
             ends=tuple(ends),
             evaluations=main,
             further_evaluations=tuple(further),
         )
-
-    def _in_fast_track(self, experiment: Experiment) -> bool:
-        return any(fnmatchcase(experiment.id, pattern) for pattern in self._study.tracks.get("fast", ()))
 
     def _compile_legs(self, experiment: Experiment) -> list[_Leg]:
         before = self._legs[experiment.start_from][-1] if experiment.start_from else None
@@ -243,7 +241,7 @@ class _Compiler:
                     "batch": study.batch,
                     "base": study.base,
                     "data": study.data,
-                    "seed": study.seed,
+                    "seed": study.seed_of_items,
                     "tests": tuple(spec.fingerprint for spec in self.tests),
                 }
             )

@@ -157,7 +157,7 @@ class Evaluations:
             sources=self._sources(task),
             cap=cap,
             data=study.data,
-            seed=study.seed,
+            seed=study.seed_of_items,
             shots=shots,
             purpose=purpose,
         )

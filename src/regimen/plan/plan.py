@@ -14,6 +14,7 @@ from regimen.plan.options import CompileOptions
 from regimen.plan.stages import EvaluateSpec, ItemsSpec, PrepareSpec, TrainSpec
 from regimen.study import Study
 from regimen.study.endpoints import EndPoint
+from regimen.study.recipes import Recipe, recipes_of
 from regimen.study.schema import Experiment
 
 Stage = PrepareSpec | ItemsSpec | TrainSpec | EvaluateSpec
@@ -132,6 +133,11 @@ class Plan:
         """Stage fingerprint -> cohort id."""
         return {stage: cohort.id for cohort in self.cohorts for stage in cohort.stages}
 
+    @property
+    def recipes(self) -> tuple[Recipe, ...]:
+        """The recipes that are planned, each with the runs that are."""
+        return recipes_of(planned.experiment for planned in self.experiments)
+
     def trainings(self) -> Iterator[TrainSpec]:
         """The train stages, each after the stages it begins from."""
         return (stage for stage in self.stages.values() if isinstance(stage, TrainSpec))
@@ -147,6 +153,7 @@ class Plan:
         baselines = sum(p.gpu_hours for p in self.experiments if not p.experiment.legs)
         return {
             "experiments": len(self.experiments),
+            "recipes": len(self.recipes),
             "steps_planned": sum(planned.steps for planned in self.experiments),
             "steps_to_run": self.steps_to_run,
             "gpu_hours_planned": round(sum(planned.gpu_hours for planned in self.experiments), 6),
@@ -161,7 +168,7 @@ class Plan:
             "study": self.study.study,
             "profile": self.study.profile,
             "track": self.track,
-            "experiments": [_experiment_json(planned) for planned in self.experiments],
+            "experiments": [_experiment_json(self.study, planned) for planned in self.experiments],
             "stages": [self._stage_json(stage) for stage in self.stages.values()],
             "totals": self.totals,
             "gantt": [bar.__dict__ for bar in self.gantt],
@@ -182,7 +189,7 @@ class Plan:
         }
 
 
-def _experiment_json(planned: PlannedExperiment) -> dict[str, object]:
+def _experiment_json(study: Study, planned: PlannedExperiment) -> dict[str, object]:
     experiment = planned.experiment
     return {
         "id": experiment.id,
@@ -191,6 +198,8 @@ def _experiment_json(planned: PlannedExperiment) -> dict[str, object]:
         "kind": experiment.kind,
         "steps": planned.steps,
         "start_from": experiment.start_from,
+        "recipe": experiment.recipe,
+        "seed": study.seed_of(experiment) if experiment.legs else None,
         "legs": [
             {
                 "kind": leg.kind,

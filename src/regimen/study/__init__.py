@@ -3,6 +3,7 @@
 from regimen.study.endpoints import ZERO_SHOT, EndPoint
 from regimen.study.loading import cpu_has_bf16, dump_study, load_study, packaged_studies
 from regimen.study.questions import Contrast, Gate, Pair, Question
+from regimen.study.recipes import Recipe
 from regimen.study.schema import Adapter, Base, Batch, Evaluation, Experiment, Leg, Schedule, Task
 from regimen.study.sources import Form, Source
 from regimen.study.study import Study, unknown_name
@@ -22,6 +23,7 @@ __all__ = [
     "Leg",
     "Pair",
     "Question",
+    "Recipe",
     "Schedule",
     "Source",
     "Study",

@@ -6,11 +6,11 @@ Owns the unfolding and the check that a contrast names what the study has. Does 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
 
 from regimen.study.endpoints import EndPoint
 from regimen.study.margins import SHARE, unit_of
 from regimen.study.questions import BestRule, Contrast, ContrastGroup, Pair, Question, Ranking
+from regimen.study.recipes import chosen_by, recipes_of
 from regimen.study.schema import Experiment, Task
 
 
@@ -122,22 +122,22 @@ def ranked_tasks(ranking: Ranking, tasks: Mapping[str, Task]) -> list[str]:
     return chosen
 
 
-def ranked_experiments(ranking: Ranking, names: Sequence[str]) -> list[str]:
-    """The experiments of a ranking, in the study's order; raises ValueError for fewer than two."""
+def ranked_experiments(ranking: Ranking, experiments: Sequence[Experiment]) -> list[str]:
+    """The recipes of a ranking, each by its first run, in the study's order; raises ValueError for fewer than two."""
     for pattern in ranking.among:
-        if not any(fnmatchcase(name, pattern) for name in names):
+        if not chosen_by([pattern], experiments):
             raise ValueError(f"{pattern!r} matches no experiment")
-    chosen = [name for name in names if any(fnmatchcase(name, pattern) for pattern in ranking.among)]
+    chosen = [recipe.id for recipe in recipes_of(chosen_by(ranking.among, experiments))]
     if len(chosen) < 2:
         raise ValueError(f"{ranking.title!r} ranks {len(chosen)} experiment; a ranking needs two")
     return chosen
 
 
-def check_rankings(question: Question[Contrast], names: Sequence[str], tasks: Mapping[str, Task]) -> None:
+def check_rankings(question: Question[Contrast], experiments: Sequence[Experiment], tasks: Mapping[str, Task]) -> None:
     """Raises ValueError where a ranking of the question names what is not there, or mixes units."""
     if isinstance(question.rule, BestRule):
         for ranking in question.rule.rankings:
-            ranked_experiments(ranking, names)
+            ranked_experiments(ranking, experiments)
             ranked_tasks(ranking, tasks)
 
 

@@ -16,7 +16,7 @@ from regimen.study.margins import Margins
 from regimen.study.questions import ContrastGroup, Gate, Question
 from regimen.study.schema import Adapter, Base, Batch, Cost, Evaluation, LegKind, Phase, Schedule, Task
 from regimen.study.sources import Source
-from regimen.study.values import Count, Frozen, Name, Seed, Weight
+from regimen.study.values import Count, ExperimentId, Frozen, Name, Seed, Seeds, Weight
 
 Steps = Count
 Prefix = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]*$", max_length=60)]
@@ -65,6 +65,7 @@ class Common(Frozen):
     adapter: Adapter | None = None
     learning_rate: Annotated[float, Field(gt=0, lt=1)] | None = None
     seed: Seed | None = None
+    seeds: Seeds | None = None
 
 
 class BaselineGroup(Common):
@@ -113,28 +114,48 @@ class ChainGroup(Common):
 class ExperimentFile(Common):
     """One experiment in full."""
 
-    id: Name
+    id: ExperimentId
     task: Name | None = None
     legs: tuple[LegFile, ...] = ()
-    start_from: Name | None = None
+    start_from: ExperimentId | None = None
+    replicate_of: ExperimentId | None = None
+
+
+class ReplicateGroup(Frozen):
+    """Further runs of recipes that stand before it (ids or patterns), in a phase of their own; ids "{recipe}~s{seed}".
+
+    Seeds that a recipe has a run of already are left out.
+    """
+
+    phase: str
+    replicates: Annotated[tuple[str, ...], Field(min_length=1)]
+    seeds: Seeds
 
 
 def _group_kind(value: Any) -> str:
     keys = value.keys() if isinstance(value, dict) else ()
-    for key, tag in (("baseline", "baseline"), ("chain", "chain"), ("pretrain", "runs"), ("finetune", "runs")):
+    for key, tag in _GROUP_KEYS.items():
         if key in keys:
             return tag
     return "single"
 
 
+_GROUP_KEYS = {
+    "baseline": "baseline",
+    "chain": "chain",
+    "replicates": "replicates",
+    "pretrain": "runs",
+    "finetune": "runs",
+}
 Group = Annotated[
     Annotated[BaselineGroup, Tag("baseline")]
     | Annotated[RunGroup, Tag("runs")]
     | Annotated[ChainGroup, Tag("chain")]
+    | Annotated[ReplicateGroup, Tag("replicates")]
     | Annotated[ExperimentFile, Tag("single")],
     Discriminator(_group_kind),
 ]
-GROUP_TAGS = frozenset({"baseline", "runs", "chain", "single"})
+GROUP_TAGS = frozenset({*_GROUP_KEYS.values(), "single"})
 
 
 class StepsRule(Frozen):
@@ -162,12 +183,14 @@ class ProfileFile(Frozen):
 
 
 class StudyFile(Frozen):
-    """A study as written."""
+    """A study as written. `seeds` are those of every recipe whose phase and group have none of their own."""
 
     study: Name
     title: str = ""
     profile: str = "full"
     seed: Seed = 17
+    seeds: Seeds | None = None
+    item_seed: Seed | None = None
     data: Literal["hub", "miniature"] = "hub"
     base: Base
     adapter: Adapter = Adapter()

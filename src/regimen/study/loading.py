@@ -5,7 +5,8 @@ Owns reading packaged and user files and the order of checks. Does not know plan
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -17,14 +18,23 @@ from pydantic import ValidationError
 from regimen.errors import StudyError, UsageError
 from regimen.study.chat_files import put_in_chat_templates
 from regimen.study.contrasts import check_rankings, unfold_contrasts
-from regimen.study.file import GROUP_TAGS, ProfileFile, StepsRule, StudyFile
+from regimen.study.file import (
+    GROUP_TAGS,
+    Common,
+    ExperimentFile,
+    ProfileFile,
+    ReplicateGroup,
+    StepsRule,
+    StudyFile,
+)
 from regimen.study.own_metrics import put_in_code
 from regimen.study.positions import Document, Position, read_document
 from regimen.study.questions import Contrast, Question
+from regimen.study.recipes import Replicates, chosen_by, recipes_of
 from regimen.study.schema import Experiment, Phase
 from regimen.study.study import FULL, Study, faults_of, unknown_name
 from regimen.study.unfolding import unfold
-from regimen.study.values import SEEDS, Frozen, check_whole
+from regimen.study.values import SEEDS, SEEDS_TAGS, Frozen, Seeds, check_seeds, check_whole
 
 _PARTS = ("base", "adapter", "batch", "schedule", "evaluation", "cost")
 
@@ -36,17 +46,24 @@ def packaged_studies() -> dict[str, Path]:
 
 
 def load_study(
-    study: str | Path, profile: str | None = None, *, seed: int | None = None, trust_code: bool = False
+    study: str | Path,
+    profile: str | None = None,
+    *,
+    seed: int | None = None,
+    seeds: Seeds | None = None,
+    item_seed: int | None = None,
+    trust_code: bool = False,
 ) -> Study:
     """Loads a packaged study by name, or any study file by path.
 
     `profile` chooses one of the file's profiles (default: "full", or the file's own values where it has none).
-    `seed` takes the place of the study's. `trust_code` accepts a study whose metrics are functions in Python files
+    `seed`, `seeds` and `item_seed` take the place of the study's: the training seed (which leaves the test items as
+    they are), the seeds of recipes whose phase and group have none of their own, the seed by which items are drawn.
+    `trust_code` accepts a study whose metrics are functions in Python files
     beside it; loading runs none of them. Raises StudyError with every fault of the file, UsageError for an unknown name
-    or profile, for a seed that no file could have, or for code that is not trusted.
+    or profile, for seeds that no file could have, or for code that is not trusted.
     """
-    if seed is not None:
-        check_whole("seed", seed, *SEEDS)
+    change = _SeedChange(seed, seeds, item_seed)
     packaged = packaged_studies().get(str(study))
     path = packaged or Path(study)
     if not path.is_file():
@@ -56,7 +73,7 @@ def load_study(
     document = read_document(path.read_bytes(), path.name)
     put_in_chat_templates(document, path)
     put_in_code(document, path, trusted=trust_code, packaged=packaged is not None)
-    return _resolve(document, path.name, profile, seed)
+    return _resolve(document, path.name, profile, change)
 
 
 def dump_study(study: Study) -> str:
@@ -65,6 +82,31 @@ def dump_study(study: Study) -> str:
     plain["profile"] = study.profile
     plain.setdefault("phases", {})
     return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=110)
+
+
+@dataclass(frozen=True)
+class _SeedChange:
+    """What a caller puts in the place of a study's seeds; None leaves the study's."""
+
+    seed: int | None
+    seeds: Seeds | None
+    item_seed: int | None
+
+    def __post_init__(self) -> None:
+        for name in ("seed", "item_seed"):
+            if (value := getattr(self, name)) is not None:
+                check_whole(name, value, *SEEDS)
+        check_seeds(self.seeds)
+
+    def put_in(self, file: StudyFile) -> StudyFile:
+        """The file with these seeds; with another training seed it keeps its test items."""
+        if self.seed is None and self.item_seed is None and self.seeds is None:
+            return file
+        seed = file.seed if self.seed is None else self.seed
+        items = self.item_seed if self.item_seed is not None else file.item_seed
+        kept = items if items is not None or seed == file.seed else file.seed
+        changed = {"seed": seed, "item_seed": kept, "seeds": file.seeds if self.seeds is None else self.seeds}
+        return file.model_copy(update=changed)
 
 
 @cache
@@ -77,9 +119,10 @@ def cpu_has_bf16() -> bool:
     return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(flags)
 
 
-def _resolve(document: Document, origin: str, profile: str | None, seed: int | None) -> Study:
+def _resolve(document: Document, origin: str, profile: str | None, seeds: _SeedChange) -> Study:
     file = _validated(StudyFile, document.value, document, origin)
     assert isinstance(file, StudyFile)
+    file = seeds.put_in(file)
     if profile is not None and profile not in file.profiles and profile != file.profile:
         raise unknown_name("profile", profile, [*file.profiles, *([] if file.profiles else [file.profile])])
     studies: dict[str, Study] = {}
@@ -87,8 +130,7 @@ def _resolve(document: Document, origin: str, profile: str | None, seed: int | N
         chosen = file.profiles.get(name, ProfileFile())
         studies[name] = _with_profile(file, document, origin, name, chosen)
     wanted = profile or (FULL if FULL in studies else next(iter(studies)))
-    study = studies[wanted]
-    return study if seed is None else study.model_copy(update={"seed": seed})
+    return studies[wanted]
 
 
 def _validated(model: type[Frozen], value: Any, document: Document, origin: str, under: Position = ()) -> Frozen:
@@ -104,7 +146,7 @@ def _validated(model: type[Frozen], value: Any, document: Document, origin: str,
 
 def _is_tag(part: str | int) -> bool:
     return (
-        part in GROUP_TAGS
+        part in GROUP_TAGS | SEEDS_TAGS
         or part in ("contrasts[0]", "[key]")
         or (isinstance(part, str) and part.startswith(("function-", "tuple[", "dict[", "constrained-", "literal[")))
     )
@@ -144,7 +186,7 @@ def _with_profile(file: StudyFile, document: Document, origin: str, name: str, p
                 faults.append(f"{document.position(('questions', key, 'contrasts', index))}: {fault}")
         asked = Question[Contrast](question=question.question, rule=question.rule, contrasts=tuple(contrasts))
         try:
-            check_rankings(asked, list(by_id), file.tasks)
+            check_rankings(asked, experiments, file.tasks)
         except ValueError as fault:
             faults.append(f"{document.position(('questions', key, 'rule'))}: {fault}")
         questions[key] = asked
@@ -153,8 +195,9 @@ def _with_profile(file: StudyFile, document: Document, origin: str, name: str, p
         title=file.title,
         profile=name,
         seed=file.seed,
+        item_seed=None if file.item_seed == file.seed else file.item_seed,
         data=profile.data or file.data,
-        phases=file.phases or {e.phase: Phase(title=e.phase) for e in experiments},
+        phases=_phases(file, experiments),
         sources=file.sources,
         tasks=file.tasks,
         experiments=tuple(experiments),
@@ -178,15 +221,47 @@ def _merge(old: Any, change: Any, *, whole: bool = False) -> Any:
     return change
 
 
+def _phases(file: StudyFile, experiments: Sequence[Experiment]) -> dict[str, Phase]:
+    """The phases without the seeds, which have been unfolded."""
+    written = {name: phase.model_copy(update={"seeds": None}) for name, phase in file.phases.items()}
+    return written or {e.phase: Phase(title=e.phase) for e in experiments}
+
+
 def _unfold_experiments(file: StudyFile, rule: StepsRule, document: Document, faults: list[str]) -> list[Experiment]:
     experiments: list[Experiment] = []
+    replicates = Replicates(file.seed)
     for index, group in enumerate(file.experiments):
         try:
-            experiments += unfold(group, file.tasks, rule)
+            if isinstance(group, ReplicateGroup):
+                experiments += _further_runs(group, experiments, replicates)
+                continue
+            seeds = _seeds_of(file, group)
+            experiments += [run for one in unfold(group, file.tasks, rule) for run in replicates.of(one, seeds)]
         except (ValidationError, ValueError) as fault:
             message = fault.errors()[0]["msg"] if isinstance(fault, ValidationError) else str(fault)
             faults.append(f"{document.position(('experiments', index))}: {message}")
     return experiments
+
+
+def _seeds_of(file: StudyFile, group: Common) -> Seeds | None:
+    """The group's seeds, else its phase's, else the study's; a group with one `seed` of its own keeps that."""
+    if group.seeds is not None and group.seed is not None:
+        raise ValueError("a group has `seed` or `seeds`, not both")
+    if group.seeds is not None or group.seed is not None:
+        return group.seeds
+    if isinstance(group, ExperimentFile) and group.replicate_of is not None:
+        return None
+    phase = file.phases.get(group.phase)
+    return phase.seeds if phase is not None and phase.seeds is not None else file.seeds
+
+
+def _further_runs(group: ReplicateGroup, before: Sequence[Experiment], replicates: Replicates) -> list[Experiment]:
+    """The runs of a group of replicates; raises ValueError for a pattern that no recipe before it has."""
+    for pattern in group.replicates:
+        if not any(one.legs for one in chosen_by([pattern], before)):
+            raise ValueError(f"`replicates` {pattern!r} matches no training that stands before it")
+    chosen = [recipe.first for recipe in recipes_of(chosen_by(group.replicates, before)) if recipe.first.legs]
+    return [run for first in chosen for run in replicates.further(first, group.seeds, group.phase)]
 
 
 def _place_of(document: Document, place: tuple[str, ...]) -> str:
@@ -201,7 +276,7 @@ def _place_of(document: Document, place: tuple[str, ...]) -> str:
         value: Any = path[-1]
         if len(path) == 3 and path[-1] in ("id", "chain"):
             value = document.value["experiments"][path[1]][path[-1]]
-        if isinstance(value, str) and (name == value or name.startswith(f"{value}-")):
+        if isinstance(value, str) and (name == value or name.startswith((f"{value}-", f"{value}~"))):
             best = max(best or (0, ()), (len(value), path), key=lambda match: match[0])
     where = f"line {document.lines[best[1]]}" if best else "experiments"
     return f"{where}, experiment {name}"

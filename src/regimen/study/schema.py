@@ -16,7 +16,19 @@ from regimen.study.endpoints import EndPoint
 from regimen.study.extraction import check_pattern
 from regimen.study.margins import Margin
 from regimen.study.metrics import HARNESS, OWN, Scoring, fault_of
-from regimen.study.values import Count, FileName, Frozen, Name, Seed, Share, Template, Weight, shares
+from regimen.study.values import (
+    Count,
+    ExperimentId,
+    FileName,
+    Frozen,
+    Name,
+    Seed,
+    Seeds,
+    Share,
+    Template,
+    Weight,
+    shares,
+)
 
 Precision = Literal["fp32", "bf16", "auto"]
 LegKind = Literal["pretrain", "finetune"]
@@ -218,18 +230,25 @@ class Leg(Frozen):
 class Experiment(Frozen):
     """A row of the plan. A baseline has a `task` and no legs; `start_from` is another experiment's end.
 
-    `adapter`, `learning_rate` and `seed` override the study's; None takes the study's.
+    `adapter`, `learning_rate` and `seed` override the study's; None takes the study's. `replicate_of` names the first
+    run of the same recipe, from which this one differs in the seed alone.
     """
 
-    id: Name
+    id: ExperimentId
     phase: str
     title: str
     task: Name | None = None
     legs: tuple[Leg, ...] = ()
-    start_from: Name | None = None
+    start_from: ExperimentId | None = None
     adapter: Adapter | None = None
     learning_rate: Annotated[float, Field(gt=0, lt=1)] | None = None
     seed: Seed | None = None
+    replicate_of: ExperimentId | None = None
+
+    @property
+    def recipe(self) -> str:
+        """The id of its recipe, which is the id of the recipe's first run."""
+        return self.replicate_of or self.id
 
     @property
     def kind(self) -> Literal["baseline", "pretrain", "finetune"]:
@@ -269,7 +288,8 @@ class Cost(Frozen):
 
 
 class Phase(Frozen):
-    """A phase of the plan: its title, and the phases that come before it."""
+    """A phase of the plan: its title, the phases that come before it, and the seeds that its recipes train with."""
 
     title: str
     after: tuple[str, ...] = ()
+    seeds: Seeds | None = None

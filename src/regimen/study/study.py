@@ -5,8 +5,7 @@ Owns `Study` and the checks between its parts. Does not know files, plans or row
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from fnmatch import fnmatchcase
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from pydantic import Field
@@ -15,6 +14,7 @@ from regimen.errors import UsageError
 from regimen.study.endpoints import ZERO_SHOT
 from regimen.study.margins import DEFAULT_MARGINS, Margins
 from regimen.study.questions import Contrast, Gate, Question
+from regimen.study.recipes import Recipe, chosen_by, recipes_of
 from regimen.study.schema import Adapter, Base, Batch, Cost, Evaluation, Experiment, Phase, Schedule, Task
 from regimen.study.sources import Source
 from regimen.study.values import Frozen, Name, Seed
@@ -23,12 +23,17 @@ FULL = "full"
 
 
 class Study(Frozen):
-    """A whole study, as literals only. `data` "miniature" reads the package's own small copies of the sources."""
+    """A whole study, as literals only. `data` "miniature" reads the package's own small copies of the sources.
+
+    `seed` is the training seed: of the order of rows and the adapter's first weights. `item_seed` (default: the same)
+    decides which test items are drawn and how rows are put into blocks, so runs of one recipe share both.
+    """
 
     study: Name
     title: str = ""
     profile: str = FULL
     seed: Seed = 17
+    item_seed: Seed | None = None
     data: Literal["hub", "miniature"] = "hub"
     base: Base
     adapter: Adapter = Adapter()
@@ -53,11 +58,18 @@ class Study(Frozen):
         raise UsageError(_unknown("experiment", name, [e.id for e in self.experiments]))
 
     def track(self, name: str) -> tuple[Experiment, ...]:
-        """The experiments of a track, in the study's order; raises UsageError for an unknown track."""
+        """The experiments of a track, in the study's order; raises UsageError for an unknown track.
+
+        `chosen_by` says what a pattern chooses.
+        """
         if name not in self.tracks:
             raise UsageError(_unknown("track", name, self.tracks))
-        patterns = self.tracks[name]
-        return tuple(e for e in self.experiments if any(fnmatchcase(e.id, p) for p in patterns))
+        return chosen_by(self.tracks[name], self.experiments)
+
+    @property
+    def recipes(self) -> tuple[Recipe, ...]:
+        """The recipes, each with its runs, in the study's order."""
+        return recipes_of(self.experiments)
 
     @property
     def full_track(self) -> tuple[Experiment, ...]:
@@ -83,6 +95,11 @@ class Study(Frozen):
     def seed_of(self, experiment: Experiment) -> int:
         """The experiment's own seed, or the study's."""
         return self.seed if experiment.seed is None else experiment.seed
+
+    @property
+    def seed_of_items(self) -> int:
+        """The seed by which test items are drawn and rows are put into blocks."""
+        return self.seed if self.item_seed is None else self.item_seed
 
 
 def _unknown(what: str, name: str, known: Iterable[str]) -> str:
@@ -159,6 +176,7 @@ def _positive_fault(task: Task, name: str, source: Source) -> str | None:
 def _experiment_faults(study: Study) -> list[tuple[tuple[str, ...], str]]:
     faults: list[tuple[tuple[str, ...], str]] = []
     seen: set[str] = set()
+    by_id = {experiment.id: experiment for experiment in study.experiments}
     baselines = {experiment.id for experiment in study.experiments if not experiment.legs}
     for experiment in study.experiments:
         place = ("experiments", experiment.id)
@@ -167,8 +185,7 @@ def _experiment_faults(study: Study) -> list[tuple[tuple[str, ...], str]]:
         if experiment.id in seen:
             faults.append((place, "this id appears twice"))
         if experiment.start_from is not None and experiment.start_from not in seen:
-            known = any(e.id == experiment.start_from for e in study.experiments)
-            why = "must stand before it" if known else "is no experiment of this study"
+            why = "must stand before it" if experiment.start_from in by_id else "is no experiment of this study"
             faults.append((place, f"`start_from` {experiment.start_from!r} {why}"))
         if experiment.start_from in baselines:
             faults.append((place, f"`start_from` {experiment.start_from!r} is a baseline, which trains nothing"))
@@ -179,19 +196,33 @@ def _experiment_faults(study: Study) -> list[tuple[tuple[str, ...], str]]:
             faults.append((place, f"no task {experiment.task!r} in this study"))
         if study.phases and experiment.phase not in study.phases:
             faults.append((place, f"no phase {experiment.phase!r}; the phases are {', '.join(study.phases)}"))
-        faults += [(place, fault) for fault in _chain_faults(study, experiment)]
+        faults += [(place, fault) for fault in _replicate_faults(by_id, experiment)]
+        faults += [(place, fault) for fault in _chain_faults(study, by_id.get(experiment.start_from or ""), experiment)]
         for leg in experiment.legs:
             faults += [(place, fault) for fault in _leg_faults(study, leg.kind, list(leg.mixture))]
     return faults
 
 
-def _chain_faults(study: Study, experiment: Experiment) -> list[str]:
+def _replicate_faults(by_id: Mapping[str, Experiment], experiment: Experiment) -> list[str]:
+    """Faults of a further run of a recipe: what it names is no first run, or differs in more than the seed."""
+    if experiment.replicate_of is None:
+        return []
+    first = by_id.get(experiment.replicate_of)
+    if first is None or first.replicate_of is not None:
+        return [f"`replicate_of` {experiment.replicate_of!r} is not the first run of a recipe of this study"]
+    own = {"id", "phase", "title", "seed", "start_from", "replicate_of"}
+    differing = [name for name, value in experiment if name not in own and value != getattr(first, name)]
+    if differing:
+        return [f"differs from {first.id!r} in {', '.join(differing)}; runs of one recipe differ in the seed alone"]
+    return []
+
+
+def _chain_faults(study: Study, before: Experiment | None, experiment: Experiment) -> list[str]:
     """Faults of a training that follows another, between the two adapters.
 
     Where a chain continues, both must have one adapter. Where it merges, each end is merged with its own adapter, but
     a full fine-tuning leaves no adapter to merge.
     """
-    before = next((e for e in study.experiments if e.id == experiment.start_from), None)
     own = study.adapter_of(experiment)
     if study.schedule.chain == "merge_then_new":
         stages = [e for e in (before, experiment) if e is not None and study.adapter_of(e).method == "full"]
@@ -246,7 +277,7 @@ def _track_faults(study: Study) -> list[tuple[tuple[str, ...], str]]:
     for name, patterns in study.tracks.items():
         chosen = {e.id for e in study.track(name)}
         for pattern in patterns:
-            if not any(fnmatchcase(e.id, pattern) for e in study.experiments):
+            if not chosen_by([pattern], study.experiments):
                 faults.append((("tracks", name), f"{pattern!r} matches no experiment"))
         for experiment in study.experiments:
             start = experiment.start_from

@@ -13,7 +13,7 @@ from regimen.study.file import (
     ChainGroup,
     ChainStage,
     Common,
-    Group,
+    ExperimentFile,
     LegFile,
     RunGroup,
     StepsRule,
@@ -33,8 +33,10 @@ def mixture_text(mixture: dict[str, float], *, always_weights: bool = True) -> s
     return " ".join(f"{source}:{weight:g}" for source, weight in mixture.items())
 
 
-def unfold(group: Group, tasks: dict[str, Task], rule: StepsRule) -> list[Experiment]:
-    """The experiments of one group, steps scaled by `rule`; raises ValueError for a faulty group."""
+def unfold(
+    group: BaselineGroup | RunGroup | ChainGroup | ExperimentFile, tasks: dict[str, Task], rule: StepsRule
+) -> list[Experiment]:
+    """The recipes of one group, one run of each, steps scaled by `rule`; raises ValueError for a faulty group."""
     if isinstance(group, BaselineGroup):
         return _unfold_baselines(group, tasks)
     if isinstance(group, RunGroup):
@@ -47,6 +49,7 @@ def unfold(group: Group, tasks: dict[str, Task], rule: StepsRule) -> list[Experi
             title=group.title,
             task=group.task,
             start_from=group.start_from,
+            replicate_of=group.replicate_of,
             legs=tuple(_leg(leg, rule) for leg in group.legs),
             **_shared(group),
         )

@@ -9,19 +9,39 @@ from collections.abc import Mapping
 from typing import Annotated
 from unicodedata import category
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
 
 from regimen.errors import UsageError
 from regimen.study.patterns import check_pattern
 from regimen.study.templates import check_template
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]*$", max_length=80)]
+ExperimentId = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]*(~[a-z0-9][a-z0-9.-]*)*$", max_length=120)
+]
 Template = Annotated[str, AfterValidator(check_template)]
 Pattern = Annotated[str, AfterValidator(check_pattern)]
 Weight = Annotated[float, Field(ge=1e-9, le=1e9)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 SEEDS = (0, 2**31 - 1)
 Seed = Annotated[int, Field(ge=SEEDS[0], le=SEEDS[1])]
+MAX_REPLICATES = 1000
+
+
+def _different(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(seeds)) < len(seeds):
+        raise ValueError("a seed appears twice; runs of one recipe differ in their seeds")
+    return seeds
+
+
+SEEDS_TAGS = frozenset({"number of seeds", "seeds"})
+_Number = Annotated[int, Field(ge=1, le=MAX_REPLICATES), Tag("number of seeds")]
+_Listed = Annotated[
+    tuple[Seed, ...], Field(min_length=1, max_length=MAX_REPLICATES), AfterValidator(_different), Tag("seeds")
+]
+Seeds = Annotated[
+    _Number | _Listed, Discriminator(lambda value: "seeds" if isinstance(value, list | tuple) else "number of seeds")
+]
 
 
 def _file_name(text: str) -> str:
@@ -47,6 +67,17 @@ def shares(mixture: Mapping[str, float]) -> dict[str, float]:
     """A mixture's weights as shares, which add up to 1: {"a": 70, "b": 30} as {"a": 0.7, "b": 0.3}."""
     total = sum(mixture.values())
     return {name: weight / total for name, weight in mixture.items()}
+
+
+def check_seeds(seeds: object) -> None:
+    """Raises UsageError unless these, given for the option `seeds`, are a number of seeds, a tuple of them, or None."""
+    listed = isinstance(seeds, tuple)
+    for seed in seeds if listed else ():
+        check_whole("seeds", seed, *SEEDS)
+    if seeds is not None and not listed:
+        check_whole("seeds", seeds, 1, MAX_REPLICATES)
+    if listed and not 0 < len(set(seeds)) == len(seeds):
+        raise UsageError(f"--seeds is {seeds!r}; it must hold different seeds, at least one")
 
 
 def check_whole(name: str, value: object, low: int, high: int | None = None) -> None:
