@@ -188,6 +188,24 @@ def test_the_tree_names_a_strategy_for_each_kind_and_budget(found: dict[str, Any
     assert all(row["gpu_hours"] <= budget for budget, row in cheap.items())
 
 
+def test_a_run_over_the_72_answers_only_what_its_design_can(found: dict[str, Any]) -> None:
+    """What an earlier reading of the demo got wrong: a universal recipe, transfer without fine-tuning, easy noes."""
+    answers = {question["id"]: question for question in found["questions"]}
+    assert answers["RQ4"]["verdict"] == "not identifiable"
+    assert answers["RQ4"]["summary"].startswith("Not identifiable as designed")
+    for words in ("headline", "summary"):
+        assert "forward transfer between fine-tuned tasks" in answers["RQ3"][words].lower()
+    for question in found["questions"]:
+        tested = [one for one in question["contrasts"] if one["status"] == "tested"]
+        if question["verdict"] == "no" and not question.get("rankings"):
+            assert all(one["inner_high"] < one["margin"] for one in tested)
+        assert all(
+            one["inner_low"] > -one["margin"] and one["inner_high"] < one["margin"]
+            for one in tested
+            if one["outcome"] == "equivalent"
+        )
+
+
 def test_equal_inputs_give_equal_bytes(fast_run: RunTables) -> None:
     one, other = (json.dumps(findings_of(fast_run, FEW), sort_keys=True) for _ in range(2))
     assert one == other

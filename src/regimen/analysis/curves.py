@@ -80,11 +80,8 @@ def ladders(evidence: Evidence) -> dict[tuple[str, ...], list[Experiment]]:
     found: dict[tuple[str, ...], dict[int, Experiment]] = {}
     study = evidence.study
     for experiment in study.experiments:
-        plain = experiment.adapter is None and experiment.learning_rate is None and experiment.seed is None
-        if len(experiment.legs) == 1 and experiment.start_from is None and plain:
-            leg = experiment.legs[0]
-            total = sum(leg.mixture.values())
-            key = (leg.kind, *(f"{name}:{100 * weight / total:g}" for name, weight in sorted(leg.mixture.items())))
+        if leg := experiment.plain_leg:
+            key = (leg.kind, *(f"{name}:{100 * share:g}" for name, share in sorted(leg.shares.items())))
             if evidence.has(experiment.id):
                 found.setdefault(key, {}).setdefault(leg.steps, experiment)
     return {key: [rungs[steps] for steps in sorted(rungs)] for key, rungs in found.items() if len(rungs) > 1}

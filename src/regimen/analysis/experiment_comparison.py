@@ -98,8 +98,7 @@ def recipe_of(evidence: Evidence, name: str) -> dict[str, object]:
 
 def _leg(leg: Leg) -> str:
     """A leg in words, as in "finetune imdb:40 sst2:60, 5,000 steps"."""
-    total = sum(leg.mixture.values())
-    shares = " ".join(f"{source}:{100 * weight / total:g}" for source, weight in leg.mixture.items())
+    shares = " ".join(f"{source}:{100 * share:g}" for source, share in leg.shares.items())
     return f"{leg.kind} {shares}, {leg.steps:,} steps"
 
 

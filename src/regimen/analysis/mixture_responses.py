@@ -66,9 +66,8 @@ def _groups(evidence: Evidence) -> dict[tuple[str, int], list[Experiment]]:
     groups: dict[tuple[str, int], dict[tuple[tuple[str, float], ...], Experiment]] = {}
     for name in evidence.trained:
         experiment = evidence.study.experiment(name)
-        if len(experiment.legs) == 1 and experiment.start_from is None and experiment.adapter is None:
-            mixture = experiment.legs[0].mixture
-            shares = tuple(sorted((s, round(w / sum(mixture.values()), 9)) for s, w in mixture.items()))
+        if (leg := experiment.single_leg) and experiment.adapter is None:
+            shares = tuple(sorted((source, round(share, 9)) for source, share in leg.shares.items()))
             groups.setdefault((experiment.kind, experiment.steps), {}).setdefault(shares, experiment)
     return {
         key: list(members.values()) for key, members in groups.items() if any(len(shares) > 1 for shares in members)
@@ -77,8 +76,7 @@ def _groups(evidence: Evidence) -> dict[tuple[str, int], list[Experiment]]:
 
 def _response(evidence: Evidence, kind: str, steps: int, members: Sequence[Experiment], task: str) -> MixtureResponse:
     sources = sorted({source for member in members for source in member.legs[0].mixture})
-    weights = np.array([[member.legs[0].mixture.get(s, 0.0) for s in sources] for member in members])
-    weights /= weights.sum(axis=1, keepdims=True)
+    weights = np.array([[member.legs[0].shares.get(s, 0.0) for s in sources] for member in members])
     gains = [evidence.gain(member.id, ZERO_SHOT, task) for member in members]
     values = np.array([gain.point for gain in gains if gain is not None])
     predicted, plain = leave_one_out(weights, values)

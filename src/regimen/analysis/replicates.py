@@ -24,14 +24,12 @@ def recipe_key(evidence: Evidence, experiment: Experiment) -> tuple[Any, ...]:
     before: tuple[Any, ...] = ()
     if experiment.start_from is not None:
         before = recipe_key(evidence, study.experiment(experiment.start_from))
-    legs = tuple((leg.kind, tuple(sorted(_shares(leg.mixture).items())), leg.steps) for leg in experiment.legs)
+    legs = tuple(
+        (leg.kind, tuple(sorted((name, round(share, 12)) for name, share in leg.shares.items())), leg.steps)
+        for leg in experiment.legs
+    )
     adapter = study.adapter_of(experiment).model_dump_json()
     return (before, legs, adapter, experiment.learning_rate)
-
-
-def _shares(mixture: dict[str, float]) -> dict[str, float]:
-    total = sum(mixture.values())
-    return {name: round(weight / total, 12) for name, weight in mixture.items()}
 
 
 @lru_cache(maxsize=2)  # asked for each end of each contrast
@@ -81,28 +79,36 @@ def runs_behind(evidence: Evidence, pairs: Sequence[Pair]) -> int:
 
 
 def with_seeds(evidence: Evidence, pairs: Sequence[Pair], found: Comparison) -> Combined | None:
-    """The contrast with seeds as a second variance component, where some recipe was replicated on its tasks.
+    """The contrast with seeds as further variance components, where some recipe was replicated on its tasks.
 
-    The seeds' variance is pooled over all replicated recipes with scores on all tasks of the contrast that trained on
-    as many of them as the contrast's own (what is trained on varies less than what is not), and counted for each run
-    with its weight. None where there are no such replicates.
+    The seeds' variance of an end is pooled over all replicated recipes with scores on all tasks of the contrast that
+    trained on as many of them as the end's own (what is trained on varies less than what is not), and counted for each
+    run with its weight. An end without such replicates adds nothing; None where no end has any.
     """
-    weights = _weights(evidence, pairs)
-    like = {_trained_tasks(evidence, end, pairs) for end in weights}
-    groups = []
-    tasks = sorted({pair.task for pair in pairs})
+    squares: dict[int, float] = {}  # of the weights, by how many of the tasks an end trained on
+    for end, weight in _weights(evidence, pairs).items():
+        trained = _trained_tasks(evidence, end, pairs)
+        squares[trained] = squares.get(trained, 0.0) + weight**2
+    parts = []
+    for trained, square in squares.items():
+        if groups := _like_runs(evidence, pairs, trained):
+            part = seed_component(groups, 1)
+            parts.append(Component(part.variance * square, part.free))
+    if not parts or found.clusters < 2:
+        return None
+    return combine(found.estimate, [item_component(found.se, found.clusters), *parts])
+
+
+def _like_runs(evidence: Evidence, pairs: Sequence[Pair], trained: int) -> list[list[float]]:
+    """The mean scores over the contrast's tasks of the runs of each replicated recipe that trained on so many."""
+    tasks, groups = sorted({pair.task for pair in pairs}), []
     for group in replicate_groups(evidence):
-        if _trained_tasks(evidence, group[0], pairs) not in like:
+        if _trained_tasks(evidence, group[0], pairs) != trained:
             continue
         values = [[evidence.value(end, task) for task in tasks] for end in group]
         whole = [[v.point for v in row if v is not None] for row in values]
         groups.append([sum(row) / len(tasks) for row in whole if len(row) == len(tasks)])
-    groups = [group for group in groups if len(group) > 1]
-    if not groups or not weights or found.clusters < 2:
-        return None
-    part = seed_component(groups, 1)
-    trained = Component(part.variance * sum(weight**2 for weight in weights.values()), part.free)
-    return combine(found.estimate, [item_component(found.se, found.clusters), trained])
+    return [group for group in groups if len(group) > 1]
 
 
 def _trained_tasks(evidence: Evidence, end: str, pairs: Sequence[Pair]) -> int:

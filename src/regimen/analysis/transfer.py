@@ -112,7 +112,8 @@ def transfer_matrix(evidence: Evidence, grid: Grid) -> list[TransferCell]:
     entries = []
     for name in evidence.trained:
         experiment = evidence.study.experiment(name)
-        if len(experiment.legs) != 1 or len(experiment.legs[0].mixture) != 1 or experiment.start_from:
+        leg = experiment.single_leg
+        if leg is None or len(leg.mixture) != 1:
             continue
         for task in evidence.study.panel("main"):
             if cell := grid.get((name, task)):
@@ -125,10 +126,11 @@ def _direct(evidence: Evidence) -> dict[str, str]:
     found: dict[str, Experiment] = {}
     for name in evidence.trained:
         experiment = evidence.study.experiment(name)
-        if experiment.start_from or len(experiment.legs) != 1 or experiment.kind != "finetune":
+        leg = experiment.single_leg
+        if leg is None or leg.kind != "finetune":
             continue
         for task, shape in evidence.study.panel("main").items():
-            if list(experiment.legs[0].mixture) == list(shape.source):
+            if list(leg.mixture) == list(shape.source):
                 known = found.get(task)
                 found[task] = experiment if known is None or experiment.steps > known.steps else known
     return {task: experiment.id for task, experiment in found.items()}
@@ -187,7 +189,7 @@ def _stages(evidence: Evidence, last: Experiment) -> list[ChainStage]:
     study, tasks = evidence.study, evidence.study.tasks
     stages = _stages(evidence, study.experiment(last.start_from)) if last.start_from else []
     for number, leg in enumerate(last.legs, start=1):
-        end = EndPoint(last.id, None if number == len(last.legs) else number)
+        end = last.end_of_leg(number)
         sources = list(leg.mixture)
         stages.append(ChainStage(end, leg.kind, sources, leg.steps, measures(leg.kind, sources, tasks)))
     return stages
