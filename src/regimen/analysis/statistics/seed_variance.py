@@ -97,11 +97,13 @@ def _half(parts: Sequence[Component], tail: float) -> float:
 
 def _p(estimate: float, parts: Sequence[Component]) -> float:
     """The two-sided level at which the interval just reaches 0."""
-    from scipy.optimize import brentq
+    from scipy.optimize import root_scalar
 
     def over(log_p: float) -> float:
         return _half(parts, math.exp(log_p) / 2) - abs(estimate)
 
     if estimate == 0:
         return 1.0
-    return math.exp(float(brentq(over, _LEAST, 0.0, xtol=1e-13))) if over(_LEAST) > 0 else math.exp(_LEAST)
+    if over(_LEAST) <= 0:
+        return math.exp(_LEAST)
+    return math.exp(float(root_scalar(over, bracket=(_LEAST, 0.0), xtol=1e-13).root))
