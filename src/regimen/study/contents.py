@@ -19,7 +19,7 @@ _PLACEHOLDER = re.compile(r"%[-+ #0-9.]*[a-z]|\{[^{}]*\}")
 
 
 def is_all_content(source: str) -> bool:
-    """trim }}`.|True if a template is nothing but one value.| trim }}`."""
+    """True if a template is nothing but one value: `{{ text }}` or `{{ text | trim }}`."""
     return _bare(source)[2]
 
 
