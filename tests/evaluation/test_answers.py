@@ -111,11 +111,11 @@ def test_entities_are_read_from_the_hubs_wording() -> None:
         ("the positives", None, "positive", "positive"),
     ],
 )
-def test_a_said_choice_by_the_strict_and_by_the_lenient_rules(
+def test_a_written_choice_by_the_strict_and_by_the_lenient_rules(
     text: str, strict: str | None, pixiu: str | None, fingpt: str
 ) -> None:
     names = ["negative", "neutral", "positive"]
-    assert answers.said_choice(text, names) == strict
+    assert answers.written_choice(text, names) == strict
     assert answers.contained_choice(text, names) == pixiu
     assert answers.contained_or_neutral(text, names) == fingpt
 
@@ -160,7 +160,7 @@ def test_exact_match_sees_through_case_articles_and_points_and_never_through_sig
     [("", "ABCD", None), ("the", "ABCD", None), ("?\nB", "ABCD", None), ("a.", "ABCD", "A"), ("-", "+-", "-")],
 )
 def test_a_choice_of_one_sign_is_said_or_not(text: str, choices: str, choice: str | None) -> None:
-    assert answers.said_choice(text, list(choices)) == choice
+    assert answers.written_choice(text, list(choices)) == choice
 
 
 WORDS = st.lists(

@@ -79,7 +79,7 @@ class ChatTemplate:
         """The text before the assistant's turn number `turn`, its opening included; raises RowFault."""
         return self._render(conversation.before(turn), opened=True)
 
-    def asked(self, conversation: Conversation) -> str:
+    def last_prompt(self, conversation: Conversation) -> str:
         """The prompt of the assistant's last turn; raises RowFault, as `pieces` does."""
         self._check_marks(conversation)
         return self.prompt(conversation, conversation.answers[-1])

@@ -117,7 +117,7 @@ def same_number(one: str | None, other: str | None) -> float:
         return float(one == other)
 
 
-def said_choice(text: str, choices: Sequence[str]) -> str | None:
+def written_choice(text: str, choices: Sequence[str]) -> str | None:
     """The choice that equals a text's first line, case and punctuation aside; None where no choice does."""
     first = plain(text.strip().partition("\n")[0])
     return next((choice for choice in choices if plain(choice) == first), None)

@@ -27,7 +27,7 @@ from regimen.evaluation.open_answers import UNENDED, note_readings
 from regimen.evaluation.own_metrics import own_readers
 from regimen.evaluation.programs import case_of, program_in
 from regimen.evaluation.prompts import EncodedItem, encode_items, prompt_hash
-from regimen.evaluation.readers import ANSWER_BITS, read_said_choice
+from regimen.evaluation.readers import ANSWER_BITS, read_written_choice
 from regimen.evaluation.sandbox import judge_many, why_not
 from regimen.evaluation.stops import chat_ends, stop_rule
 from regimen.study.schema import Task
@@ -86,12 +86,12 @@ def _by_choice(
         for member in range(model.members):
             results[member].append(_chosen(task, item, e, values[member]))
     if task.generation is not None:
-        _, said = _generated(model, task, items, context, cap)
-        for number, (item, texts) in enumerate(zip(items, said, strict=True)):
+        _, generated = _generate(model, task, items, context, cap)
+        for number, (item, texts) in enumerate(zip(items, generated, strict=True)):
             for member in range(model.members):
                 row = results[member][number]
                 row.text = texts[member].text
-                row.values |= read_said_choice(row.text, item.choices, row.target)
+                row.values |= read_written_choice(row.text, item.choices, row.target)
     return results
 
 
@@ -127,39 +127,39 @@ def _normalised(item: Item, values: NDArray[np.float64], size: Callable[[str], i
 
 
 @dataclass(frozen=True)
-class Said:
+class GeneratedText:
     """A generated text, cut at the stops, and what ended it."""
 
     text: str
     ending: Ending
 
 
-def _generated(
+def _generate(
     model: AdaptedModel, task: Task, items: Sequence[Item], context: int, cap: int | None
-) -> tuple[list[EncodedItem], list[list[Said]]]:
-    """The encoded items and what each adapter said to each."""
+) -> tuple[list[EncodedItem], list[list[GeneratedText]]]:
+    """The encoded items and what each adapter wrote to each."""
     assert task.generation is not None
     tokens = min(task.generation.tokens, cap or task.generation.tokens)
     encoded = encode_items(items, model.tokenizer, context, tokens, task.truncate)
     stops = task.generation.stop
     rule = stop_rule(model.tokenizer, stops, blanks_first="\n" in stops, ends=chat_ends(items, model.tokenizer))
     raw = generate(model.base, model.bank, [e.prompt for e in encoded], tokens, rule)
-    said = [
-        [Said(answers.cut_at_stops(model.tokenizer.decode(c.ids), stops), c.ending) for c in continuations]
+    generated = [
+        [GeneratedText(answers.cut_at_stops(model.tokenizer.decode(c.ids), stops), c.ending) for c in continuations]
         for continuations in raw
     ]
-    return encoded, said
+    return encoded, generated
 
 
-def _open_result(item: Item, encoded: EncodedItem, said: Said) -> ItemResult:
+def _open_result(item: Item, encoded: EncodedItem, generated: GeneratedText) -> ItemResult:
     """The columns that every open answer gets, whatever its metrics."""
     result = _blank(item, encoded)
-    result.text = said.text
+    result.text = generated.text
     if encoded.fault is not None:
         result.failed, result.detail = True, encoded.fault
-    elif said.ending == "not finite":
+    elif generated.ending == "not finite":
         result.failed, result.detail = True, "a logit is not finite"
-    elif said.ending == "length":
+    elif generated.ending == "length":
         result.detail = UNENDED
     return result
 
@@ -168,9 +168,9 @@ def _by_generation(
     model: AdaptedModel, task: Task, items: Sequence[Item], context: int, cap: int | None
 ) -> list[list[ItemResult]]:
     check_gold(task.title, task, items)
-    encoded, said = _generated(model, task, items, context, cap)
+    encoded, generated = _generate(model, task, items, context, cap)
     results: list[list[ItemResult]] = [[] for _ in range(model.members)]
-    for item, e, texts in zip(items, encoded, said, strict=True):
+    for item, e, texts in zip(items, encoded, generated, strict=True):
         for member in range(model.members):
             results[member].append(_open_result(item, e, texts[member]))
     if ANSWER_BITS in task.metrics:
@@ -198,12 +198,12 @@ def _by_execution(
     model: AdaptedModel, task: Task, items: Sequence[Item], context: int, cap: int | None
 ) -> list[list[ItemResult]]:
     check_gold(task.title, task, items)
-    encoded, said = _generated(model, task, items, context, cap)
-    programs = [[program_in(item, one.text) for one in texts] for item, texts in zip(items, said, strict=True)]
+    encoded, generated = _generate(model, task, items, context, cap)
+    programs = [[program_in(item, one.text) for one in texts] for item, texts in zip(items, generated, strict=True)]
     cases = [case_of(item, program) for item, own in zip(items, programs, strict=True) for program in own]
     verdicts = iter(judge_many(cases, parallel=model.base.threads))
     results: list[list[ItemResult]] = [[] for _ in range(model.members)]
-    for item, e, texts, own in zip(items, encoded, said, programs, strict=True):
+    for item, e, texts, own in zip(items, encoded, generated, programs, strict=True):
         for member in range(model.members):
             verdict = next(verdicts)
             result = _open_result(item, e, texts[member])

@@ -63,13 +63,13 @@ def harness_items(task: Task, cap: int | None, shots: int, here: Path | None) ->
         answer = harness.doc_to_target(first.doc)
         ident = f"{task.lm_eval}:{number}"
         extra = {"requests": json.dumps(requests), "document": str(number)}
-        asked = str(first.args[0])
-        parts = _put_in(first.doc, asked)
-        items.append(Item(ident, asked, str(answer), cluster=ident, parts=parts, source=task.lm_eval, extra=extra))
+        prompt = str(first.args[0])
+        parts = _put_in(first.doc, prompt)
+        items.append(Item(ident, prompt, str(answer), cluster=ident, parts=parts, source=task.lm_eval, extra=extra))
     return items
 
 
-def _put_in(document: Any, asked: str) -> tuple[str, ...]:
+def _put_in(document: Any, prompt: str) -> tuple[str, ...]:
     """The document's own texts that stand in its prompt, in the prompt's order; the prompt where there is none."""
     texts: list[str] = []
 
@@ -81,9 +81,9 @@ def _put_in(document: Any, asked: str) -> tuple[str, ...]:
                 collect(part)
 
     collect(document)
-    there = sorted({text for text in texts if text and text in asked}, key=asked.index)
+    there = sorted({text for text in texts if text and text in prompt}, key=prompt.index)
     within = [text for text in there if not any(text != other and text in other for other in there)]
-    return tuple(within) or (asked,)
+    return tuple(within) or (prompt,)
 
 
 def run_harness(
@@ -172,12 +172,12 @@ def _answer(model: AdaptedModel, requests: Sequence[tuple[str, tuple[Any, ...]]]
 
 
 def _log_likelihoods(
-    model: AdaptedModel, asked: Sequence[tuple[Any, ...]], context: int
+    model: AdaptedModel, requests: Sequence[tuple[Any, ...]], context: int
 ) -> list[list[tuple[float, bool]]]:
     """(log-likelihood, whether greedy decoding gives the same text); requests of one context share its pass."""
     groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
     continuations: list[list[int]] = []
-    for number, (before, after) in enumerate(asked):
+    for number, (before, after) in enumerate(requests):
         prompt, continuation = _encode_pair(model.tokenizer, str(before), str(after))
         if not continuation:
             raise DataError(f"request {number} has the continuation {after!r}, which has no tokens")
@@ -185,7 +185,7 @@ def _log_likelihoods(
         groups[tuple(prompt[-room:])].append(number)
         continuations.append(continuation[-(context - 1) :])
     scored = [Scored(prompt, [continuations[n] for n in numbers]) for prompt, numbers in groups.items()]
-    results: list[list[tuple[float, bool]]] = [[] for _ in asked]
+    results: list[list[tuple[float, bool]]] = [[] for _ in requests]
     for numbers, (values, greedy) in zip(
         groups.values(), score_with_greedy(model.base, model.bank, scored), strict=True
     ):
@@ -209,12 +209,12 @@ def _read(tokenizer: Encoder, texts: Sequence[str]) -> list[list[int]]:
     return [tokenizer.starts + ids for ids in tokenizer.encode_rendered(texts)]
 
 
-def _rolling(model: AdaptedModel, asked: Sequence[tuple[Any, ...]], context: int) -> list[list[float]]:
+def _rolling(model: AdaptedModel, requests: Sequence[tuple[Any, ...]], context: int) -> list[list[float]]:
     """Log-likelihoods of whole texts, in windows that overlap as the harness's do."""
     from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
     items, owners = [], []
-    for number, (text,) in enumerate(asked):
+    for number, (text,) in enumerate(requests):
         (ids,) = _read(model.tokenizer, [str(text)])
         windows = get_rolling_token_windows(
             token_list=ids, prefix_token=model.tokenizer.prefix, max_seq_len=context, context_len=1
@@ -222,17 +222,17 @@ def _rolling(model: AdaptedModel, asked: Sequence[tuple[Any, ...]], context: int
         for before, after in map(make_disjoint_window, windows):
             items.append(Scored(before, [after]))
             owners.append(number)
-    totals = np.zeros((len(asked), model.members))
+    totals = np.zeros((len(requests), model.members))
     for owner, (values, _) in zip(owners, score_with_greedy(model.base, model.bank, items), strict=True):
         totals[owner] += values[:, 0]
     return [[float(v) for v in row] for row in totals]
 
 
-def _generations(model: AdaptedModel, asked: Sequence[tuple[Any, ...]], context: int) -> list[list[str]]:
+def _generations(model: AdaptedModel, requests: Sequence[tuple[Any, ...]], context: int) -> list[list[str]]:
     groups: dict[str, list[int]] = defaultdict(list)
-    for number, (_, options) in enumerate(asked):
+    for number, (_, options) in enumerate(requests):
         groups[json.dumps(options, sort_keys=True)].append(number)
-    texts: list[list[str]] = [[] for _ in asked]
+    texts: list[list[str]] = [[] for _ in requests]
     for key, numbers in groups.items():
         options = json.loads(key)
         if options.get("do_sample") or float(options.get("temperature") or 0) > 0:
@@ -240,7 +240,7 @@ def _generations(model: AdaptedModel, asked: Sequence[tuple[Any, ...]], context:
         until = options.get("until") or []
         stops = [until] if isinstance(until, str) else list(until)
         tokens = int(options.get("max_gen_toks", NEW_TOKENS))
-        prompts = _read(model.tokenizer, [str(asked[n][0]) for n in numbers])
+        prompts = _read(model.tokenizer, [str(requests[n][0]) for n in numbers])
         room = max(1, context - tokens)
         raw = generate(
             model.base, model.bank, [p[-room:] or [model.tokenizer.prefix] for p in prompts], tokens,

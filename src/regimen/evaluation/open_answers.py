@@ -50,13 +50,13 @@ def note_readings(
 
 
 def _note(task: Task, item: Item, result: ItemResult, types: frozenset[str], own: Mapping[str, Reader]) -> None:
-    said, rights = result.text or "", item.answers
+    text, rights = result.text or "", item.answers
     if task.extract is not None:
-        said = extracted(task.extract, said)
-        found = [extracted(task.extract, right) for right in rights]
-        rights = tuple(right if part is None else part for right, part in zip(rights, found, strict=True))
+        text = extracted(task.extract, text)
+        parts = [extracted(task.extract, right) for right in rights]
+        rights = tuple(right if part is None else part for right, part in zip(rights, parts, strict=True))
         result.target = rights[0]
-    readings = read(task.metrics, Answer(said, rights, result.nats, result.bytes, types), own)
+    readings = read(task.metrics, Answer(text, rights, result.nats, result.bytes, types), own)
     headline = readings[task.headline]
     result.score, result.target = headline.value, headline.target or result.target
     if not result.failed:

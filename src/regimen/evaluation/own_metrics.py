@@ -62,8 +62,8 @@ def _run(file: CodeFile) -> ModuleType:
 
 def _reader(name: str, function: Function) -> Callable[[Answer], Reading]:
     def read(answer: Answer) -> Reading:
-        value, fault = _measure(name, function, answer.said, list(answer.rights))
-        return Reading(value, answer.said.strip(), fault=fault)
+        value, fault = _measure(name, function, answer.written, list(answer.rights))
+        return Reading(value, answer.written.strip(), fault=fault)
 
     return read
 
@@ -96,12 +96,12 @@ def without_faults(detail: str) -> str:
 
 def fault_counts(metrics: Mapping[str, list[float]], ids: list[str], details: list[str]) -> dict[str, str]:
     """For each of the study's own metrics that lacks values: on how many items, and the first with its reason."""
-    found = {}
+    faults = {}
     for name, values in metrics.items():
         if OWN.fullmatch(name) is None:
             continue
         bad = [place for place, value in enumerate(values) if not math.isfinite(value)]
         if bad:
             why = next((part for part in details[bad[0]].split("; ") if part.startswith(f"{FAULT}{name} ")), "")
-            found[name] = f"{len(bad)} of {len(values)} items have no value (first: {ids[bad[0]]}: {why})"
-    return found
+            faults[name] = f"{len(bad)} of {len(values)} items have no value (first: {ids[bad[0]]}: {why})"
+    return faults

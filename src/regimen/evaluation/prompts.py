@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from regimen.data.chat import template_of
 from regimen.data.items import Item
@@ -72,8 +72,8 @@ def encode_items(
     loses its left, or its middle, and so much of it is kept that at least one token remains.
     """
     result = []
-    for item, asked in zip(items, _asked(items, tokenizer), strict=True):
-        text, prompt, before, answers, refused = asked
+    for item, question in zip(items, _questions(items, tokenizer), strict=True):
+        text, prompt, before, answers, refused = question
         room = max(1, context - max([reserve, *(len(ids) for ids in answers[:-1] or answers)]))
         shots = len(item.shots)
         while shots and len(prompt) > room:
@@ -103,8 +103,8 @@ def _followers(
     tokenizer: Encoder, texts: Sequence[str], answers: Sequence[Sequence[str]]
 ) -> list[tuple[list[int], list[list[int]]]]:
     """For each text the ids before its answers, and those of every answer: each pair tokenised as one text and cut."""
-    asked = [text for text, following in zip(texts, answers, strict=True) for _ in following]
-    pairs = iter(tokenizer.encode_pairs(asked, [answer for following in answers for answer in following]))
+    prompts = [text for text, following in zip(texts, answers, strict=True) for _ in following]
+    pairs = iter(tokenizer.encode_pairs(prompts, [answer for following in answers for answer in following]))
     result = []
     for following in answers:
         own = [next(pairs) for _ in following]
@@ -114,32 +114,41 @@ def _followers(
     return result
 
 
-Asked = tuple[str, list[int], list[int], list[list[int]], str | None]
+class _Question(NamedTuple):
+    """A prompt with its solved examples: text, ids, the ids before the answers, the ids of choices and answer.
+
+    `refused` is the chat template's reason where it refuses the conversation.
+    """
+
+    text: str
+    ids: list[int]
+    before: list[int]
+    answers: list[list[int]]
+    refused: str | None
 
 
-def _asked(items: Sequence[Item], tokenizer: Encoder) -> list[Asked]:
-    """(text, ids, ids before the answers, ids of choices and answer, why the chat template refuses it) of each prompt,
-    solved examples before it."""
+def _questions(items: Sequence[Item], tokenizer: Encoder) -> list[_Question]:
+    """Each item's question, tokenised; a conversation goes through its chat template."""
     own = [item for item in items if item.conversation is None]
     texts = ["".join(item.shots) + item.prompt for item in own]
     follow = _followers(tokenizer, texts, [[*item.choices, item.answer] for item in own])
     plain = iter(zip(texts, tokenizer.encode_whole(texts), follow, strict=True))
-    asked: list[Asked] = []
+    questions: list[_Question] = []
     for item in items:
         if item.conversation is None:
             text, prompt, (before, answers) = next(plain)
-            asked.append((text, prompt, before, answers, None))
+            questions.append(_Question(text, prompt, before, answers, None))
             continue
         template = template_of(tokenizer.folder, item.chat_template)
         answers = tokenizer.encode_many([*item.choices, item.answer])
         try:
-            text = template.asked(item.conversation)
+            text = template.last_prompt(item.conversation)
         except RowFault as fault:
-            asked.append((item.prompt, [tokenizer.end], [tokenizer.end], answers, fault.drop or fault.why))
+            questions.append(_Question(item.prompt, [tokenizer.end], [tokenizer.end], answers, fault.drop or fault.why))
             continue
         (prompt,) = tokenizer.encode_rendered([text])
-        asked.append((text, prompt, prompt, answers, None))
-    return asked
+        questions.append(_Question(text, prompt, prompt, answers, None))
+    return questions
 
 
 def prompt_hash(text: str) -> str:

@@ -46,7 +46,7 @@ class Answer:
     types: frozenset[str] | None = None
 
     @property
-    def said(self) -> str:
+    def written(self) -> str:
         """The text, "" where there is none."""
         return self.text or ""
 
@@ -57,51 +57,51 @@ class Answer:
 
 
 def _exact(answer: Answer) -> Reading:
-    return Reading(answers.exact_match(answer.said, answer.right), answer.said.strip())
+    return Reading(answers.exact_match(answer.written, answer.right), answer.written.strip())
 
 
 def _anchor_exact(answer: Answer) -> Reading:
-    return Reading(float(answer.said.strip() == answer.right), answer.said.strip())
+    return Reading(float(answer.written.strip() == answer.right), answer.written.strip())
 
 
 def _numeric(answer: Answer) -> Reading:
-    match = answers.numeric_match(answer.said, answer.right)
-    number = answers.read_number(answer.said)
+    match = answers.numeric_match(answer.written, answer.right)
+    number = answers.read_number(answer.written)
     return Reading(match or 0.0, str(number[0]) if number else None)
 
 
 def _strict(answer: Answer) -> Reading:
-    number, right = answers.strict_number(answer.said), answers.strict_number(answer.right)
+    number, right = answers.strict_number(answer.written), answers.strict_number(answer.right)
     return Reading(answers.same_number(number, right), number, right)
 
 
 def _flexible(answer: Answer) -> Reading:
-    number, right = answers.flexible_number(answer.said), answers.strict_number(answer.right) or answer.right
+    number, right = answers.flexible_number(answer.written), answers.strict_number(answer.right) or answer.right
     return Reading(answers.same_number(number, right), number, right)
 
 
 def _rouge(answer: Answer) -> Reading:
-    return Reading(answers.rouge_l(answer.said, answer.right), answer.said.strip() or None)
+    return Reading(answers.rouge_l(answer.written, answer.right), answer.written.strip() or None)
 
 
 def _bleu(answer: Answer) -> Reading:
-    text = answer.said.strip()
+    text = answer.written.strip()
     return Reading(math.nan, text, counts=tuple(answers.bleu_counts(text, answer.rights)))
 
 
 def _entities(which: str) -> Callable[[Answer], Reading]:
     def read(answer: Answer) -> Reading:
-        right, predicted, wanted = answers.entity_counts(answer.said, answer.right, answer.types)
+        right, predicted, wanted = answers.entity_counts(answer.written, answer.right, answer.types)
         below = {"f1": (predicted + wanted) / 2, "precision": predicted, "recall": wanted}[which]
         value = right / below if below else float(predicted == wanted)
-        text = None if predicted == 0 and wanted > 0 else answer.said.strip()
+        text = None if predicted == 0 and wanted > 0 else answer.written.strip()
         return Reading(value, text, counts=(float(right), float(predicted), float(wanted)))
 
     return read
 
 
 def _bits(answer: Answer) -> Reading:
-    return Reading(answer.nats / math.log(2) / max(1, answer.bytes), answer.said.strip())
+    return Reading(answer.nats / math.log(2) / max(1, answer.bytes), answer.written.strip())
 
 
 READERS: dict[str, Callable[[Answer], Reading]] = {
@@ -149,13 +149,13 @@ def counts_of(readings: Mapping[str, Reading]) -> dict[str, list[float]]:
     return {METRICS[name].columns[0]: list(reading.counts) for name, reading in readings.items() if reading.counts}
 
 
-def read_said_choice(said: str, choices: Sequence[str], target: str) -> dict[str, float]:
+def read_written_choice(text: str, choices: Sequence[str], target: str) -> dict[str, float]:
     """The values of a closed task's generated answer: by the strict rule, and by others' lenient ones."""
     names = [choice.strip() for choice in choices]
-    strict = answers.said_choice(said, names)
+    strict = answers.written_choice(text, names)
     return {
         "said-accuracy": float(strict == target),
         "missing-rate": float(strict is None),
-        "anchor-pixiu": float(answers.contained_choice(said, names) == target),
-        "anchor-fingpt": float(answers.contained_or_neutral(said, names) == target),
+        "anchor-pixiu": float(answers.contained_choice(text, names) == target),
+        "anchor-fingpt": float(answers.contained_or_neutral(text, names) == target),
     }
