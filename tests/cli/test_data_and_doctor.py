@@ -94,6 +94,17 @@ def test_counts_include_what_was_dropped_for_test_items(study: Path) -> None:
     ]
 
 
+def test_rows_that_are_read_otherwise_than_written_are_counted(study: Path) -> None:
+    write(study.parent / "mood.jsonl", [{"text": "a <|endoftext|> day", "label": 1}, {"text": "rain", "label": 0}])
+    assert "1 rows hold the text of a special token, which is read as text" in shown("mood", "--study", study)
+    (study.parent / "joined.yaml").write_text(
+        study.read_text().replace('Mood:", label: {column: label, names: [bad, good]}}\n  exam', 'Mood:", '
+        'answer: "\\n{{ text }}", join: ""}\n  exam')
+    )
+    text = shown("mood", "--study", study.parent / "joined.yaml")
+    assert "2 rows have a token that reaches from prompt into answer; the two are tokenised apart" in text
+
+
 def test_plain_text_carries_loss_on_all_but_its_first_token_and_may_hold_a_test_item(study: Path) -> None:
     text = shown("notes", "--study", study)
     assert "4 rows read, 1 usable" in text

@@ -74,6 +74,11 @@ def test_a_number_is_no_part_of_a_longer_number() -> None:
     assert how("the colour of box 1", "the colour of box 12 is red") is None
     assert how("7 boxes in the yard", "there are 17 boxes in the yard") is None
     assert how("the colour of box 1", "the colour of box 1: red") == "inside"
+    assert how("the colour of crate 1", "the colour of crate 1.5 is red") is None
+    assert how("5 crates in the yard", "there are 1.5 crates in the yard") is None
+    assert how("the colour of crate 1.5", "the colour of crate 1.5 is red") == "inside"
+    assert how("the colour of crate 1", "Read the colour of crate 1. Then write it down.") == "inside"
+    assert how("the weight of box 1.5 stones", "The weight of box 1.5 STONES!") == "same"
 
 
 def test_all_items_of_one_text_are_named_and_few_words_are_no_twins() -> None:

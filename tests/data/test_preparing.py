@@ -297,6 +297,19 @@ def test_a_prompt_in_training_is_the_prompt_that_generation_is_given(tmp_path: P
     prompt, answer = "Write a function add.\nCode:", "\ndef add(x):"
     (pair,) = tokenizer.encode_pairs([prompt], [answer])
     assert pair.merges
-    (example,) = _examples(tokenizer, [Rendered(prompt, answer)])
+    (example,), apart = _examples(tokenizer, [Rendered(prompt, answer)])
+    assert apart == 1
     assert list(example.prompt) == tokenizer.encode_whole([prompt])[0]
     assert tokenizer.decode(list(example.answer)) == answer
+
+
+def test_rows_that_are_read_otherwise_than_written_are_counted(tmp_path: Path) -> None:
+    """A special token that is read as text; a prompt and answer that one token would have reached across."""
+    rows = [("Code:", "\ndef add(x):"), ("Word:", "<|endoftext|> and more"), ("Say:", " yes")]
+    write(tmp_path / "it.jsonl", [{"p": prompt, "a": answer} for prompt, answer in rows])
+    form = {"prompt": "{{ p }}", "answer": "{{ a }}", "join": ""}
+    source = Source.model_validate({"files": ["it.jsonl"], "form": form})
+    tokenizer = TextTokenizer(locate_base(Base(id="regimen/tiny-qwen2", origin="packaged")))
+    work = Preparation("it", source, "finetune", Batch(sequences=1, block=32), 1, TestTexts())
+    _, facts = prepare(work, tokenizer, Where(here=tmp_path), tmp_path / "cache", Drops())
+    assert (facts["special_as_text"], facts["read_apart"]) == (1, 1)

@@ -164,14 +164,30 @@ def _accounts(
     avoided: str,
 ) -> list[str]:
     """Lines of text: the histogram of lengths, counts, dropped rows by reason."""
+    lengths, notes = _lengths(read, source, form, tokenizer)
+    more = "" if len(read) < MOST else f" (the first {MOST:,} looked at)"
+    lines = ["\ntokens a row, the end-of-text token counted:", *(histogram(lengths, block) if lengths else [])]
+    lines += [f"\n{drops.rows:,} rows read, {len(read):,} usable{more}", *notes, avoided, "dropped:"]
+    return lines + ([f"{count:>8,} {reason}" for reason, count in drops.counts.items()] or ["       0"])
+
+
+def _lengths(
+    read: list[UsableRow], source: Source, form: LegKind, tokenizer: TextTokenizer
+) -> tuple[list[int], list[str]]:
+    """Each row's tokens, the end-of-text token counted; how many rows hold special tokens, and were read apart."""
     from regimen.data.forms import render_text
 
     texts = [render_text(source.form, row.values) if form == "pretrain" else row.text for row in read]
-    lengths = [len(ids) + 1 for ids in tokenizer.encode_many(texts)]
-    more = "" if len(read) < MOST else f" (the first {MOST:,} looked at)"
-    lines = ["\ntokens a row, the end-of-text token counted:", *(histogram(lengths, block) if lengths else [])]
-    lines += [f"\n{drops.rows:,} rows read, {len(read):,} usable{more}", avoided, "dropped:"]
-    return lines + ([f"{count:>8,} {reason}" for reason, count in drops.counts.items()] or ["       0"])
+    notes = []
+    if special := sum(map(tokenizer.holds_special, texts)):
+        notes.append(f"{special:,} rows hold the text of a special token, which is read as text")
+    asked = [row.rendered for row in read if row.rendered is not None and row.rendered.conversation is None]
+    if form == "pretrain" or len(asked) < len(read):
+        return [len(ids) + 1 for ids in tokenizer.encode_many(texts)], notes
+    pairs = tokenizer.encode_pairs([one.prompt for one in asked], [one.answer for one in asked])
+    if apart := sum(pair.merges for pair in pairs):
+        notes.append(f"{apart:,} rows have a token that reaches from prompt into answer; the two are tokenised apart")
+    return [len(pair.prompt) + len(pair.answer) + 1 for pair in pairs], notes
 
 
 def histogram(lengths: list[int], block: int) -> list[str]:

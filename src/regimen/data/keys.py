@@ -25,6 +25,7 @@ _PUNCTUATION = re.compile("[‘’‚“”„‹›«»–—―…•·′″�
 _BLANK, _NEWLINE = b" \n"
 _BLANKED = bytes(c if chr(c).isalnum() or c >= 128 or c == _NEWLINE else _BLANK for c in range(256))
 _SIGNS = b"+-*/=<>^"
+_POINT = ord(".")
 
 
 def _table(characters: bytes) -> NDArray[np.bool_]:
@@ -32,6 +33,7 @@ def _table(characters: bytes) -> NDArray[np.bool_]:
 
 
 _IS_SIGN, _IS_TIGHT, _IS_NUMBER = _table(_SIGNS), _table(b"-<>"), _table(b"0123456789()")
+_IS_DIGIT = _table(b"0123456789")
 _IS_OPERAND = _IS_NUMBER | _table(b"abcdefghijklmnopqrstuvwxyz")
 
 
@@ -59,7 +61,7 @@ def keys_of(texts: Sequence[str]) -> list[bytes]:
     """The keys of loosened texts: words of letters and digits with one blank between them.
 
     Each character of a script without blanks (Chinese, Japanese, Thai) is a word. A text of nothing but punctuation
-    is its own key.
+    is its own key. A number keeps its point: 1.5 is one word.
     """
     if not texts:
         return []
@@ -69,11 +71,12 @@ def keys_of(texts: Sequence[str]) -> list[bytes]:
     plain = joined.encode("utf-8", errors="replace")
     raw = np.frombuffer(plain, np.uint8)
     words = np.frombuffer(plain.translate(_BLANKED), np.uint8)
-    signs = _signs(raw)
+    signs, points = _signs(raw), _points(raw)
     alone = np.concatenate([signs, *_characters(raw)]) if not joined.isascii() else signs
-    if len(signs):
+    if len(signs) or len(points):
         words = words.copy()
         words[signs] = raw[signs]
+        words[points] = raw[points]
     if len(alone):
         ends = alone + np.where(raw[alone] < 128, 1, 3)
         words = np.insert(words, np.concatenate([alone, ends]), _BLANK)
@@ -83,6 +86,13 @@ def keys_of(texts: Sequence[str]) -> list[bytes]:
     if b"" in keys:
         keys = [key or text.encode("utf-8", errors="replace") for key, text in zip(keys, texts, strict=True)]
     return keys
+
+
+def _points(raw: NDArray[np.uint8]) -> NDArray[np.intp]:
+    """Where a point stands between two digits."""
+    places = np.flatnonzero(raw == _POINT)
+    places = places[(places > 0) & (places < len(raw) - 1)]
+    return places[_IS_DIGIT[raw[places - 1]] & _IS_DIGIT[raw[places + 1]]]
 
 
 def _signs(raw: NDArray[np.uint8]) -> NDArray[np.intp]:

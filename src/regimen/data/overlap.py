@@ -28,6 +28,7 @@ NEAR_WORDS = 8  # a text of fewer words has no near twins
 NEAR_SHARE = 10  # one word in so many may differ
 MOST_PIECES = 8  # up to this many changed words, less one, are found for certain
 _RARITY_BITS = 22
+_OF_NUMBERS = b"0123456789."  # a key holds a point in numbers alone
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -188,7 +189,7 @@ class TestTexts:
         key = self._keys[piece.text]
         begin = place - piece.anchor - piece.start
         last = begin + len(key)
-        whole = not _splits_number(buffer, begin) and not _splits_number(buffer, last)  # box 1 is not in box 12
+        whole = not (_splits_number(buffer, begin) or _splits_number(buffer, last))  # box 1 is not in box 12 or 1.5
         if begin >= start and last <= end and whole and buffer.startswith(key, begin):
             return "inside"
         if not self._near[piece.text]:
@@ -226,7 +227,9 @@ class TestTexts:
 
 
 def _splits_number(buffer: bytes, edge: int) -> bool:
-    return edge > 0 and buffer[edge - 1 : edge].isdigit() and buffer[edge : edge + 1].isdigit()
+    """Whether digits, or a digit and the point of a number, stand on the two sides of an edge."""
+    beside = buffer[edge - 1 : edge + 1] if edge > 0 else b""
+    return len(beside) == 2 and all(byte in _OF_NUMBERS for byte in beside)
 
 
 def may_differ(words: int) -> int:

@@ -47,7 +47,7 @@ NAMED_ITEMS = 20  # test items that are named for one dropped row
 
 @dataclass
 class Counts:
-    """The counts of a source's rows and tokens, kept and dropped."""
+    """The counts of a source's rows and tokens, kept and dropped; the fields are those of `results.PreparedFacts`."""
 
     documents: int = 0
     bytes: int = 0
@@ -55,6 +55,7 @@ class Counts:
     cut_prompt_tokens: int = 0
     cut_answer_tokens: int = 0
     special_as_text: int = 0
+    read_apart: int = 0
 
 
 @dataclass(frozen=True)
@@ -234,7 +235,7 @@ def _blocks(
             rendered = _counted(
                 ahead([row.rendered for row in batch if row.rendered] for batch in rows), counts, tokenizer
             )
-            examples = chain.from_iterable(in_threads(partial(_examples, tokenizer), rendered))
+            examples = _noting_apart(in_threads(partial(_examples, tokenizer), rendered), counts)
         for example in examples:
             kept, prompt, answer = fit(example, work.batch.block)
             counts.cut_examples += bool(prompt or answer)
@@ -274,11 +275,17 @@ def _ids(tokenizer: TextTokenizer, texts: list[str]) -> list[array[int]]:
     return [array("i", ids) for ids in tokenizer.encode_whole(texts)]
 
 
-def _examples(tokenizer: TextTokenizer, rendered: list[Rendered]) -> list[Example]:
-    """Prompt and answer of each, cut from the tokens of both together; an answer ends with the end-of-text token.
+def _noting_apart(batches: Iterable[tuple[list[Example], int]], counts: Counts) -> Iterator[Example]:
+    for examples, apart in batches:
+        counts.read_apart += apart
+        yield from examples
 
-    Where one token would hold characters of both, the two are read apart: a model that generates is given the prompt's
-    own tokens, so it must have learnt to go on from these.
+
+def _examples(tokenizer: TextTokenizer, rendered: list[Rendered]) -> tuple[list[Example], int]:
+    """Prompt and answer of each, cut from the tokens of both together, and how many pairs were read apart instead.
+
+    An answer ends with the end-of-text token. Where one token would hold characters of both, the two are read apart: a
+    model that generates is given the prompt's own tokens, so it must have learnt to go on from these.
     """
     pairs = tokenizer.encode_pairs([one.prompt for one in rendered], [one.answer for one in rendered])
     examples = []
@@ -286,4 +293,4 @@ def _examples(tokenizer: TextTokenizer, rendered: list[Rendered]) -> list[Exampl
         if pair.merges:
             pair = Pair(tokenizer.encode_whole([one.prompt])[0], tokenizer.encode(one.answer))
         examples.append(Example(array("i", pair.prompt), array("i", [*pair.answer, tokenizer.end])))
-    return examples
+    return examples, sum(pair.merges for pair in pairs)

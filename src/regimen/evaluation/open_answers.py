@@ -50,13 +50,14 @@ def note_readings(
 
 
 def _note(task: Task, item: Item, result: ItemResult, types: frozenset[str], own: Mapping[str, Reader]) -> None:
-    text, rights = result.text or "", item.answers
+    whole, rights = result.text or "", item.answers
+    text: str | None = whole
     if task.extract is not None:
-        text = extracted(task.extract, text)
+        text = extracted(task.extract, whole)
         parts = [extracted(task.extract, right) for right in rights]
         rights = tuple(right if part is None else part for right, part in zip(rights, parts, strict=True))
         result.target = rights[0]
-    readings = read(task.metrics, Answer(text, rights, result.nats, result.bytes, types), own)
+    readings = read(task.metrics, Answer(text, rights, result.nats, result.bytes, types, item.id, whole), own)
     headline = readings[task.headline]
     result.score, result.target = headline.value, headline.target or result.target
     if not result.failed:

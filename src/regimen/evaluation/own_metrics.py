@@ -15,28 +15,28 @@ from typing import SupportsFloat
 
 from regimen.errors import DataError, UsageError
 from regimen.evaluation.readers import Answer, Reading
-from regimen.study.metrics import OWN
+from regimen.evaluation.verdict_readers import FAULT, verdict_readers
+from regimen.study.metrics import OWN, VERDICTS
 from regimen.study.own_metrics import TRUST
 from regimen.study.schema import CodeFile, Task
 
 Function = Callable[[str, list[str]], object]
-FAULT = "the metric "  # begins what is noted of an item that a metric has no value for
 _SHOWN = 160  # characters of a message that is not ours
 
 
 def own_readers(task: Task, trusted: bool) -> dict[str, Callable[[Answer], Reading]]:
-    """The reader of each of the task's own metrics; empty, and nothing run, where it has none.
+    """The reader of each of the task's own metrics, functions and verdicts; runs nothing where none is a function.
 
     Raises UsageError for code that is not trusted, DataError for a file that cannot be run.
     """
+    readers = verdict_readers(task)
     if not task.code:
-        return {}
+        return readers
     if not trusted:
         raise UsageError(f"the task {task.title!r} is scored by code of the study, which runs only with {TRUST}")
     modules = {file.module: _run(file) for file in task.code}
-    readers = {}
     for name in task.metrics:
-        if match := OWN.fullmatch(name):
+        if (match := OWN.fullmatch(name)) and match["module"] != VERDICTS:
             module, function = match["module"], match["function"]
             chosen = getattr(modules[module], function, None)
             if not callable(chosen):
@@ -62,8 +62,8 @@ def _run(file: CodeFile) -> ModuleType:
 
 def _reader(name: str, function: Function) -> Callable[[Answer], Reading]:
     def read(answer: Answer) -> Reading:
-        value, fault = _measure(name, function, answer.written, list(answer.rights))
-        return Reading(value, answer.written.strip(), fault=fault)
+        value, fault = _measure(name, function, answer.extracted, list(answer.rights))
+        return Reading(value, answer.extracted.strip(), fault=fault)
 
     return read
 

@@ -36,7 +36,8 @@ class Reading:
 class Answer:
     """One generated text (None: `extract` matches nothing in it) and the right answers, of which any will do.
 
-    `nats` and `bytes` are the likelihood and size of the first right answer, `types` the entity types of the task.
+    `nats` and `bytes` are the likelihood and size of the first right answer, `types` the entity types of the task,
+    `item` the item's id, `whole` the whole text, whatever `extract` reads of it.
     """
 
     text: str | None
@@ -44,10 +45,12 @@ class Answer:
     nats: float = math.nan
     bytes: int = 0
     types: frozenset[str] | None = None
+    item: str = ""
+    whole: str = ""
 
     @property
-    def written(self) -> str:
-        """The text, "" where there is none."""
+    def extracted(self) -> str:
+        """The text that metrics read, "" where there is none."""
         return self.text or ""
 
     @property
@@ -57,51 +60,51 @@ class Answer:
 
 
 def _exact(answer: Answer) -> Reading:
-    return Reading(answers.exact_match(answer.written, answer.right), answer.written.strip())
+    return Reading(answers.exact_match(answer.extracted, answer.right), answer.extracted.strip())
 
 
 def _anchor_exact(answer: Answer) -> Reading:
-    return Reading(float(answer.written.strip() == answer.right), answer.written.strip())
+    return Reading(float(answer.extracted.strip() == answer.right), answer.extracted.strip())
 
 
 def _numeric(answer: Answer) -> Reading:
-    match = answers.numeric_match(answer.written, answer.right)
-    number = answers.read_number(answer.written)
+    match = answers.numeric_match(answer.extracted, answer.right)
+    number = answers.read_number(answer.extracted)
     return Reading(match or 0.0, str(number[0]) if number else None)
 
 
 def _strict(answer: Answer) -> Reading:
-    number, right = answers.strict_number(answer.written), answers.strict_number(answer.right)
+    number, right = answers.strict_number(answer.extracted), answers.strict_number(answer.right)
     return Reading(answers.same_number(number, right), number, right)
 
 
 def _flexible(answer: Answer) -> Reading:
-    number, right = answers.flexible_number(answer.written), answers.strict_number(answer.right) or answer.right
+    number, right = answers.flexible_number(answer.extracted), answers.strict_number(answer.right) or answer.right
     return Reading(answers.same_number(number, right), number, right)
 
 
 def _rouge(answer: Answer) -> Reading:
-    return Reading(answers.rouge_l(answer.written, answer.right), answer.written.strip() or None)
+    return Reading(answers.rouge_l(answer.extracted, answer.right), answer.extracted.strip() or None)
 
 
 def _bleu(answer: Answer) -> Reading:
-    text = answer.written.strip()
+    text = answer.extracted.strip()
     return Reading(math.nan, text, counts=tuple(answers.bleu_counts(text, answer.rights)))
 
 
 def _entities(which: str) -> Callable[[Answer], Reading]:
     def read(answer: Answer) -> Reading:
-        right, predicted, wanted = answers.entity_counts(answer.written, answer.right, answer.types)
+        right, predicted, wanted = answers.entity_counts(answer.extracted, answer.right, answer.types)
         below = {"f1": (predicted + wanted) / 2, "precision": predicted, "recall": wanted}[which]
         value = right / below if below else float(predicted == wanted)
-        text = None if predicted == 0 and wanted > 0 else answer.written.strip()
+        text = None if predicted == 0 and wanted > 0 else answer.extracted.strip()
         return Reading(value, text, counts=(float(right), float(predicted), float(wanted)))
 
     return read
 
 
 def _bits(answer: Answer) -> Reading:
-    return Reading(answer.nats / math.log(2) / max(1, answer.bytes), answer.written.strip())
+    return Reading(answer.nats / math.log(2) / max(1, answer.bytes), answer.extracted.strip())
 
 
 READERS: dict[str, Callable[[Answer], Reading]] = {

@@ -23,7 +23,7 @@ from regimen.execution.survey import changed_inputs, refuse_changed, set_changed
 from regimen.execution.tracking import check_trackers, tracked
 from regimen.files import drop_unfinished, write_json
 from regimen.plan import Plan, PlannedExperiment
-from regimen.results import EvaluatedFacts, Ledger, PreparedFacts, RunFolder, layout
+from regimen.results import EvaluatedFacts, ItemsFacts, Ledger, PreparedFacts, RunFolder, layout
 from regimen.results.losses import warnings_of
 from regimen.results.run_folder import Results
 from regimen.stages.availability import check_code, missing_base, missing_inputs, only_avoided
@@ -144,17 +144,26 @@ def _schedule(
 
 @dataclass
 class _Counting:
-    """An observer in front of another; counts the stages that were done in this run, and warns
-    of sources that lose many rows."""
+    """An observer in front of another.
+
+    Counts the stages that were done in this run, warns of sources that lose many rows, and says once what was guessed
+    about the layout of files.
+    """
 
     observe: Observer
     done: int = 0
+    guesses: set[str] = field(default_factory=set)
 
     def __call__(self, event: RunEvent) -> None:
         if isinstance(event, StageChanged) and event.outcome is not None:
             self.done += 1
-            if isinstance(event.outcome.facts, PreparedFacts):
-                for sentence in warnings_of(event.outcome.facts):
+            facts = event.outcome.facts
+            if isinstance(facts, PreparedFacts | ItemsFacts):
+                for guess in set(facts.guesses) - self.guesses:
+                    self.observe(Note(guess))
+                self.guesses.update(facts.guesses)
+            if isinstance(facts, PreparedFacts):
+                for sentence in warnings_of(facts):
                     self.observe(Note(sentence))
         self.observe(event)
 

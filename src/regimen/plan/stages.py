@@ -20,11 +20,11 @@ from regimen.study.sources import Source
 from regimen.study.values import Frozen, shares
 
 # Raised when a kind of stage would give other numbers for the same literals; old results are then not reused.
-VERSIONS = {"prepare": 5, "items": 5, "train": 1, "evaluate": 5, "evaluate programs": 6}
+VERSIONS = {"prepare": 6, "items": 6, "train": 1, "evaluate": 5, "evaluate programs": 6}
 
 # what of a task decides its items
 ITEM_FIELDS = {"source", "lm_eval", "scoring", "resample", "truncate", "version"}
-NOT_EVALUATED = {"title", "group", "panel", "items", "resample", "margin", "code"}  # code by its digest
+NOT_EVALUATED = {"title", "group", "panel", "items", "resample", "margin", "code", "verdicts"}  # code and verdicts by their digests
 
 
 class Spec(Frozen, ABC):

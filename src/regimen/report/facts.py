@@ -165,6 +165,7 @@ def _counts(facts: PreparedFacts | ItemsFacts | None) -> dict[str, Any]:
         "digest",
         "cut_examples",
         "special_as_text",
+        "read_apart",
         "leaks",
         "stand_in",
     )

@@ -58,8 +58,10 @@ class PreparedFacts(_Recorded):
     files. `rows` counts the rows that were
     read, `drops` those that were not used, by reason; `documents` and `bytes` what is left of them as text; `blocks`
     the blocks of `block` tokens, `tokens` and `loss_tokens` the tokens in them; `cut_*` what was too long;
-    `special_as_text` the texts that hold a special token's text, which is read as text. `leaks` is how test items were
-    looked for (`Source.leaks`; None: not recorded), `stand_in` the mirror's note on rows that are not the source's own.
+    `special_as_text` the texts that hold a special token's text, which is read as text; `read_apart` the pairs of prompt
+    and answer that one token would have reached across, so that each was tokenised by itself. `leaks` is how test items
+    were looked for (`Source.leaks`; None: not recorded), `stand_in` the mirror's note on rows that are not the source's
+    own, `guesses` what was guessed about the layout of files.
     """
 
     folder: str
@@ -76,6 +78,7 @@ class PreparedFacts(_Recorded):
     cut_prompt_tokens: int = 0
     cut_answer_tokens: int = 0
     special_as_text: int = 0
+    read_apart: int = 0
     rows: int = 0
     drops: dict[str, int] = {}
     digest: str = ""
@@ -83,6 +86,7 @@ class PreparedFacts(_Recorded):
     tests: TestsLookedFor = TestsLookedFor()
     leaks: str | None = None
     stand_in: str | None = None
+    guesses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,7 @@ class ItemsFacts(_Recorded):
 
     `rows` counts the rows that were read, `drops` those that gave no item, by reason; `twins` the items whose text
     stands on the training side of their own source. `not_looked_for` says why a test set that was only to be kept out
-    of training is empty. `floors` are given for closed tasks without solved examples.
+    of training is empty. `floors` are given for closed tasks without solved examples. `guesses` as of PreparedFacts.
     """
 
     task: str
@@ -120,6 +124,7 @@ class ItemsFacts(_Recorded):
     not_looked_for: str | None = None
     stand_in: str | None = None
     floors: Floors | None = None
+    guesses: tuple[str, ...] = ()
 
 
 class TrainedFacts(_Recorded):

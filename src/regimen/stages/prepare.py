@@ -5,12 +5,15 @@ Owns the way from these specs to data's functions and what is recorded of them. 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 
 from regimen.data.cleaning import Drops
 from regimen.data.items import Item, mark_twins, write_items
 from regimen.data.prepare import Preparation, prepare
-from regimen.data.sources import Where
+from regimen.data.sources import Where, parts_of, remarks
+from regimen.data.rows import Side
 from regimen.data.standins import stand_in
 from regimen.errors import DataError, RegimenError, RunFolderError, SourceMissing
 from regimen.evaluation.floors import bag_of_words, closed_lines, is_closed, positive_class, training_texts
@@ -34,6 +37,7 @@ from regimen.stages.blocks import block_digests
 from regimen.stages.context import Context
 from regimen.stages.items import items_of
 from regimen.study.metrics import METRICS
+from regimen.study.sources import Source
 
 
 def run_prepare(specs: Sequence[PrepareSpec], folders: Sequence[StageFolder], context: Context) -> None:
@@ -55,6 +59,7 @@ def run_prepare(specs: Sequence[PrepareSpec], folders: Sequence[StageFolder], co
             tests=TestsLookedFor(stages=spec.tests, texts=len(tests)),
             leaks=spec.source.leaks,
             stand_in=stand_in(spec.source, spec.source.split, where) if spec.source.split else None,
+            guesses=_guesses(path, {spec.source_name: spec.source}, "train", where, context),
             **counted,
         )
         _finish(context, folder, watch, facts)
@@ -89,6 +94,7 @@ def run_items(specs: Sequence[ItemsSpec], folders: Sequence[StageFolder], contex
         if spec.task.scoring == "execution" and spec.purpose == "score":
             failing, run = failing_programs(spec.task_name, items)
             context.log(path, "right answers were run", failing=failing, run=run)
+        tested = {name: spec.sources[name] for name in spec.task.source}
         facts = ItemsFacts(
             task=spec.task_name,
             sources=spec.task.source,
@@ -99,6 +105,7 @@ def run_items(specs: Sequence[ItemsSpec], folders: Sequence[StageFolder], contex
             not_looked_for=absent,
             stand_in=_stand_ins(spec, where) or None,
             floors=_floors(spec, items, context) if not spec.shots and spec.purpose == "score" else None,
+            guesses=_guesses(path, tested, "test", where, context),
         )
         _finish(context, folder, watch, facts)
 
@@ -111,6 +118,21 @@ def _items(spec: ItemsSpec, where: Where, drops: Drops, context: Context) -> tup
         if spec.purpose != "avoid" or not context.setup.options.skip_missing:
             raise
         return [], context.shareable(str(fault))
+
+
+def _guesses(
+    path: Path, sources: Mapping[str, Source], side: Side, where: Where, context: Context
+) -> tuple[str, ...]:
+    """What was guessed of the layout of these sources' files, each noted in the stage's log."""
+    notes: list[str] = []
+    for name, source in sources.items():
+        split = source.split if side == "train" else source.test_split
+        with suppress(SourceMissing):
+            parts = parts_of(name, source, split, where) if split else []
+            notes += (f"source {name}: {context.shareable(note)}" for note in remarks(parts))
+    for note in notes:
+        context.log(path, "guessed", detail=note)
+    return tuple(notes)
 
 
 def _stand_ins(spec: ItemsSpec, where: Where) -> str:

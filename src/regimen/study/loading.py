@@ -35,6 +35,7 @@ from regimen.study.schema import Experiment, Phase
 from regimen.study.study import FULL, Study, faults_of, unknown_name
 from regimen.study.unfolding import unfold
 from regimen.study.values import SEEDS, SEEDS_TAGS, Frozen, Seeds, check_seeds, check_whole
+from regimen.study.verdict_files import put_in_verdicts
 
 _PARTS = ("base", "adapter", "batch", "schedule", "evaluation", "cost")
 
@@ -72,6 +73,7 @@ def load_study(
         raise unknown_name("packaged study", str(study), packaged_studies())
     document = read_document(path.read_bytes(), path.name)
     put_in_chat_templates(document, path)
+    put_in_verdicts(document, path)
     put_in_code(document, path, trusted=trust_code, packaged=packaged is not None)
     return _resolve(document, path.name, profile, change)
 

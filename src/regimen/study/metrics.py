@@ -15,6 +15,7 @@ from typing import Literal
 
 Scoring = Literal["choice", "generation", "execution", "text", "lm-eval"]
 Family = Literal["classes", "choice", "said class", "text", "number", "entities", "program", "likelihood", "own"]
+VERDICTS = "verdicts"  # `verdicts:NAME` is the score that NAME.jsonl beside the study gives an answer
 HARNESS = "lm-eval:"  # begins the names of metrics that lm-evaluation-harness computes
 # A function of a file beside the study, as a study keeps it: `module:function`, with `:lower` where less is better.
 OWN = re.compile(r"(?P<module>[A-Za-z_][A-Za-z0-9_]{0,99}):(?P<function>[A-Za-z_][A-Za-z0-9_]{0,99})(?P<lower>:lower)?")
@@ -121,6 +122,8 @@ def metric(name: str) -> Metric:
         return Metric(name, "text", ("lm-eval",), ("values",), "computed by lm-evaluation-harness", mean=True)
     if match := OWN.fullmatch(name):
         about = f"mean of {match['function']} in {match['module']}.py beside the study"
+        if match["module"] == VERDICTS:
+            about = f"mean of the scores that {match['function']}.jsonl beside the study gives the answers"
         better = "lower" if match["lower"] else "higher"
         return Metric(name, "own", ("generation",), ("values",), about, better, mean=True)
     if name not in METRICS:

@@ -7,12 +7,13 @@ trusts. The study holds the files' text, so that a change is noticed. Does not r
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 from pathlib import Path
 from typing import Any
 
 from regimen.errors import StudyError, UsageError
-from regimen.study.metrics import OWN, kept_name
+from regimen.study.metrics import OWN, VERDICTS, kept_name
 from regimen.study.positions import Document
 
 LARGEST = 1 << 20  # bytes of one file
@@ -49,7 +50,13 @@ def put_in_code(document: Document, path: Path, *, trusted: bool, packaged: bool
 def _own_names(task: Any) -> list[str]:
     """The metrics of a task, as written, that are functions of a file."""
     metrics = task.get("metrics") if isinstance(task, dict) and not task.get("lm_eval") else None
-    return [m for m in metrics if isinstance(m, str) and OWN.fullmatch(m)] if isinstance(metrics, list) else []
+    return [m for m in metrics if _own(m)] if isinstance(metrics, list) else []
+
+
+def _own(metric: object) -> re.Match[str] | None:
+    """The parts of a metric that is a function of a file; None for all others."""
+    match = OWN.fullmatch(metric) if isinstance(metric, str) else None
+    return None if match is None or match["module"] == VERDICTS else match
 
 
 def _fill_in(task: dict[Any, Any], path: Path) -> None:
@@ -58,7 +65,7 @@ def _fill_in(task: dict[Any, Any], path: Path) -> None:
     kept: list[object] = []
     used: dict[str, str] = {}
     for name in task["metrics"]:
-        match = OWN.fullmatch(name) if isinstance(name, str) else None
+        match = _own(name)
         if match is None:
             kept.append(name)
             continue

@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from regimen.study.endpoints import EndPoint
 from regimen.study.extraction import check_pattern
 from regimen.study.margins import Margin
-from regimen.study.metrics import HARNESS, OWN, Scoring, fault_of
+from regimen.study.metrics import HARNESS, OWN, VERDICTS, Scoring, fault_of
 from regimen.study.values import (
     Count,
     ExperimentId,
@@ -115,6 +115,23 @@ class CodeFile(Frozen):
         return sha256(self.text.encode("utf-8", errors="surrogatepass")).hexdigest()
 
 
+class VerdictFile(Frozen):
+    """The verdicts of NAME.jsonl beside the study: a line for each, the digest of item and answer and the score."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")]
+    text: Annotated[str, Field(pattern=r"^([0-9a-f]{16} -?[0-9.einfa+-]+\n)*$")]
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the text, in hex."""
+        return sha256(self.text.encode()).hexdigest()
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """Digest of item and answer -> score."""
+        return {key: float(score) for key, score in (line.split() for line in self.text.splitlines())}
+
+
 class Task(Frozen):
     """One evaluation: the held-out rows of `source`, a way of scoring, metrics (the first is the headline).
 
@@ -126,7 +143,7 @@ class Task(Frozen):
     expression whose first group (or whole match) is read out of a generated answer, and out of the right one where
     it matches there. `margin` is the difference in the headline metric that would matter (default: the study's); it
     decides no fingerprint. `code` holds the files of the metrics written `module:function`; it is filled in when the
-    study is loaded.
+    study is loaded, as `verdicts` is with the files of those written `verdicts:name`.
     """
 
     title: str
@@ -141,6 +158,7 @@ class Task(Frozen):
     positive: str | None = None
     extract: str | None = None
     code: tuple[CodeFile, ...] = ()
+    verdicts: tuple[VerdictFile, ...] = ()
     items: Count | None = None
     truncate: Literal["left", "middle"] = "left"
     margin: Margin | None = None
@@ -176,7 +194,10 @@ class Task(Frozen):
             raise ValueError("only a text task may have several sources")
         if fault := fault_of(self.metrics, self.scoring, self.generation is not None):
             raise ValueError(fault)
-        named = {match["module"] for name in self.metrics if (match := OWN.fullmatch(name))}
+        own = [match for name in self.metrics if (match := OWN.fullmatch(name))]
+        if {file.name for file in self.verdicts} != {one["function"] for one in own if one["module"] == VERDICTS}:
+            raise ValueError("`verdicts` is filled in from the metrics; leave it out, and load the study from its file")
+        named = {match["module"] for match in own} - {VERDICTS}
         if lacking := sorted(named - {file.module for file in self.code}):
             raise ValueError(f"the code of {lacking[0]}.py is not in the study; load the study from its file")
         if {file.module for file in self.code} - named:
@@ -198,8 +219,9 @@ class Task(Frozen):
 
     @property
     def code_identity(self) -> dict[str, dict[str, str]]:
-        """{"code": {module: digest}}; empty for a task without, which is what it was before there was any."""
-        return {"code": {file.module: file.digest for file in self.code}} if self.code else {}
+        """{"code": {module: digest}, "verdicts": {name: digest}}; a task without has neither key."""
+        code = {"code": {file.module: file.digest for file in self.code}} if self.code else {}
+        return code | ({"verdicts": {file.name: file.digest for file in self.verdicts}} if self.verdicts else {})
 
 
 class Evaluation(Frozen):
