@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -184,3 +185,35 @@ def test_chatml_opens_the_assistants_turn(base: Path) -> None:
     template: ChatTemplate = template_of(base, "chatml")
     conversation = conversation_of("messages", TALK)
     assert template.prompt(conversation, 3).endswith("<|im_start|>assistant\n")
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_batch_of_trl_s_own_trainer_has_these_tokens_and_this_loss(base: Path, style: str, tmp_path: Path) -> None:
+    """SFTTrainer with `assistant_only_loss`, from the rows to the batch that its collator makes."""
+    trl = pytest.importorskip("trl", reason="the oracle is not installed")
+    import datasets
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(base, pad_token="</s>", chat_template=marked(style))
+    sizes = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+    talks = [TALK, TALK[2:], [*TALK, *TALK[:2]]]
+    datasets.disable_progress_bars()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # theirs
+        trainer = trl.SFTTrainer(
+            model=LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), **sizes)),
+            args=trl.SFTConfig(
+                output_dir=str(tmp_path), assistant_only_loss=True, max_length=None, per_device_train_batch_size=3,
+                use_cpu=True, bf16=False, report_to="none", train_sampling_strategy="sequential",
+            ),
+            train_dataset=datasets.Dataset.from_list([{"messages": talk} for talk in talks]),
+            processing_class=tokenizer,
+        )  # fmt: skip
+        batch: Any = next(iter(trainer.get_train_dataloader()))
+    for talk, row, labels in zip(talks, batch["input_ids"], batch["labels"], strict=True):
+        ids, loss = ours(base, marked(style), talk)
+        assert row[: len(ids)].tolist() == ids
+        wanted = torch.where(torch.tensor(loss), torch.tensor(ids), -100)
+        assert labels[: len(ids)].tolist() == wanted.tolist()
+        assert (labels[len(ids) :] == -100).all()

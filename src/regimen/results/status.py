@@ -6,6 +6,7 @@ Owns the document that `regimen status --json` prints. Reads, never writes.
 from __future__ import annotations
 
 import json
+import shlex
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -172,6 +173,20 @@ def _detail(line: str) -> str:
         return line
 
 
+def _into(command: str, out: Path) -> str:
+    """A recorded command with this folder as its --out: the folder may be a copy, or be looked at from elsewhere."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return command
+    for place, word in enumerate(words):
+        option, _, joined = word.partition("=")
+        value = joined or (words[place + 1] if place + 1 < len(words) else "")
+        if option == "--out" and value and Path(value).resolve() != out.resolve():
+            words[place : place + (1 if joined else 2)] = [f"--out={out}"] if joined else ["--out", str(out)]
+    return shlex.join(words)
+
+
 def _next(folder: RunFolder, plan: Plan, stages: dict[str, int], alive: bool) -> str:
     """The command to type next."""
     out = folder.path
@@ -183,6 +198,6 @@ def _next(folder: RunFolder, plan: Plan, stages: dict[str, int], alive: bool) ->
         except RunFolderError:
             command = None
         default = f"regimen run {plan.study.study} --profile {plan.study.profile} --track {plan.track} --out {out}"
-        return command or default
+        return _into(command, out) if isinstance(command, str) and command else default
     gate = plan.study.gate
     return f"regimen gate {out}" if gate and gate.track == plan.track else f"regimen report {out}"
