@@ -98,8 +98,10 @@ def test_rows_that_are_read_otherwise_than_written_are_counted(study: Path) -> N
     write(study.parent / "mood.jsonl", [{"text": "a <|endoftext|> day", "label": 1}, {"text": "rain", "label": 0}])
     assert "1 rows hold the text of a special token, which is read as text" in shown("mood", "--study", study)
     (study.parent / "joined.yaml").write_text(
-        study.read_text().replace('Mood:", label: {column: label, names: [bad, good]}}\n  exam', 'Mood:", '
-        'answer: "\\n{{ text }}", join: ""}\n  exam')
+        study.read_text().replace(
+            'Mood:", label: {column: label, names: [bad, good]}}\n  exam',
+            'Mood:", answer: "\\n{{ text }}", join: ""}\n  exam',
+        )
     )
     text = shown("mood", "--study", study.parent / "joined.yaml")
     assert "2 rows have a token that reaches from prompt into answer; the two are tokenised apart" in text

@@ -196,7 +196,7 @@ def test_a_batch_of_trl_s_own_trainer_has_these_tokens_and_this_loss(base: Path,
     from transformers import LlamaConfig, LlamaForCausalLM
 
     tokenizer = PreTrainedTokenizerFast.from_pretrained(base, pad_token="</s>", chat_template=marked(style))
-    sizes = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+    sizes: dict[str, Any] = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
     talks = [TALK, TALK[2:], [*TALK, *TALK[:2]]]
     datasets.disable_progress_bars()
     with warnings.catch_warnings():

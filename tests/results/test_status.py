@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -22,14 +23,26 @@ def plan() -> Plan:
 
 def test_a_fresh_folder_is_all_pending_by_the_plan_s_rate(plan: Plan, tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    folder.create(plan.study, plan, {"command": "regimen run mine.yaml --out here"})
+    folder.create(plan.study, plan, {"command": f"regimen run mine.yaml --out {tmp_path}"})
     status = run_status(folder, plan)
     validate(status, STATUS)
     assert status["stages"] == {"done": 0, "running": 0, "failed": 0, "pending": len(plan.stages)}
-    assert status["next"] == "regimen run mine.yaml --out here"
+    assert status["next"] == f"regimen run mine.yaml --out {tmp_path}"
     assert status["rate"]["source"] in ("the plan's rate", "this machine's measured rate")
     assert status["eta_hours"] is None
     assert status["gpu_hours"]["planned"] == plan.totals["gpu_hours_to_run"]
+
+
+@pytest.mark.parametrize("written", ["--out first", "--out=first"])
+def test_the_next_command_is_for_the_folder_that_is_looked_at(plan: Plan, tmp_path: Path, written: str) -> None:
+    """A copy of a run's folder goes on in the copy."""
+    folder = RunFolder(tmp_path / "a copy")
+    folder.create(plan.study, plan, {"command": f"regimen run mine.yaml {written} --workers 2"})
+    words = shlex.split(run_status(folder, plan)["next"])
+    assert str(folder.path) in (
+        words[words.index("--out") + 1] if "--out" in words else words[3].removeprefix("--out=")
+    )
+    assert words[-2:] == ["--workers", "2"]
 
 
 def test_the_first_failure_is_told_with_the_end_of_its_log(plan: Plan, tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from regimen.execution.runner import _Counting
 from regimen.plan import compile_plan
 from regimen.results import ItemsFacts, PreparedFacts, RunFolder, layout
 from regimen.study import load_study
-from tests.stages.test_own_metrics import STUDY
 from tests.support.inline_runs import assert_done, run_inline
+from tests.support.sums_study import STUDY
 
 GUESS = "source sums: sums.csv: its columns are parted by ;"
 
@@ -31,5 +31,5 @@ def test_a_guessed_delimiter_is_noted_where_rows_are_prepared(tmp_path: Path) ->
             assert outcome.facts.guesses == (GUESS,)
             log = (folder.folder(stage).path / layout.LOG).read_text().splitlines()
             assert GUESS in [json.loads(line).get("detail") for line in log]
-        counting(StageChanged(stage, "done", outcome=outcome))
+        counting(StageChanged(name, "done", outcome=outcome))
     assert [event.text for event in found if isinstance(event, Note)] == [GUESS]

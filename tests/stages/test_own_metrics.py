@@ -11,12 +11,13 @@ from regimen.api import run
 from regimen.errors import UsageError
 from regimen.evaluation import evaluator
 from regimen.files import write_json
-from regimen.plan import EvaluateSpec, Plan, compile_plan
+from regimen.plan import Plan, compile_plan
 from regimen.report.run_report import write_report
-from regimen.results import EvaluatedFacts, RunFolder, layout, read_outcome
+from regimen.results import RunFolder, layout, read_outcome
 from regimen.study import load_study
-from tests.support.inline_runs import assert_done, outcome_facts, run_inline
+from tests.support.inline_runs import assert_done, run_inline
 from tests.support.studies import with_fields
+from tests.support.sums_study import STUDY, evaluated
 
 CODE = """\
 def length(prediction, answers):
@@ -29,23 +30,6 @@ length.better = "lower"
 def fussy(prediction, answers):
     raise ValueError(f"{answers[0]} is not to my taste")
 """
-STUDY = """\
-study: sums
-base: {id: regimen/tiny-qwen2, origin: packaged, precision: fp32}
-batch: {sequences: 2, block: 32}
-schedule: {learning_rate: {pretrain: 5.0e-3, finetune: 1.0e-2}, warmup_steps: 1}
-evaluation: {context: 64}
-sources:
-  sums:
-    files: [sums.csv]
-    form: {prompt: "{{ question }}\\nResult:", answer: "{{ result }}"}
-    held_out: {share: 0.3}
-tasks:
-  sums: {title: Sums, group: counting, source: [sums], scoring: generation, metrics: METRICS, generation: {tokens: 4}}
-experiments:
-  - {phase: zero-shot, title: "Zero-shot: {task}", baseline: every-task}
-  - {phase: direct, title: "Direct, {sources}", steps: 2, finetune: {direct: sums}}
-"""
 
 
 def planned(folder: Path, metrics: str, code: str = CODE) -> Plan:
@@ -54,11 +38,6 @@ def planned(folder: Path, metrics: str, code: str = CODE) -> Plan:
     (folder / "marks.py").write_text(code)
     (folder / "study.yaml").write_text(STUDY.replace("METRICS", metrics))
     return compile_plan(load_study(folder / "study.yaml", trust_code=True))
-
-
-def evaluated(plan: Plan, out: Path) -> dict[str, EvaluatedFacts]:
-    stages = [stage for stage in plan.stages.values() if isinstance(stage, EvaluateSpec)]
-    return {stage.label: outcome_facts(plan, out, stage.fingerprint, EvaluatedFacts) for stage in stages}
 
 
 def test_an_added_or_changed_metric_reads_the_saved_answers_again(

@@ -14,8 +14,8 @@ from regimen.evaluation import evaluator
 from regimen.plan import Plan, compile_plan
 from regimen.results import RunFolder
 from regimen.study import dump_study, load_study
-from tests.stages.test_own_metrics import STUDY, evaluated
 from tests.support.inline_runs import assert_done, run_inline
+from tests.support.sums_study import STUDY, evaluated
 
 VERDICTS = "verdicts:help"
 
@@ -106,5 +106,3 @@ def test_what_is_no_verdict_is_named_with_its_line(line: str, fault: str, tmp_pa
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="no file 'help.jsonl' of verdicts beside the study"):
         planned(tmp_path, f"['{VERDICTS}']")
-
-

@@ -1,6 +1,6 @@
 """The score that a judge gave an answer, looked up among the verdicts that a study holds.
 
-An answer without a verdict is a counted fault, never a zero. Does not know the files of verdicts (`study.verdict_files`).
+An answer without a verdict is a counted fault, never a zero. Does not know files of verdicts (`study.verdict_files`).
 """
 
 from __future__ import annotations

@@ -24,7 +24,8 @@ VERSIONS = {"prepare": 6, "items": 6, "train": 1, "evaluate": 5, "evaluate progr
 
 # what of a task decides its items
 ITEM_FIELDS = {"source", "lm_eval", "scoring", "resample", "truncate", "version"}
-NOT_EVALUATED = {"title", "group", "panel", "items", "resample", "margin", "code", "verdicts"}  # code and verdicts by their digests
+# what of a task decides no score; code and verdicts do by their digests
+NOT_EVALUATED = {"title", "group", "panel", "items", "resample", "margin", "code", "verdicts"}
 
 
 class Spec(Frozen, ABC):

@@ -58,10 +58,10 @@ class PreparedFacts(_Recorded):
     files. `rows` counts the rows that were
     read, `drops` those that were not used, by reason; `documents` and `bytes` what is left of them as text; `blocks`
     the blocks of `block` tokens, `tokens` and `loss_tokens` the tokens in them; `cut_*` what was too long;
-    `special_as_text` the texts that hold a special token's text, which is read as text; `read_apart` the pairs of prompt
-    and answer that one token would have reached across, so that each was tokenised by itself. `leaks` is how test items
-    were looked for (`Source.leaks`; None: not recorded), `stand_in` the mirror's note on rows that are not the source's
-    own, `guesses` what was guessed about the layout of files.
+    `special_as_text` the texts that hold a special token's text, which is read as text; `read_apart` the pairs of
+    prompt and answer that one token would have reached across, so that each was tokenised by itself. `leaks` is how
+    test items were looked for (`Source.leaks`; None: not recorded), `stand_in` the mirror's note on rows that are not
+    the source's own, `guesses` what was guessed about the layout of files.
     """
 
     folder: str

@@ -12,8 +12,8 @@ from pathlib import Path
 from regimen.data.cleaning import Drops
 from regimen.data.items import Item, mark_twins, write_items
 from regimen.data.prepare import Preparation, prepare
-from regimen.data.sources import Where, parts_of, remarks
 from regimen.data.rows import Side
+from regimen.data.sources import Where, parts_of, remarks
 from regimen.data.standins import stand_in
 from regimen.errors import DataError, RegimenError, RunFolderError, SourceMissing
 from regimen.evaluation.floors import bag_of_words, closed_lines, is_closed, positive_class, training_texts
@@ -120,9 +120,7 @@ def _items(spec: ItemsSpec, where: Where, drops: Drops, context: Context) -> tup
         return [], context.shareable(str(fault))
 
 
-def _guesses(
-    path: Path, sources: Mapping[str, Source], side: Side, where: Where, context: Context
-) -> tuple[str, ...]:
+def _guesses(path: Path, sources: Mapping[str, Source], side: Side, where: Where, context: Context) -> tuple[str, ...]:
     """What was guessed of the layout of these sources' files, each noted in the stage's log."""
     notes: list[str] = []
     for name, source in sources.items():

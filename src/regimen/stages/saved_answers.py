@@ -26,7 +26,8 @@ from regimen.results import layout, read_outcome
 from regimen.results.stage_folder import check_files
 from regimen.stages.context import Context
 
-_READING = ("metrics", "extract", "positive", "code", "verdicts")  # fields of a task that only decide how answers are read
+# fields of a task that only decide how answers are read
+_READING = ("metrics", "extract", "positive", "code", "verdicts")
 _COLUMNS = list(SavedAnswer.__dataclass_fields__)
 
 

@@ -1,8 +1,9 @@
 """Verdicts that a judge gave on saved answers: files beside the study, `verdicts:NAME` among a task's metrics.
 
-Owns the file's format and the fault of a line. NAME.jsonl holds an object a line: `item` (the item's id), `answer` (what
-the model wrote) and `score` (a finite number, true or false); other keys are passed over. A study keeps of each verdict
-the digest of item and answer, so that another file is noticed and makes new scores. Does not know the judge, or items.
+Owns the file's format and the fault of a line. NAME.jsonl holds an object a line: `item` (the item's id), `answer`
+(what the model wrote) and `score` (a finite number, true or false); other keys are passed over. A study keeps of each
+verdict the digest of item and answer, so that another file is noticed and makes new scores. Does not know the
+judge, or items.
 """
 
 from __future__ import annotations
