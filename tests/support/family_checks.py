@@ -3,8 +3,10 @@ PEFT. Each check gives by how much it differs, or raises ModelError in the words
 
 from __future__ import annotations
 
+import copy
 import tempfile
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,11 @@ class Family:
         self.folder = save_family(name, folder)
         self.base: BaseModel = load_base(self.folder, "fp32")
         self.plain: Any = plain(self.folder)
+
+    @cached_property
+    def changed(self) -> BaseModel:
+        """A second base of it, whose weights each check overwrites."""
+        return load_base(self.folder, "fp32")
 
     @property
     def ways(self) -> str:
@@ -85,7 +92,7 @@ class Family:
         """A fresh plain model with an adapter of ours on it, loaded by PEFT; raises ModelError where PEFT loses it."""
         with tempfile.TemporaryDirectory() as folder:
             save_adapter(Path(folder), self.base, Base(id=str(self.folder)), ADAPTER, row)
-            model, lost = load_by_peft(plain(self.folder), Path(folder))
+            model, lost = load_by_peft(copy.deepcopy(self.plain), Path(folder))
         if lost is not None:
             raise ModelError(lost)
         for name, weight in model.named_parameters():
@@ -130,20 +137,18 @@ class Family:
 
     def merged(self, row: torch.Tensor) -> Any:
         """The model with the adapter merged into it, saved by us and loaded by transformers."""
-        base = load_base(self.folder, "fp32")
-        merge_row(base, ADAPTER, row)
+        merge_row(self.changed, ADAPTER, row)
         with tempfile.TemporaryDirectory() as folder:
-            base.save(Path(folder))
+            self.changed.save(Path(folder))
             return plain(Path(folder))
 
     def full(self) -> bool:
         """Whether a whole model that was trained is read back bit for bit."""
         adapter = Adapter(method="full")
         row = full_row(self.base) + 0.01
-        base = load_base(self.folder, "fp32")
         with tempfile.TemporaryDirectory() as folder:
-            save_trained(Path(folder), base, Base(id="x"), adapter, row)
-            return torch.equal(load_trained(Path(folder), self.base, adapter), full_row(base))
+            save_trained(Path(folder), self.changed, Base(id="x"), adapter, row)
+            return torch.equal(load_trained(Path(folder), self.base, adapter), full_row(self.changed))
 
 
 class Unpacked(Stream):

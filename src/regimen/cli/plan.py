@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,6 +20,9 @@ from regimen.cli.options import (
     TrustOption,
     parse_seeds,
 )
+
+if TYPE_CHECKING:
+    from regimen.study import Study
 
 
 def plan(
@@ -52,12 +55,30 @@ def plan(
         trust_code=trust_code,
     )
     measured = measured_hours(compiled, remembered(compiled.study))
+    reach = _reach(compiled.study)
     if json_output:
         document: Any = compiled.to_json()
         document["totals"]["measured"] = measured
+        document["adapter_reach"] = reach
         typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
         return
     from regimen.cli.plan_view import plan_view
     from regimen.cli.terminal import console
 
-    console().print(plan_view(compiled, gpus, measured))
+    console().print(plan_view(compiled, gpus, measured, reach))
+
+
+def _reach(study: Study) -> float | None:
+    """The share of the weights that the adapters of a base with experts sit on, where that base is here."""
+    from regimen.engine.locate import present_folder
+    from regimen.engine.prospect import has_experts, prospect
+    from regimen.errors import ModelError
+
+    folder = present_folder(study.base)
+    if folder is None or not has_experts(folder):
+        return None
+    try:
+        base = prospect(folder)
+    except ModelError:  # `run` refuses it in its own words
+        return None
+    return round(base.reach(study.adapter), 4) if base.experts else None

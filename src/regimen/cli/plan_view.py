@@ -16,9 +16,9 @@ from regimen.plan import Plan, PlannedExperiment
 GANTT_COLUMNS = 48
 
 
-def plan_view(plan: Plan, gpus: int, measured: dict[str, Any] | None) -> Group:
-    """The whole view."""
-    foot = (_foot(plan), _machine(measured))
+def plan_view(plan: Plan, gpus: int, measured: dict[str, Any] | None, reach: float | None = None) -> Group:
+    """The whole view; `reach` is the share of the weights under the adapters, where that is worth a line."""
+    foot = (_foot(plan), _machine(measured), *_experts(reach))
     return Group(_head(plan), _phases(plan), _experiments(plan), _gantt(plan, gpus), *_budget(plan), *foot)
 
 
@@ -125,6 +125,18 @@ def _foot(plan: Plan) -> Text:
         f"{totals['gpu_hours_planned']:,.1f} GPU-hours planned, {totals['gpu_hours_to_run']:,.1f} to run, "
         f"at {totals['rate']['steps_per_gpu_hour']:,.0f} steps an hour ({totals['rate']['source']})"
     )
+
+
+def _experts(reach: float | None) -> list[Text]:
+    """How much of a base with experts the adapters sit on."""
+    if reach is None:
+        return []
+    return [
+        Text(
+            f"the base holds experts: adapters sit on {reach:.1%} of its decoder's weights, embeddings apart; experts "
+            "that it keeps as one block of weights get none"
+        )
+    ]
 
 
 def _machine(measured: dict[str, Any] | None) -> Text:

@@ -106,9 +106,12 @@ class BaseModel:
         if adapter.method == "full":
             return 1.0
         inside = sum(self.linears[name].weight.numel() for name in self.targets(adapter))
+        return inside / max(1, self.weights_inside())
+
+    def weights_inside(self) -> int:
+        """How many weights the decoder has, embeddings apart."""
         tables = {id(module.weight) for module in self.decoder.modules() if isinstance(module, nn.Embedding)}
-        whole = sum(weight.numel() for weight in self.decoder.parameters() if id(weight) not in tables)
-        return inside / max(1, whole)
+        return sum(weight.numel() for weight in self.decoder.parameters() if id(weight) not in tables)
 
     def save(self, folder: Path) -> None:
         """Writes the model as transformers reads it, with its tokenizer; the layers' wrapping does not show."""

@@ -29,6 +29,7 @@ CARD = "README.md"
 CHAT_TEMPLATE = "chat_template.jinja"
 CHECKED = 12  # tokens on which PEFT's logits are compared with ours
 APART = 1e-3  # of the largest logit
+_NOT_BY_PEFT = "PEFT does not load this adapter as it was trained ({}); use --merged"
 MODEL_FILES = ("model.safetensors", "config.json", "generation_config.json", *TOKENIZER_FILES)
 
 
@@ -85,6 +86,8 @@ def export(trained: Trained, to: Path, card: str, *, merged: bool) -> None:
 def _check(trained: Trained, folder: Path) -> None:
     """Loads the adapter of `folder` through PEFT and compares a few tokens; raises UsageError if it says otherwise."""
     base = load_base(trained.base_folder, "fp32")
+    if base.peft_fault is not None:
+        raise UsageError(_NOT_BY_PEFT.format(base.peft_fault))
     bank = AdapterBank(base, trained.adapter, [load_adapter(folder, base, trained.adapter)])
     tokens = torch.arange(CHECKED)[None] % base.head.shape[0]
     with torch.inference_mode(), bank.attached():
@@ -99,7 +102,7 @@ def _check(trained: Trained, folder: Path) -> None:
     if lost is None and not apart <= APART * float(ours.abs().max()):
         lost = f"its logits differ by {apart:.2g}"
     if lost is not None:
-        raise UsageError(f"PEFT does not load this adapter as it was trained ({lost}); use --merged")
+        raise UsageError(_NOT_BY_PEFT.format(lost))
 
 
 def _merge(trained: Trained, folder: Path) -> None:

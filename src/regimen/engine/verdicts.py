@@ -51,14 +51,14 @@ def _fingerprint(model: Any) -> str:
     config = model.config.to_dict()
     for name in ("_name_or_path", "transformers_version", "dtype", "architectures"):
         config.pop(name, None)
-    versions = [version(package) for package in ("transformers", "torch")]
-    told = json.dumps([config, versions, _code()], sort_keys=True, default=str)
-    return hashlib.sha256(told.encode()).hexdigest()[:24]
+    known = json.dumps([config, code_digest()], sort_keys=True, default=str)
+    return hashlib.sha256(known.encode()).hexdigest()[:24]
 
 
 @cache
-def _code() -> str:
-    digest = hashlib.sha256()
+def code_digest() -> str:
+    """A digest of this engine's code and of the versions of the libraries that it computes with."""
+    digest = hashlib.sha256("".join(version(package) for package in ("transformers", "torch")).encode())
     for file in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(file.read_bytes())
     return digest.hexdigest()

@@ -26,7 +26,7 @@ from regimen.plan import Plan, PlannedExperiment
 from regimen.results import EvaluatedFacts, ItemsFacts, Ledger, PreparedFacts, RunFolder, layout
 from regimen.results.losses import warnings_of
 from regimen.results.run_folder import Results
-from regimen.stages.availability import check_code, missing_base, missing_inputs, only_avoided
+from regimen.stages.availability import check_base, check_code, missing_base, missing_inputs, only_avoided
 from regimen.stages.options import RunOptions
 from regimen.stages.renewal import must_look_first, preparations, take_back
 
@@ -186,6 +186,7 @@ def _check_inputs(plan: Plan, options: RunOptions) -> tuple[dict[str, str], dict
     fault = missing_base(plan, options.data)
     if fault is not None:
         raise ModelError(fault)
+    check_base(plan, options.data)
     missing = missing_inputs(plan, options.data, options.here)
     if not missing:
         return {}, {}

@@ -13,6 +13,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from regimen.plan import PlannedExperiment, TrainSpec
 from regimen.report.words import markdown
+from regimen.results import TrainedFacts
 from regimen.results.tables import Cell, RunTables
 
 USE = """```python
@@ -35,7 +36,7 @@ def model_card(tables: RunTables, experiment: str, *, merged: bool = False) -> s
         _what_it_is(tables, planned),
         *([] if whole else [USE]),
         "## Training",
-        _table(("setting", "value"), _settings(planned, end, merged=merged)),
+        _table(("setting", "value"), _settings(tables, planned, end, merged=merged)),
         _table(("leg", "trained on", "share", "licence as stated"), _sources(tables, planned)),
         "The licence of the base model applies to models derived from it, in addition to those above.",
         "## Scores",
@@ -92,7 +93,9 @@ def _what_it_is(tables: RunTables, planned: PlannedExperiment) -> str:
     return text + " Trained with regimen."
 
 
-def _settings(planned: PlannedExperiment, end: TrainSpec, *, merged: bool) -> list[tuple[str, ...]]:
+def _settings(
+    tables: RunTables, planned: PlannedExperiment, end: TrainSpec, *, merged: bool
+) -> list[tuple[str, ...]]:
     leg = end.leg
     if leg.adapter.method == "full":
         means = [("method", "full fine-tuning")]
@@ -104,6 +107,7 @@ def _settings(planned: PlannedExperiment, end: TrainSpec, *, merged: bool) -> li
             ("alpha", f"{leg.adapter.alpha:g}"),
             ("dropout", "0"),
             ("target modules", targets),
+            *_reach(tables, end),
         ]
     return [
         ("base model", leg.base.id),
@@ -114,6 +118,14 @@ def _settings(planned: PlannedExperiment, end: TrainSpec, *, merged: bool) -> li
         ("peak learning rate of the last leg", f"{leg.learning_rate:g}"),
         ("seed", str(leg.seed)),
     ]
+
+
+def _reach(tables: RunTables, end: TrainSpec) -> list[tuple[str, ...]]:
+    """The share of the weights that the adapter sits on: the experts of some models are out of its reach."""
+    outcome = tables.outcomes.get(end.fingerprint)
+    if outcome is None or not isinstance(outcome.facts, TrainedFacts) or outcome.facts.reach is None:
+        return []
+    return [("weights under the adapter", f"{outcome.facts.reach:.1%} of the decoder's, embeddings apart")]
 
 
 def _sources(tables: RunTables, planned: PlannedExperiment) -> list[tuple[str, ...]]:

@@ -131,7 +131,8 @@ class TrainedFacts(_Recorded):
     """A stretch of training: its steps (the first and one past the last, counted in the leg), tokens and losses.
 
     Losses are nats a token: `first_loss` of the first step, `last_loss` the mean of the last tenth. `epochs` says for
-    each source how often its blocks were gone through by `last_step`, `read` the digest of these blocks.
+    each source how often its blocks were gone through by `last_step`, `read` the digest of these blocks. `reach` is the
+    share of the decoder's weights, embeddings apart, that the adapter sits on (None: not recorded).
     """
 
     steps: int = 0
@@ -143,6 +144,7 @@ class TrainedFacts(_Recorded):
     last_loss: FiniteFloat | None = None
     epochs: dict[str, FiniteFloat] = {}
     read: dict[str, str] = {}
+    reach: FiniteFloat | None = None
 
 
 class EvaluatedFacts(_Recorded):

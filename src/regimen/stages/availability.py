@@ -5,6 +5,7 @@ Owns the check before anything trains. Reads no more than the first rows, loads 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,8 +13,9 @@ from pathlib import Path
 from regimen.data.rows import first_fault
 from regimen.data.sources import Where, parts_of
 from regimen.data.standins import stand_in
-from regimen.engine.locate import is_present
-from regimen.errors import DataError, SourceMissing, UsageError
+from regimen.engine.locate import is_present, present_folder
+from regimen.engine.prospect import prospect, too_long
+from regimen.errors import DataError, ModelError, SourceMissing, UsageError
 from regimen.evaluation.harness import why_no_harness
 from regimen.evaluation.own_metrics import own_readers
 from regimen.plan import ItemsSpec, Plan, PrepareSpec, Stage
@@ -60,6 +62,30 @@ def missing_base(plan: Plan, data: Path | None) -> str | None:
     if base.origin == "hub" and data is None:
         return None
     return is_present(base, data)
+
+
+def check_base(plan: Plan, data: Path | None) -> None:
+    """Raises ModelError where the base that is here cannot train on the blocks that a study asks for.
+
+    A base that has yet to be fetched is checked when its first rows are prepared.
+    """
+    trained = {name for stage in plan.trainings() for name in stage.leg.sources.values()}
+    for name in trained:
+        stage = plan.stages[name]
+        if isinstance(stage, PrepareSpec) and (folder := present_folder(stage.base, data)) is not None:
+            check_blocks(stage, folder)
+
+
+def check_blocks(stage: PrepareSpec, folder: Path) -> None:
+    """Raises ModelError where the base in `folder` cannot train on the blocks of this stage."""
+    if stage.base.origin == "packaged":  # ours, and right in all it is used for
+        context = json.loads((folder / "config.json").read_text(encoding="utf-8"))["max_position_embeddings"]
+        fault = too_long(stage.batch.block, context)
+    else:
+        shares_rows = stage.form == "pretrain" or stage.batch.packing
+        fault = prospect(folder).why_not(stage.batch.block, shares_rows=shares_rows)
+    if fault is not None:
+        raise ModelError(fault)
 
 
 def missing_harness(study: Study) -> list[str]:

@@ -33,6 +33,7 @@ from regimen.results import (
     read_outcome,
 )
 from regimen.results.layout import blocks_home
+from regimen.stages.availability import check_blocks
 from regimen.stages.blocks import block_digests
 from regimen.stages.context import Context
 from regimen.stages.items import items_of
@@ -45,6 +46,7 @@ def run_prepare(specs: Sequence[PrepareSpec], folders: Sequence[StageFolder], co
     for spec, folder in zip(specs, folders, strict=True):
         watch = Stopwatch()
         path = folder.open()
+        check_blocks(spec, context.base_folder(spec.base))
         tests = context.tests(spec.tests)
         work = Preparation(spec.source_name, spec.source, spec.form, spec.batch, spec.seed, tests)
         where = context.where(spec.data)

@@ -75,7 +75,7 @@ def run_train(specs: Sequence[TrainSpec], folders: Sequence[StageFolder], contex
     lockstep = Lockstep(base, leg.adapter, leg.schedule, members, pass_tokens=options.pass_tokens, compiled=compiled)
     cohort = _Cohort(runs, lockstep, base, context, watch)
     for run in runs:
-        reach = round(base.reach(leg.adapter), 4)  # of the weights, embeddings apart: experts may be out of reach
+        reach = round(base.reach(leg.adapter), 4)
         notes = {} if base.peft_fault is None else {"export": f"only merged: {base.peft_fault}"}
         context.log(
             run.path, "training", step=run.member.step, of=run.spec.last_step, cohort=len(runs), reach=reach, **notes
@@ -272,8 +272,7 @@ class _Cohort:
             where=self.context.machine(len(self.lockstep.members)),
         )
 
-    @staticmethod
-    def _facts(run: _Run) -> TrainedFacts:
+    def _facts(self, run: _Run) -> TrainedFacts:
         tail = run.losses[-max(1, len(run.losses) // 10) :]
         return TrainedFacts(
             steps=run.spec.steps,
@@ -285,6 +284,7 @@ class _Cohort:
             last_loss=sum(tail) / len(tail) if tail else None,
             epochs=run.stream.epochs(run.spec.last_step),
             read=run.blocks,
+            reach=round(self.base.reach(run.spec.leg.adapter), 4),
         )
 
 
