@@ -93,9 +93,7 @@ def _what_it_is(tables: RunTables, planned: PlannedExperiment) -> str:
     return text + " Trained with regimen."
 
 
-def _settings(
-    tables: RunTables, planned: PlannedExperiment, end: TrainSpec, *, merged: bool
-) -> list[tuple[str, ...]]:
+def _settings(tables: RunTables, planned: PlannedExperiment, end: TrainSpec, *, merged: bool) -> list[tuple[str, ...]]:
     leg = end.leg
     if leg.adapter.method == "full":
         means = [("method", "full fine-tuning")]
