@@ -8,7 +8,13 @@ from typing import Any
 
 import pytest
 from jsonschema import validate
+from typer.core import TyperGroup
+from typer.main import get_command
+from typer.testing import CliRunner
 
+from regimen.api import load_and_compile
+from regimen.cli import commands
+from regimen.cli.app import app
 from tests.support.commands import refused, regimen
 from tests.support.patience import within
 from tests.support.schemas import PLAN
@@ -98,9 +104,52 @@ def test_an_unknown_metric_is_refused_by_the_plan(tmp_path: Path) -> None:
     assert "no metric 'acuracy'; did you mean 'accuracy'?" in refused("plan", "study.yaml", cwd=tmp_path)
 
 
-def test_help_lists_the_commands() -> None:
+def test_help_lists_the_commands_in_groups() -> None:
     done = regimen("--help")
     assert done.returncode == 0
-    for name in ("plan", "run", "status", "report"):
+    for name in ("plan", "run", "status", "report", "Read the results"):
         assert name in done.stdout
     assert regimen("--version").stdout.strip()
+
+
+def test_every_command_has_an_example_that_parses_and_no_option_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERMINAL_WIDTH", "80")
+    root = get_command(app)
+    assert isinstance(root, TyperGroup)
+    for command in commands():
+        _, name, *arguments = command.example.split()
+        if name != "init":  # its files must exist
+            root.commands[name].make_context(name, arguments)
+        text = CliRunner().invoke(app, [name, "--help"]).output
+        assert f"Example: {command.example}" in " ".join(text.split()), name
+        assert "\u2026" not in text, name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (["comapre"], "Did you mean 'compare'?"),
+        (["run", "qwen2-finance", "--profle", "demo"], "--profile"),
+        (["plan", "qwen2-finance", "--budget-hour", "3"], "--budget-hours"),
+        (["plan", "qwen2-finance", "--profile", "deno"], "no profile 'deno'; there is demo"),
+    ],
+)
+def test_a_slip_names_what_may_be_meant(arguments: list[str], meant: str) -> None:
+    done = regimen(*arguments)
+    assert done.returncode == 2
+    assert meant in " ".join(done.stderr.split())
+
+
+def test_every_weight_of_a_mixture_stays_at_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    done = regimen("plan", "qwen2-finance")
+    words = set(done.stdout.replace("│", " ").split())
+    plan = load_and_compile("qwen2-finance")
+    mixtures = [leg.mixture for planned in plan.experiments for leg in planned.experiment.legs]
+    for mixture in mixtures:
+        for source, weight in mixture.items():
+            assert f"{source}:{weight:g}" in words or (len(mixture) == 1 and source in words)
+    assert {planned.experiment.start_from for planned in plan.experiments} - {None} <= words
+    assert "\u2026" not in done.stdout
+    assert max(len(line) for line in done.stdout.splitlines()) <= 80

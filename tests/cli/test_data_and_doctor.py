@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from httpx2 import Request, Response
+from huggingface_hub.errors import RevisionNotFoundError
 from typer.testing import CliRunner, Result
 
 from regimen.cli.app import app
@@ -214,6 +217,52 @@ def test_files_that_cannot_be_read_or_rendered_are_faults(
     assert len(found["faults"]) == 1
     assert found["faults"][0].startswith(f"source '{name}': {wanted}")
     assert "\n" not in found["faults"][0]
+
+
+def test_without_a_gpu_the_whole_plan_is_not_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("regimen.execution.machine.visible_gpus", lambda: 0)
+    _, found = doctor("qwen2-finance", "--profile", "full")
+    assert "the profile full is not for this machine, which has no GPU" in found["cautions"][0]
+    assert "262 hours on a GPU; try the profile pilot or demo" in found["cautions"][0]
+    assert "--hub asks it" in found["cautions"][1]
+    monkeypatch.setattr("regimen.execution.machine.visible_gpus", lambda: 1)
+    _, found = doctor("qwen2-finance", "--profile", "full")
+    assert ["--hub asks it" in caution for caution in found["cautions"]] == [True]
+    _, found = doctor("qwen2-finance", "--profile", "demo")
+    assert (found["cautions"], found["study"]["hub"]) == ([], "not needed")
+
+
+def test_the_hub_is_asked_for_what_a_run_would_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def answer(self: object, repo_id: str, *, repo_type: str, **more: object) -> SimpleNamespace:
+        asked.append((repo_type, repo_id))
+        if repo_id == "openai/gsm8k":
+            raise RevisionNotFoundError(
+                "404: no such revision", response=Response(404, request=Request("GET", "https://hub"))
+            )
+        return SimpleNamespace(gated=False)
+
+    monkeypatch.setattr("huggingface_hub.HfApi.repo_info", answer)
+    code, found = doctor("qwen2-finance", "--profile", "full", "--hub")
+    assert code == 2
+    assert ("model", "Qwen/Qwen2-0.5B") in asked
+    assert len(asked) == len(set(asked))
+    assert [fault.split(":")[0] for fault in found["faults"]] == ["source 'gsm8k'"]
+    assert found["study"]["hub"] == "asked"
+
+
+def test_a_hub_that_is_not_reached_is_one_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(self: object, *arguments: object, **more: object) -> None:
+        raise OSError("Name or service not known")
+
+    monkeypatch.setattr("huggingface_hub.HfApi.repo_info", unreachable)
+    code, found = doctor("qwen2-finance", "--profile", "full", "--hub")
+    assert code == 2
+    assert found["faults"] == [
+        "the Hub cannot be reached (Name or service not known); fetch them with `regimen mirror` where there is a "
+        "network, then use --data"
+    ]
 
 
 def test_too_little_disk_for_the_blocks_is_a_fault(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:

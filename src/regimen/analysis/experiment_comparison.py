@@ -27,6 +27,16 @@ class RecipeDifference:
     a: object
     b: object
 
+    @property
+    def label(self) -> str:
+        """The field in words, as in "leg 1"."""
+        return self.field.replace("legs.", "leg ").replace("gpu_hours", "GPU-hours").replace("_", " ")
+
+    @property
+    def values(self) -> tuple[str, str]:
+        """Both values in words; "" for none."""
+        return _words(self.a), _words(self.b)
+
 
 @dataclass(frozen=True)
 class TaskDifference:
@@ -78,6 +88,12 @@ def compare_experiments(evidence: Evidence, one: str, other: str, tasks: Sequenc
     fields = [RecipeDifference(field, a, b) for field, a, b in differences(recipes[0], recipes[1])]
     shown = [task for task in tasks or study.tasks if tasks or _relevant(evidence, one, other, task)]
     return cut(ExperimentComparison(one, other, fields, _rows(evidence, one, other, shown)))
+
+
+def _words(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_words(inner)}" for name, inner in value.items() if inner is not None)
+    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def recipe_of(evidence: Evidence, name: str) -> dict[str, object]:

@@ -37,8 +37,10 @@ def _root(
     """Finds out, for a small language model and a domain, which way of training it works best."""
 
 
-for _name, _command in commands().items():
-    app.command(name=_name)(_command)
+for _command in commands():
+    app.command(name=_command.name, rich_help_panel=_command.group, epilog=f"Example: {_command.example}")(
+        _command.function
+    )
 
 
 def _complain(sentence: str) -> None:

@@ -43,32 +43,51 @@ def compare(
 
 
 def _show(comparison: ExperimentComparison) -> None:
+    from rich import box
     from rich.table import Table
 
     from regimen.cli.terminal import console
 
     screen = console()
-    recipe = Table("recipe", comparison.a, comparison.b, title="What differs", title_justify="left")
+    a, b = comparison.a, comparison.b
+    recipe = Table("", a, b, title="Recipes: what differs", title_justify="left", box=box.SIMPLE_HEAD, show_edge=False)
     for field in comparison.recipe:
-        recipe.add_row(field.field, _cell(field.a), _cell(field.b))
-    screen.print(recipe if comparison.recipe else "The recipes are the same.")
-    scores = Table(title=f"{comparison.a} less {comparison.b}, up is better", title_justify="left")
-    for name in ("task", "metric", "a", "b", "difference (95%)", "p (Holm)"):
-        scores.add_column(name, justify="left" if name in ("task", "metric") else "right")
+        recipe.add_row(field.label, *field.values)
+    screen.print(recipe if comparison.recipe else "The recipes are the same.", "")
+    title = f"Scores: {a} - {b} (positive: the first is better)"
+    scores = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    scores.add_column("task", overflow="fold", min_width=10)
+    for name in ("first", "second", "difference", "outcome", "p, Holm"):
+        scores.add_column(name, justify="left" if name == "outcome" else "right", overflow="fold")
     for row in comparison.tasks:
-        scores.add_row(row.task, row.metric, _cell(row.a), _cell(row.b), *_difference(row))
+        scores.add_row(f"{row.task}\n{row.metric}", _score(row.a), _score(row.b), *_difference(row))
     screen.print(scores)
-    for row in comparison.tasks:
-        if row.comparison:
-            screen.print(f"{row.task}: {row.statement}")
+    screen.print(_notes(comparison))
 
 
-def _difference(row: TaskDifference) -> tuple[str, str]:
+def _difference(row: TaskDifference) -> tuple[str, str, str]:
     tested = row.comparison
     if tested is None:
-        return row.statement, ""
-    return f"{tested.estimate:+.3f} ({tested.low:+.3f}, {tested.high:+.3f})", f"{tested.p_adjusted:.2g}"
+        return "", row.statement, ""
+    missed = f"\nmay miss {tested.mde:.3f}" if tested.outcome == "undecided" and tested.mde is not None else ""
+    between = f"{tested.low:+.3f} to {tested.high:+.3f}"
+    return f"{tested.estimate:+.3f}\n{between}", f"{tested.outcome}{missed}", f"{tested.p_adjusted:.2g}"
 
 
-def _cell(value: object) -> str:
-    return "-" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+def _notes(comparison: ExperimentComparison) -> str:
+    """The meaning of the columns, once for all tasks."""
+    tested = [row.comparison for row in comparison.tasks if row.comparison]
+    if not tested:
+        return "No task has been scored for both."
+    items = sorted({one.items for one in tested})
+    counted = f"{items[0]}" if len(items) == 1 else f"{items[0]} to {items[-1]}"
+    return (
+        f"Under each difference stands its 95% interval, from {counted} items of one run. p: "
+        f"{', '.join(sorted({one.test for one in tested}))}; corrected by Holm over these {len(tested)} tasks. "
+        "undecided: the interval holds both 0 and differences that matter; a missed effect could be as large as the "
+        "number below it. `--json` has the tests and margins."
+    )
+
+
+def _score(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

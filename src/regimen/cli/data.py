@@ -33,7 +33,9 @@ def data(
     trust_code: TrustOption = False,
     data: DataOption = None,
     rows: Annotated[int, typer.Option(min=1, help="Rows to show.")] = 3,
-    pretrain: Annotated[bool, typer.Option(help="Show the pretraining form, with loss on every token.")] = False,
+    pretrain: Annotated[
+        bool, typer.Option("--pretrain", help="Show the pretraining form, with loss on every token.")
+    ] = False,
 ) -> None:
     """Show rows with their loss tokens marked, a histogram of lengths, and counts of dropped rows by reason."""
     from regimen.api import load_and_compile

@@ -8,7 +8,6 @@ import shutil
 import sqlite3
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,6 +16,8 @@ from regimen.cli.options import DataOption, JsonOption, ProfileOption, TrustOpti
 from regimen.cli.terminal import say
 
 if TYPE_CHECKING:
+    from regimen.data.sources import Where
+    from regimen.plan import Plan
     from regimen.stages.availability import SourceState
 
 PACKAGES = (
@@ -33,6 +34,7 @@ AMISS = ("missing", "unreadable")
 OLDEST_SQLITE = (3, 7, 0)  # write-ahead logging
 BLOCK_BYTES = 4.2  # what a token of a cached block takes at most, at 512 tokens a block
 TOKENS_PER_BYTE = 0.25
+LONGEST = 24.0  # hours of training that a machine without a GPU is thought fit for
 
 
 @dataclass(frozen=True)
@@ -69,17 +71,19 @@ class _Study:
     sources: dict[str, SourceState]
     sources_bytes: int
     cache_bytes_estimate: int
+    hub: str  # "asked", "not asked", "not needed"
 
 
 @dataclass(frozen=True)
 class _Report:
-    """This machine's equipment; `faults` are the reasons why the study cannot run here."""
+    """This machine's equipment; `faults` are why the study cannot run here, `cautions` what else matters."""
 
     machine: _Machine
     packages: dict[str, str | None]
     sandbox: _Sandbox
     study: _Study | None
     faults: tuple[str, ...]
+    cautions: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         plain = asdict(self)
@@ -92,15 +96,23 @@ def doctor(
     study: Annotated[str | None, typer.Argument(help="A packaged study or the path of a YAML file.")] = None,
     profile: ProfileOption = None,
     data: DataOption = None,
+    hub: Annotated[bool, typer.Option("--hub", help="Also ask the Hub for each source and the base.")] = False,
     trust_code: TrustOption = False,
     json_output: JsonOption = False,
 ) -> None:
     """Check this machine and, if one is given, a study; exit code 2 if the study cannot run here."""
+    from regimen.api import load_and_compile
+    from regimen.data.sources import Where
+
     machine = _machine()
-    about, faults = _study(study, profile, data, machine, trust_code) if study is not None else (None, [])
+    about, faults, cautions = None, [], []
+    if study is not None:
+        plan = load_and_compile(study, profile=profile, trust_code=trust_code)
+        about, faults = _study(plan, Where(plan.study.data, data, folder_of(study)), machine, ask_hub=hub)
+        cautions = _cautions(study, plan, machine, about)
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         faults.append(f"SQLite is {sqlite3.sqlite_version}, regimen needs 3.7 or later; install a newer Python")
-    report = _Report(machine, _packages(), _sandbox(), about, tuple(faults))
+    report = _Report(machine, _packages(), _sandbox(), about, tuple(faults), tuple(cautions))
     if json_output:
         typer.echo(report.to_json())
     else:
@@ -150,19 +162,21 @@ def _sandbox() -> _Sandbox:
     return _Sandbox(reason is None, reason)
 
 
-def _study(
-    study: str, profile: str | None, data: Path | None, machine: _Machine, trust_code: bool
-) -> tuple[_Study, list[str]]:
+def _study(plan: Plan, where: Where, machine: _Machine, *, ask_hub: bool) -> tuple[_Study, list[str]]:
     """The state of the study's base and sources on this machine, and its faults."""
-    from regimen.api import load_and_compile
-    from regimen.data.sources import Where
     from regimen.stages.availability import missing_base, missing_harness, source_states
 
-    plan = load_and_compile(study, profile=profile, trust_code=trust_code)
-    sources = source_states(plan.study, Where(plan.study.data, data, folder_of(study)))
-    base = missing_base(plan, data)
+    sources = source_states(plan.study, where)
+    base = missing_base(plan, where.data)
     faults = [f"source {name!r}: {state.why}" for name, state in sources.items() if state.state in AMISS]
     faults += [*missing_harness(plan.study), *([base] if base else [])]
+    reads_hub = any(state.state == "on the Hub" for state in sources.values()) or (
+        plan.study.base.origin == "hub" and where.data is None
+    )
+    if ask_hub and reads_hub:
+        from regimen.stages.hub_check import hub_faults
+
+        faults += hub_faults(plan.study, where)
     size = sum(state.bytes for state in sources.values())
     needed = round(size * TOKENS_PER_BYTE * BLOCK_BYTES * 2)
     free = machine.disk_free_bytes
@@ -175,8 +189,30 @@ def _study(
         sources,
         size,
         cache_bytes_estimate=needed,
+        hub="not needed" if not reads_hub else "asked" if ask_hub else "not asked",
     )
     return about, faults
+
+
+def _cautions(study: str, plan: Plan, machine: _Machine, about: _Study) -> list[str]:
+    """What lets the study run here, but not as the user may expect."""
+    from regimen.plan.rates import measured_hours, remembered
+    from regimen.study.loading import profile_names
+
+    cautions = []
+    measured = measured_hours(plan, remembered(plan.study))
+    hours = plan.totals["gpu_hours_to_run"] if measured is None else measured.hours_to_run
+    if machine.gpus == 0 and hours > LONGEST:
+        others = [name for name in profile_names(study) if name != about.profile]
+        takes = f"{hours:,.0f} hours on a GPU" if measured is None else f"{hours:,.0f} hours here, as measured"
+        smaller = f"try the profile {' or '.join(others)}" if others else "plan fewer steps or take a smaller base"
+        cautions.append(
+            f"the profile {about.profile} is not for this machine, which has no GPU: its trainings take {takes}; "
+            f"{smaller}"
+        )
+    if about.hub == "not asked":
+        cautions.append("the Hub was not asked for its rows and weights; --hub asks it, and fetches nothing")
+    return cautions
 
 
 def _text(report: _Report) -> str:
@@ -195,6 +231,8 @@ def _text(report: _Report) -> str:
             size = f" {state.bytes / 1e6:,.1f} MB" if state.bytes else ""
             note = f" - {state.stand_in}" if state.stand_in else ""
             lines.append(f"  {name:20} {state.state}{size} {state.why or ''}{note}".rstrip())
-        lines.append(f"  cache of blocks: about {about.cache_bytes_estimate / 1e9:.2f} GB")
+        unknown = " of the rows that are here" if any(s.state == "on the Hub" for s in about.sources.values()) else ""
+        lines.append(f"  cache of blocks{unknown}: about {about.cache_bytes_estimate / 1e9:.2f} GB")
+    lines += [f"caution: {caution}" for caution in report.cautions]
     lines += [f"missing: {fault}" for fault in report.faults] or ["nothing is missing"]
     return "\n".join(lines)

@@ -25,7 +25,7 @@ def init(
     to: Annotated[Path, typer.Option("--to", help="The study file to write.", dir_okay=False)] = Path("study.yaml"),
     base: Annotated[str, typer.Option("--base", help="A Hub id, or a folder with a model.")] = PACKAGED,
 ) -> None:
-    """Look at files and write a first study that runs; guesses are marked. Example: regimen init tickets.csv"""
+    """Look at files and write a first study that runs; guesses are marked."""
     from regimen.study import load_study
     from regimen.study.drafting import draft, source_name
 

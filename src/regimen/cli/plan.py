@@ -3,38 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from regimen.cli.options import (
-    BudgetOption,
-    ItemSeedOption,
-    JsonOption,
-    OnlyOption,
-    ProfileOption,
-    SeedOption,
-    SeedsOption,
-    StudyArgument,
-    TrackOption,
-    TrustOption,
-    parse_seeds,
-)
+from regimen.cli.options import Choice, JsonOption, StudyArgument, TrustOption, spread
 
 if TYPE_CHECKING:
     from regimen.study import Study
 
 
+@spread
 def plan(
     study: StudyArgument,
-    profile: ProfileOption = None,
-    track: TrackOption = "full",
-    only: OnlyOption = None,
-    seed: SeedOption = None,
-    seeds: SeedsOption = None,
-    item_seed: ItemSeedOption = None,
-    gpus: Annotated[int, typer.Option(help="GPUs of the Gantt.")] = 1,
-    budget_hours: BudgetOption = None,
+    choice: Choice,
+    gpus: Annotated[int, typer.Option(help="GPUs of the Gantt.", metavar="N")] = 1,
     trust_code: TrustOption = False,
     json_output: JsonOption = False,
 ) -> None:
@@ -42,23 +26,12 @@ def plan(
     from regimen.api import load_and_compile
     from regimen.plan.rates import measured_hours, remembered
 
-    compiled = load_and_compile(
-        study,
-        profile=profile,
-        track=track,
-        seed=seed,
-        seeds=parse_seeds(seeds),
-        item_seed=item_seed,
-        only=only or (),
-        gpus=gpus,
-        budget_hours=budget_hours,
-        trust_code=trust_code,
-    )
+    compiled = load_and_compile(study, gpus=gpus, trust_code=trust_code, **choice.keywords())
     measured = measured_hours(compiled, remembered(compiled.study))
     reach = _reach(compiled.study)
     if json_output:
         document: Any = compiled.to_json()
-        document["totals"]["measured"] = measured
+        document["totals"]["measured"] = asdict(measured) if measured else None
         document["adapter_reach"] = reach
         typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
         return

@@ -5,18 +5,17 @@ Owns the drawing. Does not know how plans are made.
 
 from __future__ import annotations
 
-from typing import Any
-
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from regimen.plan import Plan, PlannedExperiment
+from regimen.plan.rates import MeasuredHours
 
 GANTT_COLUMNS = 48
 
 
-def plan_view(plan: Plan, gpus: int, measured: dict[str, Any] | None, reach: float | None = None) -> Group:
+def plan_view(plan: Plan, gpus: int, measured: MeasuredHours | None, reach: float | None = None) -> Group:
     """The whole view; `reach` is the share of the weights under the adapters, where that is worth a line."""
     foot = (_foot(plan), _machine(measured), *_experts(reach))
     return Group(_head(plan), _phases(plan), _experiments(plan), _gantt(plan, gpus), *_budget(plan), *foot)
@@ -45,27 +44,25 @@ def _phases(plan: Plan) -> Table:
 
 
 def _experiments(plan: Plan) -> Table:
-    table = Table(title="Experiments", title_justify="left")
-    for name, justify in (
-        ("id", "left"),
-        ("mixture", "left"),
-        ("steps", "right"),
-        ("hours", "right"),
-        ("starts from", "left"),
-        ("fast", "center"),
-    ):
-        table.add_column(name, justify=justify, no_wrap=name == "id")  # type: ignore[arg-type]
+    """One line an experiment; a long mixture is folded, so that every weight stays on a terminal of 80 columns."""
+    fast = any(planned.fast_track for planned in plan.experiments)
+    table = Table(title="Experiments" + (" (*: fast track)" if fast else ""), title_justify="left")
+    table.add_column("id", overflow="fold", min_width=min(28, max(len(p.experiment.id) for p in plan.experiments)))
+    table.add_column("trains on", overflow="fold")
+    for name in ("steps", "hours"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("*", no_wrap=True)
     phase = ""
     for planned in plan.experiments:
         if planned.experiment.phase != phase:
             table.add_section()
             phase = planned.experiment.phase
+        start = planned.experiment.start_from
         table.add_row(
             planned.experiment.id,
-            _mixtures(planned),
+            _mixtures(planned) + (f"\nafter {start}" if start else ""),
             f"{planned.steps:,}" if planned.steps else "",
             _hours(planned.gpu_hours, 2),
-            planned.experiment.start_from or "",
             "*" if planned.fast_track else "",
         )
     return table
@@ -139,14 +136,14 @@ def _experts(reach: float | None) -> list[Text]:
     ]
 
 
-def _machine(measured: dict[str, Any] | None) -> Text:
+def _machine(measured: MeasuredHours | None) -> Text:
     """The hours on this machine at the rate that `regimen bench` measured."""
     if measured is None:
         return Text("on this machine: not measured; `regimen bench` measures it")
-    steps = measured["steps_per_hour"] * measured["workers"]
+    steps = measured.machine_steps_per_hour
     return Text(
-        f"on this machine (measured {measured['measured']}: {steps:,.0f} steps an hour with {measured['workers']} "
-        f"workers, {measured['width']} adapters together, MFU {measured['mfu']:.0%}): "
-        f"{measured['hours_to_run']:,.1f} hours of training to run, {measured['hours_planned']:,.1f} without sharing; "
+        f"on this machine (measured {measured.measured}: {steps:,.0f} steps an hour with {measured.workers} "
+        f"workers, {measured.width} adapters together, MFU {measured.mfu:.0%}): "
+        f"{measured.hours_to_run:,.1f} hours of training to run, {measured.hours_planned:,.1f} without sharing; "
         "evaluation comes on top"
     )

@@ -1,4 +1,4 @@
-"""Progress of a run: live on a terminal, plain lines elsewhere, always on stderr.
+"""Progress of a run and of its report: live on a terminal, plain lines elsewhere, always on stderr.
 
 Owns the display. Gets events from the scheduler and asks it nothing.
 """
@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
 from regimen.cli.status_view import clock
@@ -19,11 +21,35 @@ from regimen.execution.events import AlreadyDone, Note, RunEvent, StageChanged
 from regimen.execution.events import Progress as Steps
 from regimen.execution.runner import RunSummary
 from regimen.plan import Plan, TrainSpec
+from regimen.stages.messages import StageProgress
 
-PLAIN_SECONDS = 5.0  # at most one plain line in this time
+FIRST_LINES = 10  # plain lines that may follow each other after PLAIN_SECONDS
+PLAIN_SECONDS, LATER_SECONDS = 5.0, 60.0  # at most one plain line in this time: at first, and after the first lines
+SHOWN = 3  # trainings that a plain line names
 SHOW_SECONDS = 0.2  # a large plan changes often, and going through all its stages takes time
 STAGE_LINES = 8
 EVALUATION_STEPS = 5.0  # training steps that an evaluation counts as in the estimate of the time left
+
+
+@contextmanager
+def steps_of(work: str, console: Console | None = None) -> Iterator[Callable[[str], None]]:
+    """A function that shows the step of `work` under way, on one live line; where no terminal is, only `work`, once."""
+    screen = console or make_console(stderr=True)
+    if not screen.is_terminal:
+        screen.print(f"{time.strftime('%H:%M:%S')} {work}", soft_wrap=True)
+        yield lambda step: None
+        return
+    started = time.monotonic()
+    with Bars(
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        TimeElapsedColumn(),
+        console=screen,
+        transient=True,
+    ) as bar:
+        line = bar.add_task(work, total=None)
+        yield lambda step: bar.update(line, description=f"{work}: {step}")
+    screen.print(f"{work}: {clock(time.monotonic() - started)}")
 
 
 class Progress:
@@ -33,10 +59,12 @@ class Progress:
         self._plan = plan
         self._console = console or make_console(stderr=True)
         self._states: dict[str, str] = dict.fromkeys(plan.stages, "pending")
-        self._steps: dict[str, float] = {}
+        self._steps: dict[str, StageProgress] = {}
         self._started = time.monotonic()
         self._earlier = 0.0
-        self._spoken = 0.0
+        self._began = False  # whether a stage of this run has begun
+        self._last_line = 0.0
+        self._lines_printed = 0
         self._shown = 0.0
         self._bars = Bars(
             TextColumn("{task.description}", markup=False),
@@ -66,16 +94,17 @@ class Progress:
         match event:
             case StageChanged(stage, state, _, error):
                 self._states[stage] = state
+                self._began = self._began or state == "running"
                 if state == "failed":
-                    self._say(f"failed: {self._plan.stages[stage].label}: {error}", force=True)
+                    self._say(f"failed: {self._plan.stages[stage].label}: {error}")
             case AlreadyDone(stages):
                 self._states |= dict.fromkeys(stages, "done")
             case Note(text):
-                self._say(text, force=True)
+                self._say(text)
             case Steps(stages):
                 for progress in stages:
-                    self._steps[progress.stage] = progress.done
-                    self._show_line(progress.stage, progress.done, progress.loss)
+                    self._steps[progress.stage] = progress
+                    self._show_line(progress)
         if time.monotonic() - self._shown >= SHOW_SECONDS:
             self._shown = time.monotonic()
             self._show()
@@ -85,23 +114,38 @@ class Progress:
         return float(spec.steps) if isinstance(spec, TrainSpec) else EVALUATION_STEPS
 
     def _show(self) -> None:
-        done = [name for name, state in self._states.items() if state == "done"]
+        done = sum(state == "done" for state in self._states.values())
         left = self._time_left()
-        running = sorted({self._plan.stages[s].label for s, state in self._states.items() if state == "running"})
-        names = ", ".join(running[:3]) + (f" and {len(running) - 3} more" if len(running) > 3 else "")
+        doing = self._doing()
         more = f"about {clock(left)} left" if left else ""
-        self._bars.update(self._total, completed=len(done), more=more or names)
+        self._bars.update(self._total, completed=done, more=more or doing)
         for stage in [s for s in self._lines if self._states[s] != "running"]:
             self._bars.remove_task(self._lines.pop(stage))
         if self._live is None:
-            self._say(f"{len(done)}/{len(self._states)} stages done; {names or 'waiting'}{'; ' + more if more else ''}")
+            self._say_now_and_then("; ".join(filter(None, (f"{done}/{len(self._states)} stages done", doing, more))))
 
-    def _show_line(self, stage: str, step: int, loss: float) -> None:
+    def _doing(self) -> str:
+        """The stages that run, trainings first, with step and loss; before the first, that workers are starting."""
+        running = [stage for stage, state in self._states.items() if state == "running"]
+        if not running:
+            return "" if self._began or "pending" not in self._states.values() else "workers are starting"
+        trainings = [self._steps[stage] for stage in running if stage in self._steps]
+        if self._live is None and trainings:
+            names = [
+                f"{self._plan.stages[one.stage].label} step {one.done:,} of {one.steps:,}, loss {one.loss:.3f}"
+                for one in trainings
+            ]
+        else:
+            names = sorted({self._plan.stages[stage].label for stage in running})
+        return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+
+    def _show_line(self, progress: StageProgress) -> None:
+        stage = progress.stage
         if stage not in self._lines and len(self._lines) < STAGE_LINES:
             spec = self._plan.stages[stage]
             self._lines[stage] = self._bars.add_task(f"  {spec.label}", total=self._work(stage), more="")
         if stage in self._lines:
-            self._bars.update(self._lines[stage], completed=step, more=f"loss {loss:.3f}")
+            self._bars.update(self._lines[stage], completed=progress.done, more=f"loss {progress.loss:.3f}")
 
     def _time_left(self) -> float | None:
         """Seconds left, from the work done so far in this run; None until 3% of it is done."""
@@ -109,7 +153,7 @@ class Progress:
         for stage, state in self._states.items():
             work = self._work(stage)
             total += work
-            done += work if state == "done" else min(work, self._steps.get(stage, 0.0))
+            done += work if state == "done" else min(work, self._done_steps(stage))
         if not self._earlier:
             self._earlier = done or 1e-9
         mine, todo = done - self._earlier, total - self._earlier
@@ -117,23 +161,30 @@ class Progress:
             return None
         return (time.monotonic() - self._started) * (todo - mine) / mine
 
-    def _say(self, text: str, *, force: bool = False) -> None:
+    def _done_steps(self, stage: str) -> float:
+        return float(self._steps[stage].done) if stage in self._steps else 0.0
+
+    def _say_now_and_then(self, text: str) -> None:
+        """A plain line of progress, unless the last one is too near."""
         now = time.monotonic()
-        if force or now - self._spoken >= PLAIN_SECONDS:
-            self._spoken = now
-            stamp = time.strftime("%H:%M:%S")
-            self._console.print(f"{stamp} {text}", soft_wrap=True)
+        if now - self._last_line >= (PLAIN_SECONDS if self._lines_printed < FIRST_LINES else LATER_SECONDS):
+            self._last_line = now
+            self._lines_printed += 1
+            self._say(text)
+
+    def _say(self, text: str) -> None:
+        self._console.print(f"{time.strftime('%H:%M:%S')} {text}", soft_wrap=True)
 
     def conclude(self, summary: RunSummary) -> None:
         """Prints the last lines: counts, skipped experiments, failures with their logs."""
         counts = summary.experiments
         words = ", ".join(f"{counts[state]} {state}" for state in counts if counts[state])
         work = f"{summary.worked} stages in {clock(summary.seconds)}" if summary.worked else "nothing was left to do"
-        self._say(f"experiments: {words}; {work}", force=True)
+        self._say(f"experiments: {words}; {work}")
         for why, experiments in summary.skipped.items():
-            self._say(f"not run ({len(experiments)} experiments): {why}", force=True)
+            self._say(f"not run ({len(experiments)} experiments): {why}")
         for failure in summary.failures[:3]:
-            self._say(f"failed: {failure.stage}: {failure.error}\n  log: {failure.log}", force=True)
+            self._say(f"failed: {failure.stage}: {failure.error}\n  log: {failure.log}")
         if summary.interrupted:
-            self._say("interrupted; the same command resumes from here", force=True)
+            self._say("interrupted; the same command resumes from here")
         sys.stderr.flush()

@@ -17,7 +17,10 @@ def report(
 ) -> None:
     """Write the report of a run."""
     from regimen.api import open_run
+    from regimen.cli.progress import steps_of
     from regimen.report.run_report import write_report
 
     opened = open_run(out)
-    typer.echo(f"report: {write_report(opened.folder, opened.plan, png=png)}")
+    with steps_of("writing the report") as tell:
+        page = write_report(opened.folder, opened.plan, png=png, tell=tell)
+    typer.echo(f"report: {page}")

@@ -95,13 +95,21 @@ def _read() -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def measured_hours(plan: Plan, rate: Rate | None) -> dict[str, Any] | None:
-    """The hours of the plan's training on this machine by its measured rate, without evaluation."""
+@dataclass(frozen=True)
+class MeasuredHours(Rate):
+    """A rate, and the hours that a plan's training takes by it: without sharing, and as it is run."""
+
+    hours_planned: float
+    hours_to_run: float
+
+
+def measured_hours(plan: Plan, rate: Rate | None) -> MeasuredHours | None:
+    """The hours of the plan's training on this machine by its measured rate."""
     if rate is None:
         return None
     planned = sum(planned.steps for planned in plan.experiments)
-    return {
+    return MeasuredHours(
         **asdict(rate),
-        "hours_planned": round(planned / rate.machine_steps_per_hour, 6),
-        "hours_to_run": round(plan.steps_to_run / rate.machine_steps_per_hour, 6),
-    }
+        hours_planned=round(planned / rate.machine_steps_per_hour, 6),
+        hours_to_run=round(plan.steps_to_run / rate.machine_steps_per_hour, 6),
+    )

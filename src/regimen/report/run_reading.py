@@ -5,6 +5,7 @@ Owns the lookups that the sections share. Does not know formats or pages.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,6 +21,12 @@ from regimen.results.status import Status, run_status
 from regimen.results.tables import RunTables, Trace, baseline_phase
 from regimen.study import ZERO_SHOT
 from regimen.study.schema import Task
+
+Tell = Callable[[str], None]  # gets a step of the work when it begins
+
+
+def silently(step: str) -> None:
+    """Tells nobody."""
 
 
 @dataclass(frozen=True)
@@ -110,9 +117,14 @@ class Reading:
         return self.tables.curves()
 
 
-def read(folder: RunFolder, plan: Plan, rules: Rules | None = None) -> Reading:
-    """Reads a run folder, whole or half-finished."""
+def read(folder: RunFolder, plan: Plan, rules: Rules | None = None, tell: Tell = silently) -> Reading:
+    """Reads a run folder, whole or half-finished; tells the step under way."""
+    tell("reading scores")
     tables = RunTables(folder, plan)
     evidence = Evidence(tables, rules)
+    tell("testing differences from zero-shot")
     grid = exploratory_grid(evidence)
-    return Reading(tables, findings(evidence, grid), result_rows(evidence, grid), run_status(folder, plan))
+    tell("answering the questions")
+    found = findings(evidence, grid)
+    tell("computing intervals")
+    return Reading(tables, found, result_rows(evidence, grid), run_status(folder, plan))

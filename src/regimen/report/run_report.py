@@ -23,7 +23,7 @@ from regimen.report.charts import Chart
 from regimen.report.experiment_cards import experiment_cards
 from regimen.report.html_page import Context, render, render_page
 from regimen.report.plain_table import advice_table, mixture_table
-from regimen.report.run_reading import Reading, read
+from regimen.report.run_reading import Reading, Tell, read, silently
 from regimen.report.simplex_charts import simplexes
 from regimen.report.transfer_table import transfer, transfer_matrix
 from regimen.results import RunFolder, layout
@@ -33,11 +33,16 @@ from regimen.study import dump_study
 INPUTS = "inputs.sha256"
 
 
-def write_report(folder: RunFolder, plan: Plan, *, png: bool = False) -> Path:
-    """Writes the report's files; returns the page's path. `png` also needs a Chromium or Chrome on the machine."""
-    reading = read(folder, plan)
+def write_report(folder: RunFolder, plan: Plan, *, png: bool = False, tell: Tell = silently) -> Path:
+    """Writes the report's files; returns the page's path. `png` also needs a Chromium or Chrome on the machine.
+
+    `tell` gets each step of the work as it begins.
+    """
+    reading = read(folder, plan, tell=tell)
+    tell("drawing the page")
     context = page_context(reading)
     page, short = render_page(context), render("report.md.jinja", context)
+    tell("writing the files")
     folder.report.mkdir(parents=True, exist_ok=True)
     paper.write_paper(folder.report, context, charts_of(context), png=png)
     write_text(folder.report / layout.TABLE, results_csv(reading.rows))
@@ -48,7 +53,7 @@ def write_report(folder: RunFolder, plan: Plan, *, png: bool = False) -> Path:
     return folder.report / layout.PAGE
 
 
-def up_to_date_report(folder: RunFolder, plan: Plan) -> Path:
+def up_to_date_report(folder: RunFolder, plan: Plan, *, tell: Tell = silently) -> Path:
     """The page's path; the report is written only if its study, plan, stages or version are not those of the last, or
     it is not as it was written."""
     page, inputs = folder.report / layout.PAGE, folder.report / INPUTS
@@ -58,7 +63,7 @@ def up_to_date_report(folder: RunFolder, plan: Plan) -> Path:
         and inputs.read_text(encoding="utf-8") == _inputs(folder, plan) + _page_digest(folder)
     ):
         return page
-    return write_report(folder, plan)
+    return write_report(folder, plan, tell=tell)
 
 
 def _inputs(folder: RunFolder, plan: Plan) -> str:

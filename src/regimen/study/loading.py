@@ -65,17 +65,30 @@ def load_study(
     or profile, for seeds that no file could have, or for code that is not trusted.
     """
     change = _SeedChange(seed, seeds, item_seed)
-    packaged = packaged_studies().get(str(study))
-    path = packaged or Path(study)
+    path = _path_of(study)
+    document = read_document(path.read_bytes(), path.name)
+    put_in_chat_templates(document, path)
+    put_in_verdicts(document, path)
+    put_in_code(document, path, trusted=trust_code, packaged=str(study) in packaged_studies())
+    return _resolve(document, path.name, profile, change)
+
+
+def profile_names(study: str | Path) -> list[str]:
+    """The profiles of a study that `load_study` reads; none where the file holds only its own values."""
+    path = _path_of(study)
+    value = read_document(path.read_bytes(), path.name).value
+    profiles = value.get("profiles") if isinstance(value, dict) else None
+    return [str(name) for name in profiles] if isinstance(profiles, dict) else []
+
+
+def _path_of(study: str | Path) -> Path:
+    """The study's file; raises UsageError where there is none."""
+    path = packaged_studies().get(str(study)) or Path(study)
     if not path.is_file():
         if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
             raise UsageError(f"no study file {str(path)!r}")
         raise unknown_name("packaged study", str(study), packaged_studies())
-    document = read_document(path.read_bytes(), path.name)
-    put_in_chat_templates(document, path)
-    put_in_verdicts(document, path)
-    put_in_code(document, path, trusted=trust_code, packaged=packaged is not None)
-    return _resolve(document, path.name, profile, change)
+    return path
 
 
 def dump_study(study: Study) -> str:
