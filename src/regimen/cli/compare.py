@@ -81,11 +81,16 @@ def _notes(comparison: ExperimentComparison) -> str:
         return "No task has been scored for both."
     items = sorted({one.items for one in tested})
     counted = f"{items[0]}" if len(items) == 1 else f"{items[0]} to {items[-1]}"
+    explained = (
+        " undecided: the interval holds both 0 and differences that matter; a missed effect could be as large as the "
+        "number below it."
+    )
+    tests = ", ".join(sorted({one.test for one in tested}))
+    tasks = f"{len(tested)} task{'s' if len(tested) > 1 else ''}"
     return (
-        f"Under each difference stands its 95% interval, from {counted} items of one run. p: "
-        f"{', '.join(sorted({one.test for one in tested}))}; corrected by Holm over these {len(tested)} tasks. "
-        "undecided: the interval holds both 0 and differences that matter; a missed effect could be as large as the "
-        "number below it. `--json` has the tests and margins."
+        f"Under each difference stands its 95% interval, over {counted} items of these runs alone. p: "
+        f"{tests}; corrected by Holm over {tasks}."
+        f"{explained if any(one.outcome == 'undecided' for one in tested) else ''} `--json` has the tests and margins."
     )
 
 

@@ -169,7 +169,7 @@ class Place:
 def spread(command: Callable[..., None]) -> Callable[..., None]:
     """The command with one option for each field of its parameters that are dataclasses."""
     hints = get_type_hints(command, include_extras=True)
-    groups = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
+    groups: Keywords = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
     parameters: list[inspect.Parameter] = []
     for name, parameter in inspect.signature(command).parameters.items():
         expanded = _fields(groups[name]) if name in groups else [parameter.replace(annotation=hints[name])]
@@ -178,8 +178,7 @@ def spread(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def spread_out(**values: Any) -> None:
         made = {
-            name: group(**{field.name: values.pop(field.name) for field in fields(group)})
-            for name, group in groups.items()
+            name: group(**{one.name: values.pop(one.name) for one in _fields(group)}) for name, group in groups.items()
         }
         command(**values, **made)
 
