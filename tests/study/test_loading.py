@@ -80,7 +80,7 @@ def test_all_faults_come_at_once_each_with_its_line(tmp_path: Path) -> None:
         ('finetune: "mood:3"', 'finetune: "mood:nan"', "the weight nan of 'mood' must be positive"),
         ('finetune: "mood:3"', 'finetune: "mood:much"', "the weight 'much' of 'mood' is not a number"),
         ('finetune: "mood:3"', 'finetune: "mood:1 mood:2"', "'mood' appears twice"),
-        ("{id: read, pretrain: news, steps: 10}", "{id: read, pretrain: news}", "neither `steps` nor `legs`"),
+        ("{id: read, pretrain: news, steps: 10}", "{id: read, pretrain: news}", "neither `steps`, `epochs` nor `legs`"),
         ("steps: [20, 40]", "steps: [20, 20]", "this id appears twice"),
         ("{tune: mood}", "{zero-shot: {mixture: mood, steps: 20}}", "the id 'zero-shot' means the base; choose"),
         ("steps: [20, 40]", "steps: [20, 0]", "greater than or equal to 1"),

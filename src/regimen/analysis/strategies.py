@@ -27,7 +27,9 @@ def recipe_hours(plan: Plan, experiment: Experiment) -> float:
     """GPU-hours of the whole recipe at the plan's rate."""
     if not experiment.legs:
         return plan.study.cost.baseline_gpu_hours
-    return recipe_steps(plan.study, experiment) / plan.steps_per_gpu_hour
+    study = plan.study
+    before = recipe_hours(plan, study.experiment(experiment.start_from)) if experiment.start_from else 0.0
+    return before + experiment.steps * study.step_size(study.batch_of(experiment)) / plan.steps_per_gpu_hour
 
 
 def trains_on(study: Study, experiment: Experiment, task: str) -> bool:

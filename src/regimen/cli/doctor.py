@@ -126,7 +126,7 @@ def _machine() -> _Machine:
 
     from regimen.execution.machine import available_cores, visible_gpus
     from regimen.files import cache_home
-    from regimen.study.loading import cpu_has_bf16
+    from regimen.study import cpu_has_bf16
 
     cache = cache_home()
     there = next(folder for folder in (cache, *cache.parents) if folder.is_dir())

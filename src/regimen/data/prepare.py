@@ -33,6 +33,7 @@ from regimen.data.overlap import Hit, TestTexts
 from regimen.data.rows import UsableRow, in_batches, usable_rows
 from regimen.data.sources import Where
 from regimen.data.spool import Spool
+from regimen.data.subset import first_rows
 from regimen.data.tokenizer import Pair, TextTokenizer
 from regimen.errors import DataError
 from regimen.files import sync_files, sync_folder
@@ -60,7 +61,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Preparation:
-    """Everything that decides the blocks of a source in one form."""
+    """Everything that decides the blocks of a source in one form; `first`: of so many rows (None: of all)."""
 
     name: str
     source: Source
@@ -68,6 +69,7 @@ class Preparation:
     batch: Batch
     seed: int
     tests: TestTexts
+    first: int | None = None
 
 
 def prepare(
@@ -220,6 +222,8 @@ def _blocks(
     work: Preparation, tokenizer: TextTokenizer, where: Where, scratch: Path, drops: Drops, counts: Counts
 ) -> Iterator[Block]:
     rows = trainable_rows(work.name, work.source, work.form, where, work.tests, drops)
+    if work.first is not None:
+        rows = first_rows(work.name, work.source, rows, work.first, work.seed)
     if work.form == "pretrain":
         packer = TextPacker(work.batch.block, tokenizer.end)
         texts = _counted(ahead([_text(work.source, row) for row in batch] for batch in rows), counts, tokenizer)

@@ -78,13 +78,12 @@ def subset_hours(plan: Plan, chosen: Sequence[str]) -> float:
     wanted = set(chosen)
     picked = [planned for planned in plan.experiments if planned.experiment.id in wanted]
     stages = {name for planned in picked for name in planned.trainings}
-    steps = sum(_steps(plan, name) for name in stages)
-    return steps / plan.steps_per_gpu_hour + sum(p.gpu_hours for p in picked if not p.trainings)
+    return sum(_hours(plan, name) for name in stages) + sum(p.gpu_hours for p in picked if not p.trainings)
 
 
-def _steps(plan: Plan, name: str) -> int:
+def _hours(plan: Plan, name: str) -> float:
     stage = plan.stages[name]
-    return stage.steps if isinstance(stage, TrainSpec) else 0
+    return plan.gpu_hours_of(stage) if isinstance(stage, TrainSpec) else 0.0
 
 
 def choose_within(plan: Plan, hours: float) -> Choice:
@@ -152,7 +151,7 @@ class _Program:
             self._implies(own, [("experiment", planned.experiment.start_from)])
         for name in planned.trainings:
             self._implies(own, [("stretch", name)])
-            self._hours[self._column(("stretch", name))] = _steps(plan, name) / plan.steps_per_gpu_hour
+            self._hours[self._column(("stretch", name))] = _hours(plan, name)
         if not planned.trainings:
             self._hours[column] = planned.gpu_hours
 

@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from regimen.errors import UsageError
 from regimen.plan.cohorts import form_cohorts
 from regimen.plan.cost import schedule_bars
 from regimen.plan.evaluations import Evaluations
@@ -81,8 +82,13 @@ def compile_plan(
 
 
 def compile_with(study: Study, options: CompileOptions, *, gpus: int = 1) -> Plan:
-    """Compiles a study with these options; `gpus` only draws the Gantt. Raises UsageError as `compile_plan` does."""
+    """Compiles a study with these options; `gpus` only draws the Gantt.
+
+    Raises UsageError as `compile_plan` does, and for epochs that have not been counted.
+    """
     check_whole("gpus", gpus, 1)
+    if uncounted := next((e.id for e in study.experiments if any(not leg.steps for leg in e.legs)), None):
+        raise UsageError(f"the epochs of {uncounted!r} have not been counted in steps; plan and run count them")
     chosen = _select(study, options.track, options.only)
     evaluations = Evaluations(study, options.tasks, options.eval_items)
     compiler = _Compiler(study, options.sharing, evaluations.test_items())
@@ -97,6 +103,7 @@ def compile_with(study: Study, options: CompileOptions, *, gpus: int = 1) -> Pla
         cohorts=form_cohorts(stages, options.cohort_width),
         reference=reference,
         steps_to_run=sum(stage.steps for stage in compiler.trainings.values()),
+        base_references=evaluations.references_of_other_bases(chosen),
         gantt=schedule_bars(study, planned, gpus),
         steps_per_gpu_hour=study.cost.steps_per_gpu_hour,
     )
@@ -155,7 +162,8 @@ class _Compiler:
         self._sharing = sharing
         self._legs: dict[str, list[_Leg]] = {}
         self._trunks = _Trunks()
-        self._prepares: dict[tuple[str, str], PrepareSpec] = {}
+        self._prepares: dict[str, PrepareSpec] = {}
+        self._asked: dict[tuple[object, ...], PrepareSpec] = {}
         self.keeping = True
         self._named: dict[str, TrainSpec] = {}
         self.prepares: dict[str, PrepareSpec] = {}
@@ -174,16 +182,16 @@ class _Compiler:
             pieces = self._pieces(experiment, leg)
             trainings += [piece.fingerprint for piece in pieces]
             ends.append(pieces[-1].fingerprint)
-            for name in leg.spec.mixture if self.keeping else ():
-                spec = self._prepare(name, leg.spec.kind)
-                self.prepares[spec.fingerprint] = spec
+            if self.keeping:
+                self.prepares |= {name: self._prepares[name] for name in leg.spec.sources.values()}
         main, further = evaluations.of(experiment, ends, [leg.spec for leg in self._legs[experiment.id]])
         steps = experiment.steps
         cost = self._study.cost
+        hours = steps * self._study.step_size(self._study.batch_of(experiment)) / cost.steps_per_gpu_hour
         return PlannedExperiment(
             experiment=experiment,
             steps=steps,
-            gpu_hours=steps / cost.steps_per_gpu_hour if steps else cost.baseline_gpu_hours,
+            gpu_hours=hours if experiment.legs else cost.baseline_gpu_hours,
             fast_track=experiment.id in self._fast,
             trainings=tuple(trainings),
             ends=tuple(ends),
@@ -205,47 +213,56 @@ class _Compiler:
         study = self._study
         adapter = study.adapter_of(experiment)
         start = self._end(before) if before else None
-        merges = before is not None and study.schedule.chain == "merge_then_new"
-        prepares = {name: self._prepare(name, leg.kind) for name in leg.mixture}
+        schedule = study.schedule_of(experiment)
+        merges = before is not None and schedule.chain == "merge_then_new"
+        prepares = self._prepared(experiment, leg)
         spec = LegSpec(
-            base=study.base,
+            base=study.base_of(experiment),
             adapter=adapter,
             kind=leg.kind,
             mixture=leg.mixture,
             sources={name: prepare.fingerprint for name, prepare in prepares.items()},
             rows={name: prepare.rows for name, prepare in prepares.items()},
-            batch=study.batch,
-            schedule=study.schedule,
-            learning_rate=experiment.learning_rate or getattr(study.schedule.learning_rate, leg.kind),
+            batch=study.batch_of(experiment),
+            schedule=schedule,
+            learning_rate=study.learning_rate_of(experiment, leg.kind),
             seed=study.seed_of(experiment),
             start=start,
             merged=_merged(before.spec, start) if before and merges and start else (),
             alone=None if self._sharing else experiment.id,
         )
-        stable = stable_steps(leg.steps, study.schedule.cooldown)
+        stable = stable_steps(leg.steps, schedule.cooldown)
         return _Leg(spec, spec.canonical, stable, leg.steps)
 
     def _end(self, leg: _Leg) -> str:
         return self._cooldown("", leg, None).fingerprint
 
-    def _prepare(self, name: str, form: str) -> PrepareSpec:
-        key = (name, form)
-        if key not in self._prepares:
-            study = self._study
-            self._prepares[key] = PrepareSpec.model_validate(
-                {
-                    "label": f"{name}-{form}",
-                    "source_name": name,
-                    "source": study.sources[name],
-                    "form": form,
-                    "batch": study.batch,
-                    "base": study.base,
-                    "data": study.data,
-                    "seed": study.seed_of_items,
-                    "tests": tuple(spec.fingerprint for spec in self.tests),
-                }
-            )
-        return self._prepares[key]
+    def _prepared(self, experiment: Experiment, leg: Leg) -> dict[str, PrepareSpec]:
+        """The preparation of each source of a leg, in the leg's form, for the experiment's base, blocks and rows."""
+        study = self._study
+        batch, base = study.batch_of(experiment), study.base_of(experiment)
+        found = {}
+        for name in leg.mixture:
+            key = (name, leg.kind, batch.block, batch.packing, base, experiment.rows)
+            if key not in self._asked:
+                rows = f"-{experiment.rows}-rows" if experiment.rows else ""
+                spec = PrepareSpec.model_validate(
+                    {
+                        "label": f"{name}-{leg.kind}{rows}",
+                        "source_name": name,
+                        "source": study.sources[name],
+                        "form": leg.kind,
+                        "batch": batch,
+                        "base": base,
+                        "data": study.data,
+                        "seed": study.seed_of_items,
+                        "first": experiment.rows,
+                        "tests": tuple(spec.fingerprint for spec in self.tests),
+                    }
+                )
+                self._asked[key] = self._prepares.setdefault(spec.fingerprint, spec)
+            found[name] = self._asked[key]
+        return found
 
     def _pieces(self, experiment: Experiment, leg: _Leg) -> list[TrainSpec]:
         """The trunk's pieces and the cooldown of one leg, each known by the first experiment that needs it."""

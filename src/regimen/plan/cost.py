@@ -14,6 +14,7 @@ from typing import Any
 
 from regimen.plan.plan import Bar, PlannedExperiment
 from regimen.study import Study
+from regimen.study.schema import OVERRIDES
 
 
 def schedule_bars(study: Study, planned: Sequence[PlannedExperiment], gpus: int) -> tuple[Bar, ...]:
@@ -90,5 +91,5 @@ def _trunk(p: PlannedExperiment) -> tuple[Any, ...]:
     experiment = p.experiment
     leg = experiment.legs[0]
     mixture = tuple(sorted(leg.mixture.items()))
-    own = (experiment.adapter, experiment.seed, experiment.learning_rate)
+    own = tuple(getattr(experiment, name) for name in OVERRIDES)
     return (experiment.phase, experiment.start_from, leg.kind, mixture, *own)

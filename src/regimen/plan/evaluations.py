@@ -14,7 +14,7 @@ from regimen.plan.plan import PlannedEvaluation
 from regimen.plan.stages import EvaluateSpec, ItemsSpec, LegSpec
 from regimen.study import Study, unknown_name
 from regimen.study.endpoints import EndPoint
-from regimen.study.schema import Experiment, Task
+from regimen.study.schema import Base, Experiment, Task
 from regimen.study.sources import Source
 
 
@@ -39,7 +39,7 @@ class Evaluations:
     ) -> tuple[dict[str, str], list[PlannedEvaluation]]:
         """Those of the experiment's end on the main tasks, {task: stage}, and all others."""
         if experiment.task is not None:
-            return self._baseline(experiment.id, experiment.task)
+            return self._baseline(experiment, experiment.task)
         trained = {source for leg in legs for source in leg.mixture}
         main: dict[str, str] = {}
         further: list[PlannedEvaluation] = []
@@ -67,6 +67,23 @@ class Evaluations:
             if task.panel != "main"
         }
 
+    def references_of_other_bases(self, experiments: Sequence[Experiment]) -> dict[str, dict[str, str]]:
+        """Each other base of trained experiments on all that these are evaluated on, its own baselines left out.
+
+        {"zero-shot~{base}": {task: stage}}.
+        """
+        study = self._study
+        found: dict[str, dict[str, str]] = {}
+        for base in study.bases[1:]:
+            own = [experiment for experiment in experiments if study.base_of(experiment) == base]
+            trained = {source for experiment in own for leg in experiment.legs for source in leg.mixture}
+            has = {experiment.task for experiment in own if not experiment.legs}
+            if any(experiment.legs for experiment in own):
+                end = study.zero_shot_of(base).experiment
+                wanted = [name for name in self._wanted(trained) if name not in has]
+                found[end] = {name: self._add(f"{end}-{name}", name, None, None, base=base) for name in wanted}
+        return found
+
     def test_items(self) -> list[ItemsSpec]:
         """The test items that training rows are cleaned against.
 
@@ -78,17 +95,18 @@ class Evaluations:
         texts = [name for name, task in tasks if task.panel == "text" and (not self._only or name in self._only)]
         return [*whole, *(self._items(name, self._cap_of(name), 0, "score") for name in texts)]
 
-    def _baseline(self, experiment: str, task: str) -> tuple[dict[str, str], list[PlannedEvaluation]]:
+    def _baseline(self, experiment: Experiment, task: str) -> tuple[dict[str, str], list[PlannedEvaluation]]:
         main: dict[str, str] = {}
         further: list[PlannedEvaluation] = []
         if self._only and task not in self._only:
             return main, further
+        name, base = experiment.id, self._study.base_of(experiment)
         for shots in self._study.evaluation.baseline_shots:
             if shots == 0:
-                main[task] = self._add(experiment, task, None, None)
+                main[task] = self._add(name, task, None, None, base=base)
             elif self._has_examples(self._study.tasks[task]):
-                stage = self._add(f"{experiment}-{shots}-shot", task, None, None, shots)
-                further.append(PlannedEvaluation(EndPoint(experiment, shots=shots), task, stage))
+                stage = self._add(f"{name}-{shots}-shot", task, None, None, shots, base=base)
+                further.append(PlannedEvaluation(EndPoint(name, shots=shots), task, stage))
         return main, further
 
     def _has_examples(self, task: Task) -> bool:
@@ -113,13 +131,15 @@ class Evaluations:
             names += held_out.not_in if held_out else ()
         return {name: self._study.sources[name] for name in dict.fromkeys(names)}
 
-    def _add(self, label: str, name: str, trained: str | None, leg: LegSpec | None, shots: int = 0) -> str:
+    def _add(
+        self, label: str, name: str, trained: str | None, leg: LegSpec | None, shots: int = 0, base: Base | None = None
+    ) -> str:
         study = self._study
         task = study.tasks[name]
         items = self._items(name, self._cap_of(name), shots, "score")
         stage = EvaluateSpec(
             label=label,
-            base=study.base,
+            base=leg.base if leg else base or study.base,
             trained=trained,
             adapter=leg.adapter if leg else None,
             merged=leg.merged if leg else (),

@@ -110,7 +110,11 @@ class Choice:
 
 @dataclass(frozen=True)
 class Plan:
-    """A study compiled for one track: everything that is to be done, and what it costs by the plan's rate."""
+    """A study compiled for one track: everything that is to be done, and what it costs by the plan's rate.
+
+    `reference` holds the study's base as it is on the tasks that it has no baseline for, {task: stage};
+    `base_references` the other bases of its experiments, by the name of their end ("zero-shot~{base}").
+    """
 
     study: Study
     options: CompileOptions
@@ -118,6 +122,7 @@ class Plan:
     stages: dict[str, Stage]
     cohorts: tuple[Cohort, ...]
     reference: dict[str, str]
+    base_references: dict[str, dict[str, str]]
     steps_to_run: int
     gantt: tuple[Bar, ...]
     steps_per_gpu_hour: float
@@ -132,6 +137,10 @@ class Plan:
     def cohort_of(self) -> dict[str, str]:
         """Stage fingerprint -> cohort id."""
         return {stage: cohort.id for cohort in self.cohorts for stage in cohort.stages}
+
+    def gpu_hours_of(self, training: TrainSpec) -> float:
+        """GPU-hours of a train stage by the plan's rate; a step costs by its tokens."""
+        return training.steps * self.study.step_size(training.leg.batch) / self.steps_per_gpu_hour
 
     @property
     def recipes(self) -> tuple[Recipe, ...]:
@@ -157,7 +166,7 @@ class Plan:
             "steps_planned": sum(planned.steps for planned in self.experiments),
             "steps_to_run": self.steps_to_run,
             "gpu_hours_planned": round(sum(planned.gpu_hours for planned in self.experiments), 6),
-            "gpu_hours_to_run": round(self.steps_to_run / self.steps_per_gpu_hour + baselines, 6),
+            "gpu_hours_to_run": round(sum(map(self.gpu_hours_of, self.trainings())) + baselines, 6),
             "rate": {"steps_per_gpu_hour": self.steps_per_gpu_hour, "source": "the plan's rate"},
             "by_phase": by_phase,
         }
@@ -200,11 +209,15 @@ def _experiment_json(study: Study, planned: PlannedExperiment) -> dict[str, obje
         "start_from": experiment.start_from,
         "recipe": experiment.recipe,
         "seed": study.seed_of(experiment) if experiment.legs else None,
+        "base": study.base_of(experiment).id,
+        "rows": experiment.rows,
+        "varied": dict(experiment.varied),
         "legs": [
             {
                 "kind": leg.kind,
                 "mixture": [{"source": name, "weight": weight} for name, weight in leg.mixture.items()],
                 "steps": leg.steps,
+                **({} if leg.epochs is None else {"epochs": leg.epochs}),
             }
             for leg in experiment.legs
         ],

@@ -57,6 +57,7 @@ class Spec(Frozen, ABC):
 class PrepareSpec(Spec):
     """Reads a source, cleans it, renders it in one form, tokenises it and packs it into blocks.
 
+    `first` takes so many of its rows, the first in a seeded order of their groups, so that few are part of more.
     `tests` are the items stages whose texts are kept out: when they change, the rows are prepared anew. Trainings name
     what they read by `rows`, which leaves the tests out: a training whose blocks are the same, whatever else was looked
     for, stays what it is.
@@ -70,6 +71,7 @@ class PrepareSpec(Spec):
     base: Base
     data: Literal["hub", "miniature"]
     seed: int
+    first: int | None = None
     tests: tuple[str, ...] = ()
 
     @property
@@ -94,6 +96,7 @@ class PrepareSpec(Spec):
             "tokenizer": base_identity(self.base),
             "data": self.data,
             "seed": self.seed,
+            **({"first": self.first} if self.first is not None else {}),
         }
 
     @property

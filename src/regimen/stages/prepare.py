@@ -48,7 +48,7 @@ def run_prepare(specs: Sequence[PrepareSpec], folders: Sequence[StageFolder], co
         path = folder.open()
         check_blocks(spec, context.base_folder(spec.base))
         tests = context.tests(spec.tests)
-        work = Preparation(spec.source_name, spec.source, spec.form, spec.batch, spec.seed, tests)
+        work = Preparation(spec.source_name, spec.source, spec.form, spec.batch, spec.seed, tests, spec.first)
         where = context.where(spec.data)
         with Drops(path / layout.DROPS) as drops:
             home, counted = prepare(work, context.tokenizer(spec.base), where, blocks_home(context.cache), drops)

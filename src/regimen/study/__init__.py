@@ -1,7 +1,8 @@
 """A study, read from one file, checked whole, frozen."""
 
 from regimen.study.endpoints import ZERO_SHOT, EndPoint
-from regimen.study.loading import cpu_has_bf16, dump_study, load_study, packaged_studies
+from regimen.study.loading import dump_study, load_study, packaged_studies
+from regimen.study.precision import cpu_has_bf16
 from regimen.study.questions import Contrast, Gate, Pair, Question
 from regimen.study.recipes import Recipe
 from regimen.study.schema import Adapter, Base, Batch, Evaluation, Experiment, Leg, Schedule, Task

@@ -12,11 +12,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, StringConstraints, Tag
 
+from regimen.study.axes import Vary
 from regimen.study.margins import Margins
 from regimen.study.questions import ContrastGroup, Gate, Question
 from regimen.study.schema import Adapter, Base, Batch, Cost, Evaluation, LegKind, Phase, Schedule, Task
 from regimen.study.sources import Source
-from regimen.study.values import Count, ExperimentId, Frozen, Name, Seed, Seeds, Weight
+from regimen.study.values import Count, ExperimentId, Frozen, Name, Passes, Seed, Seeds, Weight
 
 Steps = Count
 Prefix = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]*$", max_length=60)]
@@ -48,6 +49,7 @@ class RunFile(Frozen):
 
     mixture: Mixture
     steps: Steps | tuple[Steps, ...] | None = None
+    epochs: Passes | None = None
 
 
 def _as_run(value: Any) -> Any:
@@ -64,8 +66,13 @@ class Common(Frozen):
     title: str
     adapter: Adapter | None = None
     learning_rate: Annotated[float, Field(gt=0, lt=1)] | None = None
+    base: Base | None = None
+    batch: dict[str, Any] | None = None
+    schedule: dict[str, Any] | None = None
+    rows: Count | None = None
     seed: Seed | None = None
     seeds: Seeds | None = None
+    vary: Vary | None = None
 
 
 class BaselineGroup(Common):
@@ -81,6 +88,7 @@ class RunGroup(Common):
     pretrain: Runs | None = None
     finetune: Runs | None = None
     steps: Steps | tuple[Steps, ...] | None = None
+    epochs: Passes | None = None
 
 
 class ChainStage(Frozen):
@@ -91,17 +99,22 @@ class ChainStage(Frozen):
     pretrain: Mixture | None = None
     finetune: Mixture | None = None
     steps: Steps | None = None
+    epochs: Passes | None = None
     legs: tuple[LegFile, ...] = ()
 
 
 class LegFile(Frozen):
-    """A leg in full ({kind, mixture, steps}) or in short form ({finetune: mixture, steps})."""
+    """A leg in full ({kind, mixture, steps}) or in short form ({finetune: mixture, steps}).
+
+    `epochs` stands in the place of `steps`; with both, the epochs have been counted.
+    """
 
     kind: LegKind | None = None
     mixture: Mixture | None = None
     pretrain: Mixture | None = None
     finetune: Mixture | None = None
-    steps: Steps
+    steps: Annotated[int, Field(ge=0, le=10**9)] | None = None
+    epochs: Passes | None = None
 
 
 class ChainGroup(Common):
@@ -119,6 +132,7 @@ class ExperimentFile(Common):
     legs: tuple[LegFile, ...] = ()
     start_from: ExperimentId | None = None
     replicate_of: ExperimentId | None = None
+    varied: dict[str, bool | int | float | str] = Field(default_factory=dict)
 
 
 class ReplicateGroup(Frozen):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -16,24 +15,22 @@ import yaml
 from pydantic import ValidationError
 
 from regimen.errors import StudyError, UsageError
+from regimen.study.axes import AxisFault, Parts
 from regimen.study.chat_files import put_in_chat_templates
 from regimen.study.contrasts import check_rankings, unfold_contrasts
 from regimen.study.file import (
     GROUP_TAGS,
-    Common,
-    ExperimentFile,
     ProfileFile,
-    ReplicateGroup,
     StepsRule,
     StudyFile,
 )
+from regimen.study.groups import Groups
 from regimen.study.own_metrics import put_in_code
 from regimen.study.positions import Document, Position, read_document
+from regimen.study.precision import settled
 from regimen.study.questions import Contrast, Question
-from regimen.study.recipes import Replicates, chosen_by, recipes_of
 from regimen.study.schema import Experiment, Phase
 from regimen.study.study import FULL, Study, faults_of, unknown_name
-from regimen.study.unfolding import unfold
 from regimen.study.values import SEEDS, SEEDS_TAGS, Frozen, Seeds, check_seeds, check_whole
 from regimen.study.verdict_files import put_in_verdicts
 
@@ -94,6 +91,10 @@ def _path_of(study: str | Path) -> Path:
 def dump_study(study: Study) -> str:
     """The study as YAML that `load_study` reads back to an equal study."""
     plain = study.model_dump(mode="json", exclude_defaults=True)
+    for written, experiment in zip(plain["experiments"], study.experiments, strict=True):
+        for part in ("batch", "schedule"):  # whole, for a group changes single values of the study's
+            if (own := getattr(experiment, part)) is not None:
+                written[part] = own.model_dump(mode="json")
     plain["profile"] = study.profile
     plain.setdefault("phases", {})
     return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=110)
@@ -122,16 +123,6 @@ class _SeedChange:
         kept = items if items is not None or seed == file.seed else file.seed
         changed = {"seed": seed, "item_seed": kept, "seeds": file.seeds if self.seeds is None else self.seeds}
         return file.model_copy(update=changed)
-
-
-@cache
-def cpu_has_bf16() -> bool:
-    """True if this processor multiplies bfloat16 natively (AVX512-BF16, AMX, or Arm BF16)."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").split()
-    except OSError:
-        return False
-    return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(flags)
 
 
 def _resolve(document: Document, origin: str, profile: str | None, seeds: _SeedChange) -> Study:
@@ -186,10 +177,10 @@ def _with_profile(file: StudyFile, document: Document, origin: str, name: str, p
         merged = _merge(written.model_dump(), change or {}, whole=part == "base")
         model = type(written)
         parts[part] = _validated(model, merged, document, origin, ("profiles", name, part))
-    if parts["base"].precision == "auto":
-        parts["base"] = parts["base"].model_copy(update={"precision": "bf16" if cpu_has_bf16() else "fp32"})
+    parts["base"] = settled(parts["base"])
     faults: list[str] = []
-    experiments = _unfold_experiments(file, profile.steps, document, faults)
+    own = Parts(parts["base"], parts["adapter"], parts["batch"], parts["schedule"])
+    experiments = _unfolded(file, profile.steps, own, document, faults)
     by_id = {experiment.id: experiment for experiment in experiments}
     questions: dict[str, Question[Contrast]] = {}
     for key, question in file.questions.items():
@@ -242,41 +233,21 @@ def _phases(file: StudyFile, experiments: Sequence[Experiment]) -> dict[str, Pha
     return written or {e.phase: Phase(title=e.phase) for e in experiments}
 
 
-def _unfold_experiments(file: StudyFile, rule: StepsRule, document: Document, faults: list[str]) -> list[Experiment]:
-    experiments: list[Experiment] = []
-    replicates = Replicates(file.seed)
+def _unfolded(
+    file: StudyFile, rule: StepsRule, parts: Parts, document: Document, faults: list[str]
+) -> list[Experiment]:
+    """The file's experiments; what is wrong with a group goes into `faults` with its line."""
+    groups = Groups(file, rule, parts)
     for index, group in enumerate(file.experiments):
+        place: Position = ("experiments", index)
         try:
-            if isinstance(group, ReplicateGroup):
-                experiments += _further_runs(group, experiments, replicates)
-                continue
-            seeds = _seeds_of(file, group)
-            experiments += [run for one in unfold(group, file.tasks, rule) for run in replicates.of(one, seeds)]
+            groups.add(group)
+        except AxisFault as fault:
+            faults.append(f"{document.position((*place, 'vary', fault.axis))}: {fault}")
         except (ValidationError, ValueError) as fault:
             message = fault.errors()[0]["msg"] if isinstance(fault, ValidationError) else str(fault)
-            faults.append(f"{document.position(('experiments', index))}: {message}")
-    return experiments
-
-
-def _seeds_of(file: StudyFile, group: Common) -> Seeds | None:
-    """The group's seeds, else its phase's, else the study's; a group with one `seed` of its own keeps that."""
-    if group.seeds is not None and group.seed is not None:
-        raise ValueError("a group has `seed` or `seeds`, not both")
-    if group.seeds is not None or group.seed is not None:
-        return group.seeds
-    if isinstance(group, ExperimentFile) and group.replicate_of is not None:
-        return None
-    phase = file.phases.get(group.phase)
-    return phase.seeds if phase is not None and phase.seeds is not None else file.seeds
-
-
-def _further_runs(group: ReplicateGroup, before: Sequence[Experiment], replicates: Replicates) -> list[Experiment]:
-    """The runs of a group of replicates; raises ValueError for a pattern that no recipe before it has."""
-    for pattern in group.replicates:
-        if not any(one.legs for one in chosen_by([pattern], before)):
-            raise ValueError(f"`replicates` {pattern!r} matches no training that stands before it")
-    chosen = [recipe.first for recipe in recipes_of(chosen_by(group.replicates, before)) if recipe.first.legs]
-    return [run for first in chosen for run in replicates.further(first, group.seeds, group.phase)]
+            faults.append(f"{document.position(place)}: {message}")
+    return groups.experiments
 
 
 def _place_of(document: Document, place: tuple[str, ...]) -> str:

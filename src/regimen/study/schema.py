@@ -22,6 +22,7 @@ from regimen.study.values import (
     FileName,
     Frozen,
     Name,
+    Passes,
     Seed,
     Seeds,
     Share,
@@ -237,11 +238,22 @@ class Evaluation(Frozen):
 
 
 class Leg(Frozen):
-    """One uninterrupted training: a kind, a mixture of sources, a number of optimiser steps."""
+    """One uninterrupted training: a kind, a mixture of sources, a number of optimiser steps.
+
+    `epochs` says how often as many sequences are read as the sources of the mixture have blocks together; its steps are
+    0 until these have been counted.
+    """
 
     kind: LegKind
     mixture: dict[Name, Weight] = Field(min_length=1)
-    steps: Count
+    steps: Annotated[int, Field(ge=0, le=10**9)]
+    epochs: Passes | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Leg:
+        if not self.steps and self.epochs is None:
+            raise ValueError("a leg needs at least 1 step")
+        return self
 
     @property
     def shares(self) -> dict[str, float]:
@@ -249,11 +261,15 @@ class Leg(Frozen):
         return shares(self.mixture)
 
 
+OVERRIDES = ("base", "adapter", "batch", "schedule", "learning_rate", "rows", "seed")
+
+
 class Experiment(Frozen):
     """A row of the plan. A baseline has a `task` and no legs; `start_from` is another experiment's end.
 
-    `adapter`, `learning_rate` and `seed` override the study's; None takes the study's. `replicate_of` names the first
-    run of the same recipe, from which this one differs in the seed alone.
+    `base`, `adapter`, `batch`, `schedule`, `learning_rate` and `seed` override the study's; None takes the study's.
+    `rows` trains on so many rows of each source (None: all). `replicate_of` names the first run of the same recipe,
+    from which this one differs in the seed alone; `varied` holds the values of the axes along which its group varies.
     """
 
     id: ExperimentId
@@ -262,10 +278,15 @@ class Experiment(Frozen):
     task: Name | None = None
     legs: tuple[Leg, ...] = ()
     start_from: ExperimentId | None = None
+    base: Base | None = None
     adapter: Adapter | None = None
+    batch: Batch | None = None
+    schedule: Schedule | None = None
     learning_rate: Annotated[float, Field(gt=0, lt=1)] | None = None
+    rows: Count | None = None
     seed: Seed | None = None
     replicate_of: ExperimentId | None = None
+    varied: dict[str, bool | int | float | str] = Field(default_factory=dict)
 
     @property
     def recipe(self) -> str:
@@ -291,11 +312,10 @@ class Experiment(Frozen):
     def plain_leg(self) -> Leg | None:
         """The `single_leg` of an experiment that overrides nothing of the study's; None for any other.
 
-        Plain experiments differ in their mixture and steps alone, so they can be compared as such; those with an
-        adapter, learning rate or seed of their own are controls.
+        Plain experiments differ in their mixture and steps alone, so they can be compared as such; those with settings
+        of their own are controls.
         """
-        overrides = (self.adapter, self.learning_rate, self.seed)
-        return self.single_leg if all(value is None for value in overrides) else None
+        return self.single_leg if all(getattr(self, name) is None for name in OVERRIDES) else None
 
     def end_of_leg(self, number: int) -> EndPoint:
         """The end point of the leg of that number, from 1; the last leg's is the experiment's own."""

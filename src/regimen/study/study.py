@@ -11,11 +11,23 @@ from typing import Literal
 from pydantic import Field
 
 from regimen.errors import UsageError
-from regimen.study.endpoints import ZERO_SHOT
+from regimen.study.axes import base_label
+from regimen.study.endpoints import ZERO_SHOT, EndPoint
 from regimen.study.margins import DEFAULT_MARGINS, Margins
 from regimen.study.questions import Contrast, Gate, Question
-from regimen.study.recipes import Recipe, chosen_by, recipes_of
-from regimen.study.schema import Adapter, Base, Batch, Cost, Evaluation, Experiment, Phase, Schedule, Task
+from regimen.study.recipes import MARK, Recipe, chosen_by, recipes_of
+from regimen.study.schema import (
+    Adapter,
+    Base,
+    Batch,
+    Cost,
+    Evaluation,
+    Experiment,
+    LegKind,
+    Phase,
+    Schedule,
+    Task,
+)
 from regimen.study.sources import Source
 from regimen.study.values import Frozen, Name, Seed
 
@@ -91,6 +103,35 @@ class Study(Frozen):
     def adapter_of(self, experiment: Experiment) -> Adapter:
         """The experiment's own adapter settings, or the study's."""
         return experiment.adapter or self.adapter
+
+    def base_of(self, experiment: Experiment) -> Base:
+        """The experiment's own base, or the study's."""
+        return experiment.base or self.base
+
+    def batch_of(self, experiment: Experiment) -> Batch:
+        """The experiment's own batch, or the study's."""
+        return experiment.batch or self.batch
+
+    def schedule_of(self, experiment: Experiment) -> Schedule:
+        """The experiment's own schedule, or the study's."""
+        return experiment.schedule or self.schedule
+
+    def learning_rate_of(self, experiment: Experiment, kind: LegKind) -> float:
+        """The peak learning rate of the experiment's legs of that kind."""
+        return experiment.learning_rate or getattr(self.schedule_of(experiment).learning_rate, kind)
+
+    def step_size(self, batch: Batch) -> float:
+        """The tokens of a step of that batch, in those of a step of the study's own: what a step costs by the plan."""
+        return batch.sequences * batch.block / (self.batch.sequences * self.batch.block)
+
+    @property
+    def bases(self) -> tuple[Base, ...]:
+        """All bases, the study's own first."""
+        return tuple(dict.fromkeys([self.base, *(self.base_of(experiment) for experiment in self.experiments)]))
+
+    def zero_shot_of(self, base: Base) -> EndPoint:
+        """The end point of a base as it is: "zero-shot" of the study's own, "zero-shot~{base}" of another."""
+        return EndPoint.base() if base == self.base else EndPoint(f"{ZERO_SHOT}{MARK}{base_label(base)}")
 
     def seed_of(self, experiment: Experiment) -> int:
         """The experiment's own seed, or the study's."""
@@ -224,7 +265,10 @@ def _chain_faults(study: Study, before: Experiment | None, experiment: Experimen
     a full fine-tuning leaves no adapter to merge.
     """
     own = study.adapter_of(experiment)
-    if study.schedule.chain == "merge_then_new":
+    if before is not None and study.base_of(before) != study.base_of(experiment):
+        names = [study.base_of(one).id for one in (experiment, before)]
+        return [f"{experiment.id!r} continues {before.id!r} on another base ({names[0]} instead of {names[1]})"]
+    if study.schedule_of(experiment).chain == "merge_then_new":
         stages = [e for e in (before, experiment) if e is not None and study.adapter_of(e).method == "full"]
         if not stages or (before is None and len(experiment.legs) < 2):
             return []

@@ -6,19 +6,22 @@ Owns how a ladder, a chain, a group of baselines unfold, and the titles and ids 
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, TypeVar
 
+from regimen.study.axes import Parts
 from regimen.study.file import (
     BaselineGroup,
     ChainGroup,
-    ChainStage,
     Common,
     ExperimentFile,
     LegFile,
+    RunFile,
     RunGroup,
     StepsRule,
 )
-from regimen.study.schema import Experiment, Leg, LegKind, Task
+from regimen.study.schema import Batch, Experiment, Leg, LegKind, Schedule, Task
+
+P = TypeVar("P", Batch, Schedule)
 
 
 def short_steps(steps: int) -> str:
@@ -34,15 +37,15 @@ def mixture_text(mixture: dict[str, float], *, always_weights: bool = True) -> s
 
 
 def unfold(
-    group: BaselineGroup | RunGroup | ChainGroup | ExperimentFile, tasks: dict[str, Task], rule: StepsRule
+    group: BaselineGroup | RunGroup | ChainGroup | ExperimentFile, tasks: dict[str, Task], rule: StepsRule, parts: Parts
 ) -> list[Experiment]:
     """The recipes of one group, one run of each, steps scaled by `rule`; raises ValueError for a faulty group."""
     if isinstance(group, BaselineGroup):
-        return _unfold_baselines(group, tasks)
+        return _unfold_baselines(group, tasks, parts)
     if isinstance(group, RunGroup):
-        return _unfold_runs(group, rule)
+        return _unfold_runs(group, rule, parts)
     if isinstance(group, ChainGroup):
-        return _unfold_chain(group, rule)
+        return _unfold_chain(group, rule, parts)
     return [
         Experiment(
             id=group.id,
@@ -50,22 +53,33 @@ def unfold(
             task=group.task,
             start_from=group.start_from,
             replicate_of=group.replicate_of,
+            varied=group.varied,
             legs=tuple(_leg(leg, rule) for leg in group.legs),
-            **_shared(group),
+            **_shared(group, parts),
         )
     ]
 
 
-def _shared(group: Common) -> dict[str, Any]:
+def _shared(group: Common, parts: Parts) -> dict[str, Any]:
     return {
         "phase": group.phase,
         "adapter": group.adapter,
         "learning_rate": group.learning_rate,
+        "base": None if group.base == parts.base else group.base,
+        "batch": _changed(parts.batch, group.batch),
+        "schedule": _changed(parts.schedule, group.schedule),
+        "rows": group.rows,
         "seed": group.seed,
     }
 
 
-def _unfold_baselines(group: BaselineGroup, tasks: dict[str, Task]) -> list[Experiment]:
+def _changed(own: P, change: dict[str, Any] | None) -> P | None:
+    """The study's own settings with some values changed; None where that changes nothing."""
+    new = type(own).model_validate(dict(own) | (change or {}))
+    return None if new == own else new
+
+
+def _unfold_baselines(group: BaselineGroup, tasks: dict[str, Task], parts: Parts) -> list[Experiment]:
     names = [name for name, task in tasks.items() if task.panel == "main"]
     if group.baseline != "every-task":
         unknown = [name for name in group.baseline if name not in names]
@@ -77,21 +91,19 @@ def _unfold_baselines(group: BaselineGroup, tasks: dict[str, Task]) -> list[Expe
             id=f"{group.prefix}-{name}",
             title=_titled(group.title, task=tasks[name].title),
             task=name,
-            **_shared(group),
+            **_shared(group, parts),
         )
         for name in names
     ]
 
 
-def _unfold_runs(group: RunGroup, rule: StepsRule) -> list[Experiment]:
+def _unfold_runs(group: RunGroup, rule: StepsRule, parts: Parts) -> list[Experiment]:
     if group.pretrain is not None and group.finetune is not None:
         raise ValueError("a group has `pretrain` or `finetune`, not both; write two groups")
     kind: LegKind = "pretrain" if group.pretrain is not None else "finetune"
     experiments = []
     for prefix, run in (group.pretrain or group.finetune or {}).items():
-        steps = run.steps if run.steps is not None else group.steps
-        if steps is None:
-            raise ValueError(f"{prefix!r} has no `steps`, and its group has none either")
+        steps, epochs = _length(prefix, run, group)
         title = _titled(
             group.title,
             mixture=mixture_text(run.mixture),
@@ -99,31 +111,40 @@ def _unfold_runs(group: RunGroup, rule: StepsRule) -> list[Experiment]:
         )
         for count in steps if isinstance(steps, tuple) else (steps,):
             suffix = f"-{short_steps(count)}" if isinstance(steps, tuple) else ""
-            leg = Leg(kind=kind, mixture=run.mixture, steps=rule.scaled(count))
-            experiments.append(Experiment(id=prefix + suffix, title=title, legs=(leg,), **_shared(group)))
+            leg = Leg(kind=kind, mixture=run.mixture, steps=rule.scaled(count) if count else 0, epochs=epochs)
+            experiments.append(Experiment(id=prefix + suffix, title=title, legs=(leg,), **_shared(group, parts)))
     return experiments
 
 
-def _unfold_chain(group: ChainGroup, rule: StepsRule) -> list[Experiment]:
+def _length(prefix: str, run: RunFile, group: RunGroup) -> tuple[int | tuple[int, ...], float | None]:
+    """(steps, epochs) of a mixture, its own before its group's; 0 steps where there are epochs, or an axis, instead."""
+    for given in (run, group):
+        if given.steps is not None and given.epochs is not None:
+            raise ValueError(f"{prefix!r} has both `steps` and `epochs`; give one of them")
+        if given.steps is not None or given.epochs is not None:
+            return given.steps or 0, given.epochs
+    if group.vary is not None and {"steps", "epochs"} & set(group.vary.axes):
+        return 0, 1.0  # the axis decides
+    raise ValueError(f"{prefix!r} has neither `steps` nor `epochs`, and its group has none either")
+
+
+def _unfold_chain(group: ChainGroup, rule: StepsRule, parts: Parts) -> list[Experiment]:
     experiments: list[Experiment] = []
     for stage in group.stages:
-        legs = stage.legs or (LegFile(pretrain=stage.pretrain, finetune=stage.finetune, steps=_stage_steps(stage)),)
+        if not stage.legs and stage.steps is None and stage.epochs is None:
+            raise ValueError(f"the stage {stage.id!r} has neither `steps`, `epochs` nor `legs`")
+        short = LegFile(pretrain=stage.pretrain, finetune=stage.finetune, steps=stage.steps, epochs=stage.epochs)
+        legs = stage.legs or (short,)
         experiments.append(
             Experiment(
                 id=f"{group.chain}-{stage.id}",
                 title=stage.title or _titled(group.title, stage=stage.id),
                 legs=tuple(_leg(leg, rule) for leg in legs),
                 start_from=experiments[-1].id if experiments else None,
-                **_shared(group),
+                **_shared(group, parts),
             )
         )
     return experiments
-
-
-def _stage_steps(stage: ChainStage) -> int:
-    if stage.steps is None:
-        raise ValueError(f"the stage {stage.id!r} has neither `steps` nor `legs`")
-    return stage.steps
 
 
 def _leg(leg: LegFile, rule: StepsRule) -> Leg:
@@ -131,7 +152,12 @@ def _leg(leg: LegFile, rule: StepsRule) -> Leg:
     given = [(kind, mixture) for kind, mixture in forms if mixture is not None]
     if len(given) != 1 or given[0][0] is None:
         raise ValueError("a leg needs exactly one of `pretrain`, `finetune`, or `kind` with `mixture`")
-    return Leg.model_validate({"kind": given[0][0], "mixture": given[0][1], "steps": rule.scaled(leg.steps)})
+    if leg.steps is None and leg.epochs is None:
+        raise ValueError("a leg needs `steps` or `epochs`")
+    if leg.steps is not None and leg.epochs is not None and leg.kind is None:
+        raise ValueError("a leg has `steps` or `epochs`, not both")
+    steps = rule.scaled(leg.steps) if leg.steps else 0
+    return Leg.model_validate({"kind": given[0][0], "mixture": given[0][1], "steps": steps, "epochs": leg.epochs})
 
 
 def _titled(template: str, **values: str) -> str:

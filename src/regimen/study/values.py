@@ -54,6 +54,7 @@ def _file_name(text: str) -> str:
 
 
 FileName = Annotated[str, AfterValidator(_file_name)]
+Passes = Annotated[float, Field(gt=0, le=1e6)]  # epochs
 Count = Annotated[int, Field(ge=1, le=10**9)]
 
 
