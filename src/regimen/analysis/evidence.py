@@ -39,7 +39,8 @@ class Evidence:
         self.outcomes, cells = dict(tables.outcomes), list(tables.cells.values())
         if self.whole is not tables.plan:
             others = RunTables(tables.folder, self.whole)
-            planned = {planned.experiment.id for planned in tables.plan.experiments} | {ZERO_SHOT}
+            planned = {planned.experiment.id for planned in tables.plan.experiments}
+            planned |= {ZERO_SHOT, *tables.plan.base_references}
             known = {cell.folder for cell in cells}  # the same work under another name is no further evidence
             beside = [cell for cell in others.cells.values() if cell.experiment not in planned]
             cells += [cell for cell in beside if cell.folder not in known]
@@ -50,6 +51,7 @@ class Evidence:
             self._ends.setdefault(task, []).append(end)
         self._draws: dict[str, Bootstrap | None] = {}
         self._values: dict[tuple[str, str], dict[str, Resampled]] = {}
+        self._bases = {self.study.zero_shot_of(base).experiment: base for base in self.study.bases}
         self._planned = {planned.experiment.id: planned for planned in self.whole.experiments}
 
     def planned(self, experiment: str) -> PlannedExperiment | None:
@@ -69,8 +71,8 @@ class Evidence:
 
     def cell(self, end: str, task: str) -> Cell | None:
         """The end point's evaluation on a task."""
-        if end == ZERO_SHOT:
-            return self.tables.zero_shot(task)
+        if end in self._bases:
+            return self.tables.zero_shot(task, self._bases[end])
         point = EndPoint.parse(end)
         planned = self._planned.get(point.experiment)
         if planned is not None and point.leg == len(planned.experiment.legs):
@@ -89,12 +91,15 @@ class Evidence:
 
     def pair_state(self, pair: Pair) -> State:
         """ "there" if both ends are, "skipped" if either is skipped."""
+        pair = self.grounded(pair)
         states = {self.state(str(end), pair.task) for end in (pair.of, pair.against)}
         return "there" if states == {"there"} else "skipped" if "skipped" in states else "missing"
 
     def lacking(self, pairs: Iterable[Pair]) -> list[str]:
         """The missing scores of pairs, as "end on task", with the reason where rows are there and cannot be used."""
-        ends = dict.fromkeys((str(end), pair.task) for pair in pairs for end in (pair.of, pair.against))
+        ends = dict.fromkeys(
+            (str(end), pair.task) for pair in map(self.grounded, pairs) for end in (pair.of, pair.against)
+        )
         gone = [(end, task) for end, task in ends if self.state(end, task) == "missing"]
         return [f"{end} on {task}{self._because(end, task)}" for end, task in gone]
 
@@ -102,8 +107,20 @@ class Evidence:
         problem = self.problems.get((self.name_of(end, task), task)) or self.problems.get((EVERY, task))
         return f" ({problem})" if problem else ""
 
+    def grounded(self, pair: Pair) -> Pair:
+        """The pair with "zero-shot" as the base that the other end was trained from."""
+        of, against = (self._own_zero_shot(pair.of, pair.against), self._own_zero_shot(pair.against, pair.of))
+        return pair if (of, against) == (pair.of, pair.against) else Pair(of=of, against=against, task=pair.task)
+
+    def _own_zero_shot(self, end: EndPoint, other: EndPoint) -> EndPoint:
+        planned = self._planned.get(other.experiment)
+        if not end.is_base or planned is None:
+            return end
+        return self.study.zero_shot_of(self.study.base_of(planned.experiment))
+
     def settled(self, pair: Pair) -> Pair:
         """The pair with the names that the scores hold."""
+        pair = self.grounded(pair)
         of, against = (cell.end if (cell := self.cell(str(end), pair.task)) else end for end in (pair.of, pair.against))
         return Pair(of=of, against=against, task=pair.task)
 
@@ -150,6 +167,12 @@ class Evidence:
         """The end point's name among the scores: zero-shot is the baseline experiment where there is one."""
         cell = self.cell(end, task)
         return str(cell.end) if cell else end
+
+    def zero_shot_name(self, end: str, task: str) -> str:
+        """The name among the scores of the base that an end was trained from, as it is."""
+        return self.name_of(
+            self.study.zero_shot_of(self.tables.base_of(EndPoint.parse(end).experiment)).experiment, task
+        )
 
     def metric_values(self, task: str, metric: str) -> dict[str, Resampled]:
         """Every end point's value of any metric of the task, with draws; those that cannot be read are left out."""

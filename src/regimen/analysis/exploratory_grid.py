@@ -40,9 +40,12 @@ def exploratory_grid(evidence: Evidence) -> Grid:
         scores = evidence.scores(task)
         if scores is None or evidence.state(ZERO_SHOT, task) != "there":
             continue
-        zero = evidence.settled(Pair(of=EndPoint.base(), against=EndPoint.base(), task=task)).of
-        others = [end for end in map(EndPoint.parse, scores.names) if end != zero]
-        pairs = {str(end): [Pair(of=end, against=zero, task=task)] for end in others}
+        zeros = {name: EndPoint.parse(evidence.zero_shot_name(name, task)) for name in scores.names}
+        pairs = {
+            name: [Pair(of=EndPoint.parse(name), against=zero, task=task)]
+            for name, zero in zeros.items()
+            if str(zero) != name and str(zero) in scores.names
+        }
         found = p_values(pairs, {task: scores}, evidence.rules.seed, evidence.rules.swaps)
         tests |= {(end, task): p for end, p in found.items()}
     corrected = adjusted([test.p for test in tests.values()], "benjamini-hochberg")

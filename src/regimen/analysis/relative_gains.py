@@ -10,7 +10,6 @@ from functools import cached_property
 
 from regimen.analysis.evidence import Evidence
 from regimen.analysis.exploratory_grid import Grid
-from regimen.analysis.statistics.ranking import relative_gain
 from regimen.analysis.statistics.resampling import Resampled
 from regimen.study import ZERO_SHOT
 
@@ -68,15 +67,17 @@ class RelativeGains:
 
     @cached_property
     def gains(self) -> dict[tuple[str, str], Resampled]:
-        """(experiment, task) -> relative gain, on the clear tasks."""
-        evidence = self.evidence
-        found = {}
-        for task in self.tasks:
-            zero = evidence.name_of(ZERO_SHOT, task)
-            for name in self.experiments:
-                if (name, task) in self.grid:
-                    found[name, task] = relative_gain(evidence.draws(task), name, zero, self.units[task].best)
-        return found
+        """(experiment, task) -> its gain over its own base as it is, in units of the best gain, on the clear tasks.
+
+        The unit is the study's own value: it is not resampled, so that a resample in which the best happens to be close
+        to its base does not rule.
+        """
+        return {
+            (name, task): self.grid[name, task].gain * (1 / self.units[task].gain)
+            for task in self.tasks
+            for name in self.experiments
+            if (name, task) in self.grid
+        }
 
     def lacking(self) -> list[MissingScore]:
         """The scores that a statement over the whole study still lacks; a skipped task lacks none."""

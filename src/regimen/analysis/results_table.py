@@ -14,15 +14,15 @@ from regimen.analysis.exploratory_grid import Grid, exploratory_grid
 from regimen.analysis.statistics.resampling import Resampled
 from regimen.plan import Plan
 from regimen.results import RunFolder
-from regimen.results.tables import COLUMNS, RunTables
-from regimen.study import ZERO_SHOT, EndPoint
+from regimen.results.tables import COLUMNS, RunColumns, RunTables
+from regimen.study import EndPoint
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 @dataclass(frozen=True, kw_only=True)
-class ResultRow:
+class ResultRow(RunColumns):
     """A row of results.csv: an experiment's value of a task's metric; None where there is nothing to say.
 
     `delta` and its interval are in the metric's units, not turned: below zero is better for bits per byte. `p_value`
@@ -68,7 +68,7 @@ def result_rows(evidence: Evidence, grid: Grid) -> list[ResultRow]:
 
 def _with_statistics(evidence: Evidence, grid: Grid, row: ResultRow) -> ResultRow:
     values = evidence.metric_values(row.task, row.metric)
-    value, zero = values.get(row.experiment), values.get(evidence.name_of(ZERO_SHOT, row.task))
+    value, zero = values.get(row.experiment), values.get(evidence.zero_shot_name(row.experiment, row.task))
     if value is None:
         return row
     low, high = _ends(value)

@@ -144,5 +144,5 @@ def _rows_of(evidence: Evidence, stage: TrainSpec, source: str) -> int | None:
     for name in stage.leg.sources.values():
         spec, outcome = evidence.whole.stages.get(name), evidence.outcomes.get(name)
         if isinstance(spec, PrepareSpec) and spec.source_name == source and outcome is not None:
-            return outcome.facts.rows if isinstance(outcome.facts, PreparedFacts) else None
+            return outcome.facts.documents if isinstance(outcome.facts, PreparedFacts) else None
     return None

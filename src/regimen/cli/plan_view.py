@@ -11,8 +11,11 @@ from rich.text import Text
 
 from regimen.plan import Plan, PlannedExperiment
 from regimen.plan.rates import MeasuredHours
+from regimen.study.axes import shown
+from regimen.study.recipes import MARK
 
 GANTT_COLUMNS = 48
+MAX_AXES = 4  # columns of the table of experiments
 
 
 def plan_view(plan: Plan, gpus: int, measured: MeasuredHours | None, reach: float | None = None) -> Group:
@@ -43,27 +46,48 @@ def _phases(plan: Plan) -> Table:
     return table
 
 
+def _name(identifier: str, axes: list[str]) -> str:
+    """The id, without its values of axes where columns show them."""
+    return identifier.partition(MARK)[0] if axes else identifier
+
+
 def _experiments(plan: Plan) -> Table:
-    """One line an experiment; a long mixture is folded, so that every weight stays on a terminal of 80 columns."""
-    fast = any(planned.fast_track for planned in plan.experiments)
+    """A row for each recipe: its runs together where it has several, a column for each axis that varies.
+
+    A long mixture is folded, so that every weight stays on a terminal of 80 columns. Of more axes than fit beside each
+    other, only the ids tell the values.
+    """
+    recipes = plan.recipes
+    planned = {one.experiment.id: one for one in plan.experiments}
+    axes = list(dict.fromkeys(axis for recipe in recipes for axis in recipe.first.varied))
+    axes = axes if len(axes) <= MAX_AXES else []
+    several = any(len(recipe.runs) > 1 for recipe in recipes)
+    ids = [_name(recipe.first.id, axes) for recipe in recipes]
+    fast = any(one.fast_track for one in plan.experiments)
     table = Table(title="Experiments" + (" (*: fast track)" if fast else ""), title_justify="left")
-    table.add_column("id", overflow="fold", min_width=min(28, max(len(p.experiment.id) for p in plan.experiments)))
+    table.add_column("id", overflow="fold", min_width=min(28, max(map(len, ids))))
+    for axis in axes:
+        table.add_column(axis.rpartition(".")[2].replace("_", " "), justify="right")
     table.add_column("trains on", overflow="fold")
-    for name in ("steps", "hours"):
+    for name in ("steps", *(["runs"] if several else []), "hours"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("*", no_wrap=True)
     phase = ""
-    for planned in plan.experiments:
-        if planned.experiment.phase != phase:
+    for recipe in recipes:
+        runs = [planned[name] for name in recipe.run_ids]
+        first = runs[0]
+        if first.experiment.phase != phase:
             table.add_section()
-            phase = planned.experiment.phase
-        start = planned.experiment.start_from
+            phase = first.experiment.phase
+        start = first.experiment.start_from
         table.add_row(
-            planned.experiment.id,
-            _mixtures(planned) + (f"\nafter {start}" if start else ""),
-            f"{planned.steps:,}" if planned.steps else "",
-            _hours(planned.gpu_hours, 2),
-            "*" if planned.fast_track else "",
+            _name(first.experiment.id, axes),
+            *(shown(axis, value) if (value := first.experiment.varied.get(axis)) is not None else "" for axis in axes),
+            _mixtures(first) + (f"\nafter {start}" if start else ""),
+            f"{first.steps:,}" if first.steps else "",
+            *([str(len(runs))] if several else []),
+            _hours(sum(run.gpu_hours for run in runs), 2),
+            "*" if first.fast_track else "",
         )
     return table
 

@@ -8,16 +8,40 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Required, TypedDict, cast
 
 from regimen.plan import Plan, PlannedEvaluation, PlannedExperiment, TrainSpec
 from regimen.results import layout
+from regimen.results.amounts import amounts_of
 from regimen.results.facts import EvaluatedFacts
 from regimen.results.outcomes import Outcome
 from regimen.results.run_folder import RunFolder
-from regimen.study import ZERO_SHOT, EndPoint, Study
+from regimen.study import ZERO_SHOT, Base, EndPoint, Study
+from regimen.study.axes import shown
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunColumns:
+    """What an experiment was trained by and on, in results.csv; None where it trains nothing or is not recorded.
+
+    `recipe` is what runs with other seeds share; `rows` are those of each source, "all" without a limit. `unique_rows`,
+    `epochs` and `tokens` are of the whole recipe, what it starts from counted. `varied` holds the axes of its group.
+    """
+
+    seed: int | None = None
+    learning_rate: float | None = None
+    rank: int | None = None
+    unique_rows: int | None = None
+    epochs: float | None = None
+    tokens: int | None = None
+    recipe: str | None = None
+    base: str | None = None
+    steps: int | None = None
+    rows: str | None = None
+    varied: str | None = None
+
 
 COLUMNS = (
     "experiment",
@@ -37,6 +61,7 @@ COLUMNS = (
     "p_adjusted",
     "primary",
     "adapter",
+    *(one.name for one in fields(RunColumns)),
 )
 
 
@@ -54,8 +79,8 @@ class TracePoint(TypedDict, total=False):
 Trace = list[TracePoint]
 
 
-@dataclass(frozen=True)
-class MetricRow:
+@dataclass(frozen=True, kw_only=True)
+class MetricRow(RunColumns):
     """A row of results.csv without its statistics."""
 
     experiment: str
@@ -105,6 +130,7 @@ class RunTables:
     def __init__(self, folder: RunFolder, plan: Plan):
         self.folder = folder
         self.plan = plan
+        self._planned = {planned.experiment.id: planned for planned in plan.experiments}
         contents = folder.read(plan)
         self.outcomes: dict[str, Outcome] = contents.outcomes
         self.damaged: dict[str, str] = contents.damaged
@@ -120,9 +146,11 @@ class RunTables:
             for evaluation in planned.all_evaluations:
                 if evaluation.stage in self.outcomes:
                     yield self._cell(evaluation, planned.experiment.phase, adapter)
-        for name, stage in self.plan.reference.items():
-            if stage in self.outcomes:
-                yield self._cell(PlannedEvaluation(EndPoint.base(), name, stage), baseline_phase(self.plan.study), "")
+        phase = baseline_phase(self.plan.study)
+        for end, stages in {ZERO_SHOT: self.plan.reference, **self.plan.base_references}.items():
+            for name, stage in stages.items():
+                if stage in self.outcomes:
+                    yield self._cell(PlannedEvaluation(EndPoint(end), name, stage), phase, "")
 
     def _cell(self, evaluation: PlannedEvaluation, phase: str, adapter: str) -> Cell:
         task = self.plan.study.tasks[evaluation.task]
@@ -143,14 +171,46 @@ class RunTables:
             without_value=facts.without_value,
         )
 
-    def zero_shot(self, task: str) -> Cell | None:
-        """The base's own cell on a task, if it is there."""
-        if (ZERO_SHOT, task) in self.cells:
-            return self.cells[ZERO_SHOT, task]
+    def zero_shot(self, task: str, base: Base | None = None) -> Cell | None:
+        """A base's own cell on a task, if it is there; by default that of the study's base."""
+        study = self.plan.study
+        base = base or study.base
+        if (cell := self.cells.get((study.zero_shot_of(base).experiment, task))) is not None:
+            return cell
         for planned in self.plan.experiments:
-            if planned.experiment.task == task:
+            if planned.experiment.task == task and study.base_of(planned.experiment) == base:
                 return self.cells.get((planned.experiment.id, task))
         return None
+
+    def base_of(self, experiment: str) -> Base:
+        """The base of an experiment, or of the end of a base as it is."""
+        study = self.plan.study
+        planned = self._planned.get(experiment)
+        if planned is not None:
+            return study.base_of(planned.experiment)
+        return next((base for base in study.bases if study.zero_shot_of(base).experiment == experiment), study.base)
+
+    def run_columns(self, experiment: str) -> RunColumns:
+        """What an experiment was trained by and on; of a base as it is only its name."""
+        study, planned = self.plan.study, self._planned.get(experiment)
+        base = self.base_of(experiment).id
+        if planned is None or not planned.experiment.legs:
+            return RunColumns(base=base, recipe=experiment if planned is None else planned.experiment.recipe)
+        own = planned.experiment
+        adapter, amounts = study.adapter_of(own), amounts_of(self.plan, self.outcomes, self._planned, experiment)
+        return RunColumns(
+            seed=study.seed_of(own),
+            learning_rate=study.learning_rate_of(own, own.legs[-1].kind),
+            rank=adapter.rank if adapter.method == "lora" else None,
+            unique_rows=amounts.unique_rows if amounts else None,
+            epochs=amounts.epochs if amounts else None,
+            tokens=amounts.tokens if amounts else None,
+            recipe=own.recipe,
+            base=base,
+            steps=planned.steps,
+            rows="all" if own.rows is None else str(own.rows),
+            varied=" ".join(f"{axis}={shown(axis, value)}" for axis, value in own.varied.items()) or None,
+        )
 
     def missing_cells(self) -> list[tuple[str, str]]:
         """(experiment, task) of the main evaluations that are planned and not there."""
@@ -167,7 +227,8 @@ class RunTables:
         for cell in self.cells.values():
             if cell.skipped is not None or cell.end.leg is not None:
                 continue
-            zero = self.zero_shot(cell.task)
+            zero = self.zero_shot(cell.task, self.base_of(cell.experiment))
+            own = asdict(self.run_columns(cell.experiment))
             for metric, value in cell.metrics.items():
                 baseline = zero.metrics.get(metric) if zero else None
                 row = MetricRow(
@@ -182,6 +243,7 @@ class RunTables:
                     delta=None if baseline is None else value - baseline,
                     primary=metric == cell.headline,
                     adapter=cell.adapter,
+                    **own,
                 )
                 rows.append(row)
         return rows

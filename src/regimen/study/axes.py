@@ -147,8 +147,8 @@ class Setting:
         if self.axis == "base":
             return str(self.value)
         name = self.axis.rpartition(".")[2].replace("_", " ")
-        shown = _value_text(self.axis, self.value)
-        return f"{shown} {name}" if self.axis in ("rows", "steps", "epochs") else f"{name} {shown}"
+        text = shown(self.axis, self.value)
+        return f"{text} {name}" if self.axis in ("rows", "steps", "epochs") else f"{name} {text}"
 
 
 def put_in(
@@ -246,10 +246,10 @@ def _label(axis: str, value: Scalar) -> str:
         return str(value)
     name = _ABBREVIATED.get(axis, _slug(axis.rpartition(".")[2]))
     between = "-" if isinstance(value, bool | str) and value != ALL else ""
-    return f"{name}{between}{_slug(_value_text(axis, value))}"
+    return f"{name}{between}{_slug(shown(axis, value))}"
 
 
-def _value_text(axis: str, value: Scalar) -> str:
+def shown(axis: str, value: Scalar) -> str:
     """3e-4 of a rate, 0.1, 16, "true"; two values never have one text, since floats are given in full."""
     if isinstance(value, bool):
         return str(value).lower()

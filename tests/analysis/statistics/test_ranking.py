@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from regimen.analysis.statistics.ranking import rank, relative_gain
-from regimen.analysis.statistics.resampling import Resampled, bootstrap
+from regimen.analysis.statistics.ranking import rank
+from regimen.analysis.statistics.resampling import Resampled
 from regimen.errors import DataError
-from tests.support.item_scores import scores_of
 
 
 def exact(value: float, seed: int = 0, spread: float = 0.0) -> Resampled:
@@ -39,14 +38,6 @@ def test_a_lead_that_rests_on_one_task_is_not_certain() -> None:
 def test_ties_are_shared() -> None:
     first, second = rank({"one": {"a": exact(0.5), "b": exact(0.5)}}, seed=1)
     assert (first.first, second.first, first.rank, second.rank) == (0.5, 0.5, 1.5, 1.5)
-
-
-def test_relative_gain_by_hand() -> None:
-    draws = bootstrap(scores_of({"base": [0, 0, 0, 1], "s": [1, 0, 0, 1], "best": [1, 1, 1, 1]}), 1, 200)
-    assert relative_gain(draws, "s", "base", "best").point == pytest.approx((0.5 - 0.25) / (1 - 0.25))
-    assert relative_gain(draws, "best", "base", "best").point == pytest.approx(1.0)
-    with pytest.raises(DataError, match="s is not ahead of best"):
-        relative_gain(draws, "best", "best", "s")
 
 
 def test_a_strategy_without_a_task_cannot_be_ranked() -> None:

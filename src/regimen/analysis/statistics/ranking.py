@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from regimen.analysis.statistics.metric_sums import Array
-from regimen.analysis.statistics.resampling import Bootstrap, Resampled, generator
+from regimen.analysis.statistics.resampling import Resampled, generator
 from regimen.errors import DataError
 
 
@@ -33,18 +33,6 @@ class Ranked:
     first: float
     worst_task: str
     worst_gain: float
-
-
-def relative_gain(draws: Bootstrap, of: str, base: str, best: str) -> Resampled:
-    """(s - b) / (best - b) on one task, for s of `of` and b of `base`.
-
-    The denominator is the study's own value, a unit of measure: it is not resampled, so that a resample in which the
-    best happens to be close to the base does not rule. Raises DataError unless `best` is ahead of `base`.
-    """
-    unit = draws.gain(best, base).point
-    if unit <= 0:
-        raise DataError(f"task {draws.scores.task}: {best} is not ahead of {base}, so no gain is relative to it")
-    return draws.gain(of, base) * (1 / unit)
 
 
 def rank(gains: Mapping[str, Mapping[str, Resampled]], seed: int, level: float = 0.95) -> list[Ranked]:
