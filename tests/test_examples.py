@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from regimen.api import count_epochs, open_run
 from regimen.cli.app import app
 from regimen.data.cleaning import Drops
 from regimen.data.items import read_items
@@ -196,3 +197,23 @@ def test_instructions_as_alpaca_has_them_are_learnt(tmp_path: Path) -> None:
     found = scores(plan, out)
     assert found["1-instructions", "instructions"] < 0.2
     assert found["direct-120", "instructions"] > 0.5
+
+
+def test_rows_and_seeds_run_and_their_results_say_what_was_read(tmp_path: Path) -> None:
+    """Four sizes and four settings, three seeds each; more rows than ten are better, and each run says what it read."""
+    path = EXAMPLES / "rows-and-seeds.yaml"
+    study = count_epochs(load_study(path), here=path.parent)
+    plan = compile_plan(study)
+    assert [recipe.id for recipe in plan.recipes][1:5] == [f"reviews~rows{n}" for n in (10, 30, 100, "all")]
+    assert all(len(recipe.runs) == 3 for recipe in plan.recipes if recipe.first.legs)
+    run_inline(plan, tmp_path / "run", here=path.parent)
+    frame = open_run(tmp_path / "run").results()
+    ours = frame[frame.metric == "accuracy"].set_index("experiment")
+    assert [ours.unique_rows[f"reviews~rows{n}"] for n in (10, 30, 100)] == [10, 30, 100]
+    by_recipe = ours.groupby("recipe").value.mean()
+    assert by_recipe["reviews~rows100"] > by_recipe["reviews~rows10"] + 0.1
+    once = ours[ours.recipe == "by-rate~lr1e-2~r8~alpha16"]
+    assert sorted(once.seed) == [17, 18, 19]
+    assert set(once["rank"]) == {8}
+    assert all(1 <= epochs < 1.05 for epochs in once.epochs), "one epoch, a part of the last step more"
+    assert (ours.tokens.dropna() > 10_000).all()

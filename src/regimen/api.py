@@ -136,6 +136,18 @@ def open_run(out: str | Path) -> Run:
     return Run(out)
 
 
+def count_epochs(study: Study, *, data: str | Path | None = None, here: str | Path | None = None) -> Study:
+    """The study with its epochs counted in steps, which reads the rows of their sources once; needed before compiling.
+
+    `data` and `here` as for `run`. A study without epochs is returned as it is. Raises RegimenError as `run` does.
+    """
+    if all(leg.steps for experiment in study.experiments for leg in experiment.legs):
+        return study
+    from regimen.stages.epochs import with_counted_epochs
+
+    return with_counted_epochs(study, Path(data) if data else None, Path(here) if here else None)
+
+
 def load_and_compile(
     study: str | Path,
     *,
@@ -151,15 +163,20 @@ def load_and_compile(
     cohort_width: int | None = None,
     gpus: int = 1,
     out: Path | None = None,
+    data: Path | None = None,
+    here: Path | None = None,
     budget_hours: float | None = None,
     trust_code: bool = False,
 ) -> Plan:
-    """Loads a study and compiles it, as the commands do; with a budget, compiles the best subset that fits.
+    """Loads a study, counts its epochs in steps and compiles it, as the commands do; `data` and `here` as for `run`.
+
+    With a budget, compiles the best subset that fits.
 
     The default `cohort_width` is that of the run folder `out`, or the one measured on this machine. Raises StudyError
     or UsageError.
     """
     loaded = load_study(study, profile, seed=seed, seeds=seeds, item_seed=item_seed, trust_code=trust_code)
+    loaded = count_epochs(loaded, data=data, here=here)
     if cohort_width is None:
         cohort_width = _tuning(loaded, out).width or DEFAULT_WIDTH
     if budget_hours is not None:

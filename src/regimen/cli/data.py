@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from regimen.data.sources import Where
     from regimen.data.tokenizer import TextTokenizer
     from regimen.plan import Plan
-    from regimen.study.schema import LegKind
+    from regimen.study.schema import Batch, LegKind
     from regimen.study.sources import Form, Source
 
 MOST = 20_000  # rows that are counted
@@ -47,7 +48,7 @@ def data(
     from regimen.engine.locate import locate_base
     from regimen.study import unknown_name
 
-    plan = load_and_compile(study, profile=profile, trust_code=trust_code)
+    plan = load_and_compile(study, profile=profile, data=data, here=folder_of(study), trust_code=trust_code)
     loaded = plan.study
     if source not in loaded.sources:
         raise unknown_name("source", source, loaded.sources)
@@ -71,7 +72,7 @@ def data(
     for row in read[:rows]:
         screen.print(f"\n[{row.part}, row {row.number}]", style="dim")
         screen.print(_shown(row, about, tokenizer, form, loaded.batch.block))
-    for line in _accounts(read, about, form, tokenizer, loaded.batch.block, drops, avoided):
+    for line in _accounts(read, about, form, tokenizer, loaded.batch, drops, avoided):
         screen.print(line)
 
 
@@ -161,15 +162,16 @@ def _accounts(
     source: Source,
     form: LegKind,
     tokenizer: TextTokenizer,
-    block: int,
+    batch: Batch,
     drops: Drops,
     avoided: str,
 ) -> list[str]:
     """Lines of text: the histogram of lengths, counts, dropped rows by reason."""
     lengths, notes = _lengths(read, source, form, tokenizer)
     more = "" if len(read) < MOST else f" (the first {MOST:,} looked at)"
-    lines = ["\ntokens a row, the end-of-text token counted:", *(histogram(lengths, block) if lengths else [])]
-    lines += [f"\n{drops.rows:,} rows read, {len(read):,} usable{more}", *notes, avoided, "dropped:"]
+    lines = ["\ntokens a row, the end-of-text token counted:", *(histogram(lengths, batch.block) if lengths else [])]
+    epoch = f"an epoch of {'these rows' if more else 'it'} alone is about {_epoch(lengths, batch, form):,} steps"
+    lines += [f"\n{drops.rows:,} rows read, {len(read):,} usable{more}", *notes, avoided, epoch, "dropped:"]
     return lines + ([f"{count:>8,} {reason}" for reason, count in drops.counts.items()] or ["       0"])
 
 
@@ -190,6 +192,18 @@ def _lengths(
     if apart := sum(pair.merges for pair in pairs):
         notes.append(f"{apart:,} rows have a token that reaches from prompt into answer; the two are tokenised apart")
     return [len(pair.prompt) + len(pair.answer) + 1 for pair in pairs], notes
+
+
+def _epoch(lengths: list[int], batch: Batch, form: LegKind) -> int:
+    """Steps that read every row once: a text runs over blocks, an example is cut to one and packed with others."""
+    from regimen.data.blocks import first_fit
+
+    cut = [min(n, batch.block) for n in lengths]
+    if form == "pretrain":
+        blocks = math.ceil(sum(lengths) / batch.block)
+    else:
+        blocks = len(first_fit(cut, batch.block)) if batch.packing else len(cut)
+    return max(1, math.ceil(blocks / batch.sequences))
 
 
 def histogram(lengths: list[int], block: int) -> list[str]:

@@ -107,7 +107,7 @@ def doctor(
     machine = _machine()
     about, faults, cautions = None, [], []
     if study is not None:
-        plan = load_and_compile(study, profile=profile, trust_code=trust_code)
+        plan = load_and_compile(study, profile=profile, data=data, here=folder_of(study), trust_code=trust_code)
         about, faults = _study(plan, Where(plan.study.data, data, folder_of(study)), machine, ask_hub=hub)
         cautions = _cautions(study, plan, machine, about)
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:

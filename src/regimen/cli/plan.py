@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from regimen.cli.options import Choice, JsonOption, StudyArgument, TrustOption, spread
+from regimen.cli.options import Choice, DataOption, JsonOption, StudyArgument, TrustOption, folder_of, spread
 
 if TYPE_CHECKING:
     from regimen.study import Study
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 def plan(
     study: StudyArgument,
     choice: Choice,
+    data: DataOption = None,
     gpus: Annotated[int, typer.Option(help="GPUs of the Gantt.", metavar="N")] = 1,
     trust_code: TrustOption = False,
     json_output: JsonOption = False,
@@ -26,7 +27,9 @@ def plan(
     from regimen.api import load_and_compile
     from regimen.plan.rates import measured_hours, remembered
 
-    compiled = load_and_compile(study, gpus=gpus, trust_code=trust_code, **choice.keywords())
+    compiled = load_and_compile(
+        study, gpus=gpus, data=data, here=folder_of(study), trust_code=trust_code, **choice.keywords()
+    )
     measured = measured_hours(compiled, remembered(compiled.study))
     reach = _reach(compiled.study)
     if json_output:

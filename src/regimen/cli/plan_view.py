@@ -15,6 +15,7 @@ from regimen.study.axes import shown
 from regimen.study.recipes import MARK
 
 GANTT_COLUMNS = 48
+ALWAYS = ("id", "trains on", "steps", "hours")  # columns that a study without such values has too
 MAX_AXES = 4  # columns of the table of experiments
 
 
@@ -46,11 +47,6 @@ def _phases(plan: Plan) -> Table:
     return table
 
 
-def _name(identifier: str, axes: list[str]) -> str:
-    """The id, without its values of axes where columns show them."""
-    return identifier.partition(MARK)[0] if axes else identifier
-
-
 def _experiments(plan: Plan) -> Table:
     """A row for each recipe: its runs together where it has several, a column for each axis that varies.
 
@@ -61,35 +57,45 @@ def _experiments(plan: Plan) -> Table:
     planned = {one.experiment.id: one for one in plan.experiments}
     axes = list(dict.fromkeys(axis for recipe in recipes for axis in recipe.first.varied))
     axes = axes if len(axes) <= MAX_AXES else []
-    several = any(len(recipe.runs) > 1 for recipe in recipes)
-    ids = [_name(recipe.first.id, axes) for recipe in recipes]
-    fast = any(one.fast_track for one in plan.experiments)
+    rows = [_recipe_row([planned[name] for name in recipe.run_ids], axes) for recipe in recipes]
+    names = [name for name in (rows[0] if rows else ALWAYS) if name in ALWAYS or any(row[name] for row in rows)]
+    fast = "*" in names
     table = Table(title="Experiments" + (" (*: fast track)" if fast else ""), title_justify="left")
-    table.add_column("id", overflow="fold", min_width=min(28, max(map(len, ids))))
-    for axis in axes:
-        table.add_column(axis.rpartition(".")[2].replace("_", " "), justify="right")
-    table.add_column("trains on", overflow="fold")
-    for name in ("steps", *(["runs"] if several else []), "hours"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("*", no_wrap=True)
+    for name in names:
+        if name == "id":
+            table.add_column(name, overflow="fold", min_width=min(28, max(len(row["id"]) for row in rows)))
+        elif name == "trains on":
+            table.add_column(name, overflow="fold")
+        else:
+            table.add_column(name, justify="right", no_wrap=name in ("steps", "runs", "hours", "*"))
     phase = ""
-    for recipe in recipes:
-        runs = [planned[name] for name in recipe.run_ids]
-        first = runs[0]
-        if first.experiment.phase != phase:
+    for recipe, row in zip(recipes, rows, strict=True):
+        if recipe.first.phase != phase:
             table.add_section()
-            phase = first.experiment.phase
-        start = first.experiment.start_from
-        table.add_row(
-            _name(first.experiment.id, axes),
-            *(shown(axis, value) if (value := first.experiment.varied.get(axis)) is not None else "" for axis in axes),
-            _mixtures(first) + (f"\nafter {start}" if start else ""),
-            f"{first.steps:,}" if first.steps else "",
-            *([str(len(runs))] if several else []),
-            _hours(sum(run.gpu_hours for run in runs), 2),
-            "*" if first.fast_track else "",
-        )
+            phase = recipe.first.phase
+        table.add_row(*(row[name] for name in names))
     return table
+
+
+def _recipe_row(runs: list[PlannedExperiment], axes: list[str]) -> dict[str, str]:
+    """{column: text} of a recipe, by its first run; the hours of all."""
+    first = runs[0]
+    own = first.experiment
+    epochs = [f"{leg.epochs:g}" for leg in own.legs if leg.epochs is not None]
+    return {
+        "id": own.id.partition(MARK)[0] if axes else own.id,
+        **{axis.rpartition(".")[2].replace("_", " "): _shown(axis, own.varied.get(axis)) for axis in axes},
+        "trains on": _mixtures(first) + (f"\nafter {own.start_from}" if own.start_from else ""),
+        "steps": f"{first.steps:,}" if first.steps else "",
+        "epochs": ", ".join(epochs),
+        "runs": str(len(runs)) if len(runs) > 1 else "",
+        "hours": _hours(sum(run.gpu_hours for run in runs), 2),
+        "*": "*" if first.fast_track else "",
+    }
+
+
+def _shown(axis: str, value: bool | int | float | str | None) -> str:
+    return "" if value is None else shown(axis, value)
 
 
 def _hours(hours: float, digits: int) -> str:

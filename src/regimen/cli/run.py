@@ -27,8 +27,11 @@ def run(
     from regimen.api import load_and_compile
     from regimen.stages.options import RunOptions
 
-    plan = load_and_compile(study, out=out, trust_code=place.trust_code, **choice.keywords())
-    _carry_out(plan, RunOptions(out=out, here=folder_of(study), **place.keywords()))
+    here = folder_of(study)
+    plan = load_and_compile(
+        study, out=out, data=place.data, here=here, trust_code=place.trust_code, **choice.keywords()
+    )
+    _carry_out(plan, RunOptions(out=out, here=here, **place.keywords()))
 
 
 def _carry_out(plan: Plan, options: RunOptions) -> None:

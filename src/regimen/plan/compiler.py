@@ -94,6 +94,7 @@ def compile_with(study: Study, options: CompileOptions, *, gpus: int = 1) -> Pla
     compiler = _Compiler(study, options.sharing, evaluations.test_items())
     planned = _walk(study, chosen, compiler, evaluations)
     reference = evaluations.references(chosen)
+    base_references = evaluations.references_of_other_bases(chosen)
     stages = _stages(compiler, evaluations)
     return Plan(
         study=study,
@@ -103,7 +104,7 @@ def compile_with(study: Study, options: CompileOptions, *, gpus: int = 1) -> Pla
         cohorts=form_cohorts(stages, options.cohort_width),
         reference=reference,
         steps_to_run=sum(stage.steps for stage in compiler.trainings.values()),
-        base_references=evaluations.references_of_other_bases(chosen),
+        base_references=base_references,
         gantt=schedule_bars(study, planned, gpus),
         steps_per_gpu_hour=study.cost.steps_per_gpu_hour,
     )

@@ -57,11 +57,9 @@ def only_avoided(plan: Plan, stages: Iterable[str]) -> bool:
 
 
 def missing_base(plan: Plan, data: Path | None) -> str | None:
-    """Why the base cannot be had, or None; a Hub base may still be fetched unless `data` forbids the network."""
-    base = plan.study.base
-    if base.origin == "hub" and data is None:
-        return None
-    return is_present(base, data)
+    """Why a base cannot be had, or None; a Hub base may still be fetched unless `data` forbids the network."""
+    needed = [base for base in plan.study.bases if base.origin != "hub" or data is not None]
+    return next((why for base in needed if (why := is_present(base, data)) is not None), None)
 
 
 def check_base(plan: Plan, data: Path | None) -> None:

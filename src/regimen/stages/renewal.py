@@ -36,7 +36,7 @@ def preparations(plan: Plan) -> Plan:
     """The plan's preparations and test items alone."""
     kept = {name: stage for name, stage in plan.stages.items() if isinstance(stage, PrepareSpec | ItemsSpec)}
     cohorts = tuple(cohort for cohort in plan.cohorts if set(cohort.stages) <= kept.keys())
-    return replace(plan, stages=kept, cohorts=cohorts, experiments=(), reference={})
+    return replace(plan, stages=kept, cohorts=cohorts, experiments=(), reference={}, base_references={})
 
 
 def must_look_first(plan: Plan, folder: RunFolder) -> bool:
