@@ -101,7 +101,7 @@ class Vary(Frozen):
         """The number of combinations, seeds apart."""
         return prod(len(next(iter(block.values()))) for block in self._recipes)
 
-    def combinations(self) -> Iterator[dict[str, Any]]:
+    def combinations(self) -> Iterator[dict[str, object]]:
         """{axis: value} for each combination, seeds apart; the last axis changes first."""
         rows = [
             [dict(zip(block, values, strict=True)) for values in zip(*block.values(), strict=True)]
@@ -138,7 +138,7 @@ class Setting:
 
     axis: str
     value: Scalar
-    fields: Mapping[str, Any]
+    fields: Mapping[str, object]
     label: str
 
     @property
@@ -152,14 +152,14 @@ class Setting:
 
 
 def put_in(
-    experiment: Experiment, combination: Mapping[str, Any], parts: Parts, scaled: Callable[[int], int]
+    experiment: Experiment, combination: Mapping[str, object], parts: Parts, scaled: Callable[[int], int]
 ) -> list[Setting]:
     """The settings of one combination for an experiment, in order; raises AxisFault for a value that cannot be.
 
     `scaled` gives the steps of the profile for steps as they are written.
     """
     settings: list[Setting] = []
-    fields: dict[str, Any] = {}
+    fields: dict[str, object] = {}
     for axis, value in combination.items():
         try:
             used, changed = _put(axis, value, experiment, fields, parts, scaled)
@@ -172,12 +172,17 @@ def put_in(
 
 
 def _put(
-    axis: str, value: Any, experiment: Experiment, before: Mapping[str, Any], parts: Parts, scaled: Callable[[int], int]
-) -> tuple[Scalar, dict[str, Any]]:
+    axis: str,
+    value: Any,
+    experiment: Experiment,
+    before: Mapping[str, object],
+    parts: Parts,
+    scaled: Callable[[int], int],
+) -> tuple[Scalar, dict[str, object]]:
     """(the value as it is used, the experiment's fields that it decides); `before` holds those of other axes."""
     part, _, field = axis.partition(".")
     if field:
-        old = before.get(part) or getattr(experiment, part) or getattr(parts, part)
+        old: Adapter | Batch | Schedule = before.get(part) or getattr(experiment, part) or getattr(parts, part)  # type: ignore[assignment]
         new = type(old).model_validate(dict(old) | {field: value})
         return _scalar(getattr(new, field)), {part: new}
     if axis == "base":
@@ -198,7 +203,7 @@ def _put(
 
 def _length(
     axis: str, value: Any, experiment: Experiment, scaled: Callable[[int], int]
-) -> tuple[Scalar, dict[str, Any]]:
+) -> tuple[Scalar, dict[str, object]]:
     if len(experiment.legs) != 1:
         raise AxisFault(axis, f"{experiment.id!r} has {len(experiment.legs)} legs; {axis} vary where there is one")
     (leg,) = experiment.legs
@@ -213,7 +218,7 @@ def varied(experiment: Experiment, settings: list[Setting], parts: Parts) -> Exp
     """The experiment with these settings; its id and title say them. Raises AxisFault where the id is too long."""
     if not settings:
         return experiment
-    fields: dict[str, Any] = {name: value for setting in settings for name, value in setting.fields.items()}
+    fields: dict[str, object] = {name: value for setting in settings for name, value in setting.fields.items()}
     fields |= {name: None for name in ("base", *_PARTS) if fields.get(name) == getattr(parts, name)}
     fields["id"] = experiment.id + suffix(settings)
     fields["title"] = f"{experiment.title} ({', '.join(setting.words for setting in settings)})"

@@ -67,8 +67,8 @@ class Common(Frozen):
     adapter: Adapter | None = None
     learning_rate: Annotated[float, Field(gt=0, lt=1)] | None = None
     base: Base | None = None
-    batch: dict[str, Any] | None = None
-    schedule: dict[str, Any] | None = None
+    batch: dict[str, object] | None = None
+    schedule: dict[str, object] | None = None
     rows: Count | None = None
     seed: Seed | None = None
     seeds: Seeds | None = None

@@ -6,6 +6,7 @@ Owns how a ladder, a chain, a group of baselines unfold, and the titles and ids 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from regimen.study.axes import Parts
@@ -73,9 +74,9 @@ def _shared(group: Common, parts: Parts) -> dict[str, Any]:
     }
 
 
-def _changed(own: P, change: dict[str, Any] | None) -> P | None:
+def _changed(own: P, change: Mapping[str, object] | None) -> P | None:
     """The study's own settings with some values changed; None where that changes nothing."""
-    new = type(own).model_validate(dict(own) | (change or {}))
+    new = type(own).model_validate({**dict(own), **(change or {})})
     return None if new == own else new
 
 
