@@ -16,7 +16,7 @@ from regimen.study.recipes import MARK
 
 GANTT_COLUMNS = 48
 ALWAYS = ("id", "trains on", "steps", "hours")  # columns that a study without such values has too
-MAX_AXES = 4  # columns of the table of experiments
+MAX_AXES = 2  # columns of the table of experiments; more would push others off a terminal of 80 columns
 
 
 def plan_view(plan: Plan, gpus: int, measured: MeasuredHours | None, reach: float | None = None) -> Group:
