@@ -19,8 +19,8 @@ from regimen.data.sources import Where
 from regimen.errors import DataError
 from regimen.evaluation.floors import training_texts
 from regimen.plan.identities import source_identity
-from regimen.study.schema import Task
 from regimen.study.sources import Source
+from regimen.study.tasks import Task
 
 FORM = {"prompt": "{{ text }}\nMood:", "label": {"column": "label", "names": ["bad", "good"]}}
 TASK = Task.model_validate(

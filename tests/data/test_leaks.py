@@ -24,8 +24,9 @@ from regimen.data.prepare import Preparation, prepare, trainable_rows
 from regimen.data.sources import Where
 from regimen.data.tokenizer import TextTokenizer
 from regimen.errors import DataError
-from regimen.study.schema import Batch, LegKind, Task
+from regimen.study.schema import Batch, LegKind
 from regimen.study.sources import Source
+from regimen.study.tasks import Task
 from tests.support.row_files import write
 from tests.support.tokenizers import save_byte_tokenizer
 

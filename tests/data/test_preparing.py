@@ -23,8 +23,9 @@ from regimen.data.tokenizer import TextTokenizer
 from regimen.engine.locate import locate_base
 from regimen.errors import DataError, ModelError
 from regimen.study import load_study
-from regimen.study.schema import Base, Batch, Task
+from regimen.study.schema import Base, Batch
 from regimen.study.sources import Source
+from regimen.study.tasks import Task
 from tests.support.row_files import write
 from tests.support.studies import with_fields
 from tests.support.tokenizers import save_byte_tokenizer

@@ -21,7 +21,8 @@ from regimen.evaluation import evaluator
 from regimen.evaluation.adapted_model import AdaptedModel
 from regimen.evaluation.evaluator import evaluate
 from regimen.evaluation.prompts import encode_items
-from regimen.study.schema import Adapter, Generation, Task
+from regimen.study.schema import Adapter
+from regimen.study.tasks import Generation, Task
 from tests.support.studies import with_fields
 
 WORDS = [

@@ -10,7 +10,7 @@ from regimen.evaluation import entities
 from regimen.evaluation.gold import check_gold
 from regimen.evaluation.readers import Answer, read
 from regimen.study.extraction import check_pattern, extracted
-from regimen.study.schema import Generation, Task
+from regimen.study.tasks import Generation, Task
 from tests.support.studies import with_fields
 
 TASK = Task(

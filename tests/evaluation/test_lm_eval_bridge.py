@@ -21,7 +21,8 @@ from regimen.evaluation.lm_eval_bridge import harness_items
 from regimen.plan import compile_plan
 from regimen.results import EvaluatedFacts, RunFolder, aggregate
 from regimen.study import load_study
-from regimen.study.schema import Adapter, Task
+from regimen.study.schema import Adapter
+from regimen.study.tasks import Task
 from tests.support.harness import harness_model
 from tests.support.inline_runs import assert_done, run_inline
 from tests.support.studies import with_experiments, with_fields

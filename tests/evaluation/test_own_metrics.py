@@ -10,7 +10,7 @@ from regimen.data.items import Item
 from regimen.errors import DataError, UsageError
 from regimen.evaluation.open_answers import UNENDED, SavedAnswer, note_readings, taken_up
 from regimen.evaluation.own_metrics import fault_counts, own_readers
-from regimen.study.schema import CodeFile, Generation, Task
+from regimen.study.tasks import CodeFile, Generation, Task
 
 CODE = """\
 from dataclasses import dataclass

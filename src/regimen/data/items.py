@@ -26,8 +26,8 @@ from regimen.data.rows import Side, UsableRow, in_batches, usable_rows
 from regimen.data.shots import solved_examples
 from regimen.data.sources import Where
 from regimen.errors import DataError, SourceMissing
-from regimen.study.schema import Task
 from regimen.study.sources import Source
+from regimen.study.tasks import Task
 
 NEAR_DUPLICATES = "near-duplicates"
 LONE_WORDS = 8  # a value of at least so many words is looked for without the others of its prompt

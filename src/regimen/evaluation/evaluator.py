@@ -30,7 +30,7 @@ from regimen.evaluation.prompts import EncodedItem, encode_items, prompt_hash
 from regimen.evaluation.readers import ANSWER_BITS, read_written_choice
 from regimen.evaluation.sandbox import judge_many, why_not
 from regimen.evaluation.stops import chat_ends, stop_rule
-from regimen.study.schema import Task
+from regimen.study.tasks import Task
 
 
 @dataclass(frozen=True)

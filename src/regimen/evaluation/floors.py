@@ -20,8 +20,8 @@ from regimen.data.overlap import TestTexts
 from regimen.data.prepare import trainable_rows
 from regimen.data.sources import Where
 from regimen.errors import DataError
-from regimen.study.schema import Task
 from regimen.study.sources import Source
+from regimen.study.tasks import Task
 
 MAX_ROWS = 100_000  # training rows that the bag of words sees at most, chosen by hash among all
 

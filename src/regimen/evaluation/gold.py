@@ -15,7 +15,7 @@ from regimen.evaluation.programs import case_of
 from regimen.evaluation.sandbox import judge_many, why_not
 from regimen.study.extraction import extracted
 from regimen.study.metrics import metric
-from regimen.study.schema import Task
+from regimen.study.tasks import Task
 
 PROGRAMS_RUN = 32  # right answers that are run as programs, a tenth of a second each
 

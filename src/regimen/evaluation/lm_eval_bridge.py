@@ -28,7 +28,7 @@ from regimen.evaluation.harness import why_no_harness
 from regimen.evaluation.prompts import Encoder
 from regimen.evaluation.stops import stop_rule
 from regimen.study.metrics import HARNESS
-from regimen.study.schema import Task
+from regimen.study.tasks import Task
 
 FOLDER = "lm-eval"
 SEED = 1234  # the harness's own default for drawing examples

@@ -14,7 +14,7 @@ import yaml
 from regimen.data.items import Item
 from regimen.errors import DataError
 from regimen.files import write_text
-from regimen.study.schema import Task
+from regimen.study.tasks import Task
 
 PREFIX = "regimen_"
 

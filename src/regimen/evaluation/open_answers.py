@@ -15,7 +15,7 @@ from regimen.evaluation.item_results import ItemResult
 from regimen.evaluation.own_metrics import without_faults
 from regimen.evaluation.readers import Answer, Reader, counts_of, read
 from regimen.study.extraction import extracted
-from regimen.study.schema import Task
+from regimen.study.tasks import Task
 
 UNENDED = "no stop within the limit of new tokens"
 

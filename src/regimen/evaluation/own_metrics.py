@@ -18,7 +18,7 @@ from regimen.evaluation.readers import Answer, Reading
 from regimen.evaluation.verdict_readers import FAULT, verdict_readers
 from regimen.study.metrics import OWN, VERDICTS
 from regimen.study.own_metrics import TRUST
-from regimen.study.schema import CodeFile, Task
+from regimen.study.tasks import CodeFile, Task
 
 Function = Callable[[str, list[str]], object]
 _SHOWN = 160  # characters of a message that is not ours

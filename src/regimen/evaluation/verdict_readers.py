@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from regimen.evaluation.readers import Answer, Reader, Reading
 from regimen.study.metrics import OWN, VERDICTS
-from regimen.study.schema import Task
+from regimen.study.tasks import Task
 from regimen.study.verdict_files import verdict_key
 
 FAULT = "the metric "  # begins what is noted of an item that a metric has no value for

@@ -14,8 +14,9 @@ from regimen.plan.plan import PlannedEvaluation
 from regimen.plan.stages import EvaluateSpec, ItemsSpec, LegSpec
 from regimen.study import Study, unknown_name
 from regimen.study.endpoints import EndPoint
-from regimen.study.schema import Base, Experiment, Task
+from regimen.study.schema import Base, Experiment
 from regimen.study.sources import Source
+from regimen.study.tasks import Task
 
 
 class Evaluations:

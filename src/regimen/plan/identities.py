@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from regimen.study.schema import Base, Task
+from regimen.study.schema import Base
 from regimen.study.sources import Source
+from regimen.study.tasks import Task
 
 
 def other_positive(task: Task, sources: dict[str, Source]) -> dict[str, str]:

@@ -15,8 +15,9 @@ from pydantic import Field, TypeAdapter
 
 from regimen.plan.fingerprint import canonical, fingerprint, fingerprint_around
 from regimen.plan.identities import base_identity, other_positive, source_identity
-from regimen.study.schema import Adapter, Base, Batch, LegKind, Schedule, Task
+from regimen.study.schema import Adapter, Base, Batch, LegKind, Schedule
 from regimen.study.sources import Source
+from regimen.study.tasks import Task
 from regimen.study.values import Frozen, shares
 
 # Raised when a kind of stage would give other numbers for the same literals; old results are then not reused.

@@ -20,7 +20,7 @@ from regimen.results import RunFolder, better_sign
 from regimen.results.status import Status, run_status
 from regimen.results.tables import RunTables, Trace, baseline_phase
 from regimen.study import ZERO_SHOT
-from regimen.study.schema import Task
+from regimen.study.tasks import Task
 
 Tell = Callable[[str], None]  # gets a step of the work when it begins
 

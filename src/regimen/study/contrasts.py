@@ -11,7 +11,8 @@ from regimen.study.endpoints import EndPoint
 from regimen.study.margins import SHARE, unit_of
 from regimen.study.questions import BestRule, Contrast, ContrastGroup, Pair, Question, Ranking
 from regimen.study.recipes import chosen_by, recipes_of
-from regimen.study.schema import Experiment, Task
+from regimen.study.schema import Experiment
+from regimen.study.tasks import Task
 
 
 def unfold_contrasts(

@@ -15,8 +15,9 @@ from pydantic import BeforeValidator, Discriminator, Field, StringConstraints, T
 from regimen.study.axes import Vary
 from regimen.study.margins import Margins
 from regimen.study.questions import ContrastGroup, Gate, Question
-from regimen.study.schema import Adapter, Base, Batch, Cost, Evaluation, LegKind, Phase, Schedule, Task
+from regimen.study.schema import Adapter, Base, Batch, Cost, LegKind, Phase, Schedule
 from regimen.study.sources import Source
+from regimen.study.tasks import Evaluation, Task
 from regimen.study.values import Count, ExperimentId, Frozen, Name, Passes, Seed, Seeds, Weight
 
 Steps = Count

@@ -16,19 +16,9 @@ from regimen.study.endpoints import ZERO_SHOT, EndPoint
 from regimen.study.margins import DEFAULT_MARGINS, Margins
 from regimen.study.questions import Contrast, Gate, Question
 from regimen.study.recipes import MARK, Recipe, chosen_by, recipes_of
-from regimen.study.schema import (
-    Adapter,
-    Base,
-    Batch,
-    Cost,
-    Evaluation,
-    Experiment,
-    LegKind,
-    Phase,
-    Schedule,
-    Task,
-)
+from regimen.study.schema import Adapter, Base, Batch, Cost, Experiment, LegKind, Phase, Schedule
 from regimen.study.sources import Source
+from regimen.study.tasks import Evaluation, Task
 from regimen.study.values import Frozen, Name, Seed
 
 FULL = "full"

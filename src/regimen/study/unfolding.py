@@ -20,7 +20,8 @@ from regimen.study.file import (
     RunGroup,
     StepsRule,
 )
-from regimen.study.schema import Batch, Experiment, Leg, LegKind, Schedule, Task
+from regimen.study.schema import Batch, Experiment, Leg, LegKind, Schedule
+from regimen.study.tasks import Task
 
 P = TypeVar("P", Batch, Schedule)
 
