@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regimen.files import write_atomically
+from regimen.study.sources import Side
 
 _ASCII = bytes(range(128))
 _ASCII_BLANKS = bytes(32 if chr(c).isspace() else c for c in range(128)) + bytes(range(128, 256))
@@ -61,9 +62,16 @@ def group_digest(group: str) -> str:
     return digest(normalised(group)).hex()
 
 
-def is_held_out(group: str, share: float) -> bool:
-    """True if the group lies in the held-out share: a function of its normalised text alone, so it never moves."""
-    return int.from_bytes(digest("held out/" + normalised(group)), "big") < share * 2**64
+def side_of(group: str, test: float | None, validation: float | None) -> Side:
+    """The side of a group where shares are cut off: `test` of all, then `validation` of the rest (None: no such side).
+
+    It is a function of the group's normalised text and the shares alone, so no row moves when rows are added.
+    """
+    place = int.from_bytes(digest("held out/" + normalised(group)), "big")
+    tested = test or 0.0
+    if place < tested * 2**64:
+        return "test"
+    return "validation" if place < (tested + (validation or 0.0) * (1 - tested)) * 2**64 else "train"
 
 
 class Drops:

@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
+from itertools import chain
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -19,14 +20,14 @@ from regimen.data.conversations import Conversation
 from regimen.data.forms import Content, content_of, group_of, render
 from regimen.data.keys import loosened
 from regimen.data.overlap import TestText, TestTexts
-from regimen.data.prepare import hits_of
+from regimen.data.prepare import hits_of, trainable_rows
 from regimen.data.programs import program_facts
 from regimen.data.row_fault import RowFault
-from regimen.data.rows import Side, UsableRow, in_batches, usable_rows
+from regimen.data.rows import UsableRow, in_batches, usable_rows
 from regimen.data.shots import solved_examples
 from regimen.data.sources import Where
 from regimen.errors import DataError, SourceMissing
-from regimen.study.sources import Source
+from regimen.study.sources import Side, Source
 from regimen.study.tasks import Task
 
 NEAR_DUPLICATES = "near-duplicates"
@@ -70,11 +71,21 @@ class Item:
 
 
 def build_items(
-    task: Task, sources: dict[str, Source], cap: int | None, seed: int, where: Where, drops: Drops, shots: int = 0
+    task: Task,
+    sources: dict[str, Source],
+    cap: int | None,
+    seed: int,
+    where: Where,
+    drops: Drops,
+    shots: int = 0,
+    *,
+    side: Side = "test",
+    tests: TestTexts | None = None,
 ) -> list[Item]:
-    """The items of a task, at most `cap`: stratified by class where there are classes, in order of their hash.
+    """The items of a task from one side, at most `cap`: stratified by class if there are any, in hash order.
 
-    `sources` holds the task's sources and those that their held-out rows must not stand in.
+    `sources` holds the task's sources and those that their held-out rows must not stand in. Rows that hold a text of
+    `tests` are dropped: what is validated on must hold no test item.
     """
     items: list[Item] = []
     share = None if cap is None else -(-cap // len(task.source))
@@ -83,14 +94,15 @@ def build_items(
         elsewhere = _texts_of(source, sources, where)
         found: list[Item] = []
         places: dict[str, str] = {}
-        for row in usable_rows(name, source, "test", where, drops):
+        rows = trainable_rows(name, source, "finetune", where, tests or TestTexts(()), drops, side)
+        for row in chain.from_iterable(rows):
             content = _content(source, row)
             if elsewhere and loosened(content.asked) in elsewhere:
                 drops.drop(row.part, row.number, "stands in another source", content.asked)
                 continue
             place = f"{row.part}, row {row.number}"
             try:
-                item = _item(task, name, source, row, content)
+                item = _item(task, name, source, row, content, side)
             except RowFault as fault:
                 raise DataError(f"source {name!r}, {place}, {fault}") from None
             if (other := places.setdefault(item.id, place)) is not place:
@@ -166,10 +178,10 @@ def _shared(items: Sequence[Item]) -> set[str]:
     return {value for value, n in counts.items() if n > max(3, most) or n > max(20, len(items) / 50)}
 
 
-def _item(task: Task, name: str, source: Source, row: UsableRow, content: Content) -> Item:
-    ident = _identity(name, source, row)
-    held_out = source.held_out
-    keeps = source.form.group is not None and held_out is not None and held_out.share is None
+def _item(task: Task, name: str, source: Source, row: UsableRow, content: Content, side: Side) -> Item:
+    ident = _identity(name, source, row, side)
+    cut = source.cut_of(side)
+    keeps = source.form.group is not None and cut is not None and cut.share is None
     group = group_digest(group_of(source.form, row.values)) if keeps else ""
     if task.scoring == "text":
         parts = content.prompt + content.answer
@@ -199,22 +211,22 @@ def _item(task: Task, name: str, source: Source, row: UsableRow, content: Conten
     )
 
 
-def _identity(name: str, source: Source, row: UsableRow) -> str:
+def _identity(name: str, source: Source, row: UsableRow, side: Side) -> str:
     """The item's name, the same wherever its row is read from: source, split (config too, of several), row number."""
     if source.files:
-        return f"{name}:{_as_written(source, row.part)}:{row.number}"
-    split = source.test_split
+        return f"{name}:{_as_written(source, row.part, side)}:{row.number}"
+    split = source.split_of(side)
     among = source.configs if len(source.configs) > 1 else ()
     config = next((f"{config}/" for config in among if f"/{config}/" in row.part), "")
     return f"{name}:{config}{split}:{row.number}"
 
 
-def _as_written(source: Source, part: str) -> str:
-    """A file's path as the study has it; of a path from the root what tells it from the source's other test files."""
+def _as_written(source: Source, part: str, side: Side) -> str:
+    """A file's path as the study has it; of a path from the root what tells it from the other files of its side."""
     path = PurePath(part)
     if not path.is_absolute():
         return path.as_posix()
-    folders = [PurePath(name).parent for name in source.test_files or source.files if PurePath(name).is_absolute()]
+    folders = [PurePath(name).parent for name in source.files_of(side) if PurePath(name).is_absolute()]
     shared = os.path.commonpath(folders) if folders else ""
     return path.relative_to(shared).as_posix() if shared and path.is_relative_to(shared) else path.name
 
@@ -245,7 +257,8 @@ def _texts_of(source: Source, sources: dict[str, Source], where: Where) -> set[s
     texts: set[str] = set()
     for name in source.held_out.not_in if source.held_out else ():
         other = sources[name]
-        sides: tuple[Side, ...] = ("train", "test") if other.held_out else ("train",)
+        cut: tuple[Side, ...] = ("validation", "test")
+        sides: list[Side] = ["train", *(side for side in cut if other.cut_of(side))]
         for side in sides:
             rows = usable_rows(name, other, side, where, Drops())
             texts |= {loosened(_content(other, row).asked) for row in rows}

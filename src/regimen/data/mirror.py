@@ -58,8 +58,8 @@ class Kept:
 
 
 def splits_of(source: Source) -> list[str]:
-    """The splits that a study reads of a source: its training split, and the one held out."""
-    return [split for split in dict.fromkeys((source.split, source.test_split)) if split]
+    """The splits that a study reads of a source: its training split, those held out and validated on."""
+    return list(source.splits)
 
 
 def mirror_source(name: str, source: Source, to: Path, say: Say) -> Iterator[Kept]:

@@ -38,7 +38,7 @@ from regimen.data.tokenizer import Pair, TextTokenizer
 from regimen.errors import DataError
 from regimen.files import sync_files, sync_folder
 from regimen.study.schema import Batch, LegKind
-from regimen.study.sources import Source
+from regimen.study.sources import Side, Source
 
 T = TypeVar("T", str, Rendered)
 
@@ -70,6 +70,7 @@ class Preparation:
     seed: int
     tests: TestTexts
     first: int | None = None
+    side: Side = "train"
 
 
 def prepare(
@@ -97,7 +98,8 @@ def prepare(
         if not facts["blocks"]:
             raise DataError(_nothing_left(work, drops))
         digest = content.hexdigest()[:16]
-        home = cache / f"{work.name}-{work.form}-{digest}"
+        side = "" if work.side == "train" else f"{work.side}-"
+        home = cache / f"{work.name}-{work.form}-{side}{digest}"
         _move(blocks, home)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -106,7 +108,8 @@ def prepare(
 
 def _nothing_left(work: Preparation, drops: Drops) -> str:
     """Why no block could be filled: the reason for which most rows went, and what can be done about it."""
-    sentence = f"source {work.name!r}: no block of {work.batch.block} tokens could be filled"
+    rows = "" if work.side == "train" else f"{work.side} rows of "
+    sentence = f"{rows}source {work.name!r}: no block of {work.batch.block} tokens could be filled"
     counts = drops.counts
     if not counts:
         return sentence
@@ -131,14 +134,14 @@ def _old_left_alone() -> Iterator[None]:
 
 
 def trainable_rows(
-    name: str, source: Source, form: LegKind, where: Where, tests: TestTexts, drops: Drops
+    name: str, source: Source, form: LegKind, where: Where, tests: TestTexts, drops: Drops, side: Side = "train"
 ) -> Iterator[list[UsableRow]]:
-    """Batches of the rows that may be trained on: those of the training side that hold no test item.
+    """Batches of the rows that may be trained on (or validated on): those of that side that hold no test item.
 
     A row is dropped if what it puts into the text that would be trained on holds a test item's text, or if it is of a
     group of its own source that is tested on. The source's `leaks` says how test items are looked for.
     """
-    for batch in in_batches(usable_rows(name, source, "train", where, drops)):
+    for batch in in_batches(usable_rows(name, source, side, where, drops)):
         if not len(tests):
             yield batch
             continue
@@ -221,7 +224,7 @@ def _move(scratch: Path, home: Path) -> None:
 def _blocks(
     work: Preparation, tokenizer: TextTokenizer, where: Where, scratch: Path, drops: Drops, counts: Counts
 ) -> Iterator[Block]:
-    rows = trainable_rows(work.name, work.source, work.form, where, work.tests, drops)
+    rows = trainable_rows(work.name, work.source, work.form, where, work.tests, drops, work.side)
     if work.first is not None:
         rows = first_rows(work.name, work.source, rows, work.first, work.seed)
     if work.form == "pretrain":

@@ -8,18 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Literal
+from typing import Any
 
 from regimen.data.choice import InTurn, place_hash
-from regimen.data.cleaning import Drops, Seen, is_held_out, normalised
+from regimen.data.cleaning import Drops, Seen, normalised, side_of
 from regimen.data.forms import Rendered, class_of, group_of, render, render_text
 from regimen.data.row_fault import RowFault
 from regimen.data.sources import Part, Where, parts_of, rows_of
 from regimen.errors import DataError
 from regimen.study.patterns import compiled_pattern
-from regimen.study.sources import Documents, HeldOut, Source
+from regimen.study.sources import Documents, Side, Source
 
-Side = Literal["train", "test"]
 Numbered = tuple[str, int, dict[str, Any]]
 BATCH_ROWS = 1000
 LOOKED_AT = 50  # rows of a file that a first look renders
@@ -45,16 +44,14 @@ def usable_rows(name: str, source: Source, side: Side, where: Where, drops: Drop
     each gives an equal share. Raises SourceMissing where the source is
     not, DataError for a row that does not fit the form (file, row, column, value) and for a side without any row.
     """
-    held_out = source.held_out
-    split = source.split
-    if side == "test":
-        if held_out is None and not source.is_only_tested_on:
-            raise DataError(f"source {name!r} has no held-out rows to test on")
-        split = source.test_split
+    if side == "test" and source.held_out is None and not source.is_only_tested_on:
+        raise DataError(f"source {name!r} has no held-out rows to test on")
+    split = source.split_of(side)
     if split is None:
-        raise DataError(f"source {name!r} has no training split")
+        lacks = "training split" if side == "train" else "`validation` rows"
+        raise DataError(f"source {name!r} has no {lacks}")
     parts = parts_of(name, source, split, where)
-    as_published = side == "test" and (held_out is None or held_out.share is None)
+    as_published = side != "train" and source.share_of(side) is None
     seen = None if as_published else Seen()
     used = 0
     for part, number, values in _documents(source, side, parts):
@@ -65,9 +62,9 @@ def usable_rows(name: str, source: Source, side: Side, where: Where, drops: Drop
             if seen is not None and not seen.add_normalised(normal):
                 drops.drop(part, number, "duplicate", text)
                 continue
-            if not _on_side(source, held_out, side, values):
-                if side == "train":
-                    drops.drop(part, number, "held out")
+            if (other := _other_side(source, side, values)) is not None:
+                if side == "train" or as_published:
+                    drops.drop(part, number, _CUT[other])
                 continue
         except RowFault as fault:
             if fault.drop is None:
@@ -113,10 +110,21 @@ def in_batches(rows: Iterable[UsableRow]) -> Iterator[list[UsableRow]]:
         yield batch
 
 
-def _on_side(source: Source, held_out: HeldOut | None, side: Side, values: dict[str, Any]) -> bool:
-    if held_out is None or held_out.share is None:
-        return True
-    return is_held_out(group_of(source.form, values), held_out.share) == (side == "test")
+_CUT = {"test": "held out", "validation": "validated on"}
+
+
+def _other_side(source: Source, side: Side, values: dict[str, Any]) -> Side | None:
+    """The side that a row lies on where it is not `side`.
+
+    Of a side with rows of its own only those are cut that are validated on and of a group that is tested on.
+    """
+    test, validation = source.share_of("test"), source.share_of("validation")
+    if (test is None and validation is None) or (side == "test" and test is None):
+        return None
+    if side == "validation" and validation is None:
+        return "test" if side_of(group_of(source.form, values), test, None) == "test" else None
+    own = side_of(group_of(source.form, values), test, validation)
+    return None if own == side else own
 
 
 def _text(source: Source, values: dict[str, Any]) -> tuple[Rendered | None, str]:
@@ -132,7 +140,9 @@ def _text(source: Source, values: dict[str, Any]) -> tuple[Rendered | None, str]
 
 def _documents(source: Source, side: Side, parts: list[Part]) -> Iterator[Numbered]:
     """The rows, or the documents that they are joined to; of the training side no more rows than the limit."""
-    limit = None if side == "test" else source.limit
+    limit = source.limit
+    if side == "test" or (side == "validation" and not (source.takes_first_rows and source.share_of(side))):
+        limit = None
     if limit is not None and not source.takes_first_rows:
         each = -(-limit // len(parts)) if len(source.configs) > 1 else limit
         for together in [[part] for part in parts] if len(source.configs) > 1 else [parts]:

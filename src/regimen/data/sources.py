@@ -16,7 +16,7 @@ from regimen.data.own_files import OwnFiles, own_files
 from regimen.data.readers import file_rows, remark
 from regimen.data.row import Row
 from regimen.errors import SourceMissing
-from regimen.study.sources import TEST_FILES, Source
+from regimen.study.sources import TEST_FILES, VALIDATION_FILES, Side, Source
 
 BATCH_ROWS = 512
 SUFFIXES = (".jsonl", ".parquet", ".csv", ".json")  # of a mirror's files
@@ -92,12 +92,16 @@ def remarks(parts: list[Part]) -> list[str]:
 
 def _own_parts(source_name: str, source: Source, split: str, where: Where) -> list[Part]:
     folders = [folder for folder in (where.data, where.here) if folder] + [Path()]
-    names = source.test_files if split == TEST_FILES else source.files
+    sides: dict[str, Side] = {TEST_FILES: "test", VALIDATION_FILES: "validation"}
+    side = sides.get(split, "train")
+    names = source.files_of(side)
     parts = [_own_part(own_files(source_name, name, folders), source.field) for name in names]
-    if split == TEST_FILES or not source.test_files:
+    elsewhere = source.test_files if side != "test" else ()
+    elsewhere += source.validation.files if side == "train" and source.validation else ()
+    if not elsewhere:
         return parts
-    tested = {path for name in source.test_files for path in own_files(source_name, name, folders).paths}
-    parts = [_without(part, tested) for part in parts]
+    held_out = {path for name in elsewhere for path in own_files(source_name, name, folders).paths}
+    parts = [_without(part, held_out) for part in parts]
     if not any(part.paths for part in parts):
         raise SourceMissing(f"source {source_name!r}: all files of {', '.join(names)} are held out")
     return [part for part in parts if part.paths]
@@ -107,9 +111,9 @@ def _own_part(files: OwnFiles, field: str | None) -> Part:
     return Part(files.name, files.paths, files.names, field, files.skipped)
 
 
-def _without(part: Part, tested: set[Path]) -> Part:
-    """A pattern or folder without the files that are tested on."""
-    left = [(name, path) for name, path in zip(part.names, part.paths, strict=False) if path not in tested]
+def _without(part: Part, held_out: set[Path]) -> Part:
+    """A pattern or folder without the files that are tested on or validated on."""
+    left = [(name, path) for name, path in zip(part.names, part.paths, strict=False) if path not in held_out]
     if not part.names or len(left) == len(part.names):
         return part
     note = f"{part.name}: {len(part.names) - len(left)} of its files are held out and not trained on"

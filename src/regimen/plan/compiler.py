@@ -18,6 +18,7 @@ from regimen.plan.evaluations import Evaluations
 from regimen.plan.options import DEFAULT_WIDTH, CompileOptions
 from regimen.plan.plan import Plan, PlannedExperiment, Stage
 from regimen.plan.stages import ItemsSpec, LegSpec, MergedEnd, PrepareSpec, TrainSpec
+from regimen.plan.validations import Validations
 from regimen.study import Study, unknown_name
 from regimen.study.recipes import chosen_by
 from regimen.study.schema import Experiment, Leg
@@ -129,7 +130,8 @@ def _walk(
 def _stages(compiler: _Compiler, evaluations: Evaluations) -> dict[str, Stage]:
     """All stages, inputs before what needs them; training rows are cleaned against every task's test items."""
     tests = {spec.fingerprint: spec for spec in compiler.tests} if compiler.prepares else {}
-    return {**evaluations.items, **tests, **compiler.prepares, **compiler.trainings, **evaluations.stages}
+    read = {**compiler.validated, **compiler.prepares}
+    return {**evaluations.items, **tests, **read, **compiler.trainings, **evaluations.stages}
 
 
 def _select(study: Study, track: str, only: Sequence[str]) -> tuple[Experiment, ...]:
@@ -159,7 +161,9 @@ class _Compiler:
 
     def __init__(self, study: Study, sharing: bool, tests: Sequence[ItemsSpec]):
         self._study = study
-        self.tests = tests
+        self._validations = Validations(study, tests)
+        self.tests = [*tests, *self._validations.avoided]
+        self.validated: dict[str, ItemsSpec | PrepareSpec] = {}
         self._sharing = sharing
         self._legs: dict[str, list[_Leg]] = {}
         self._trunks = _Trunks()
@@ -185,6 +189,7 @@ class _Compiler:
             ends.append(pieces[-1].fingerprint)
             if self.keeping:
                 self.prepares |= {name: self._prepares[name] for name in leg.spec.sources.values()}
+                self.validated |= self._validations.needed_by(leg.spec.validation)
         main, further = evaluations.of(experiment, ends, [leg.spec for leg in self._legs[experiment.id]])
         steps = experiment.steps
         cost = self._study.cost
@@ -231,6 +236,7 @@ class _Compiler:
             start=start,
             merged=_merged(before.spec, start) if before and merges and start else (),
             alone=None if self._sharing else experiment.id,
+            validation=self._validations.of(study.validation_of(experiment), leg, experiment),
         )
         stable = stable_steps(leg.steps, schedule.cooldown)
         return _Leg(spec, spec.canonical, stable, leg.steps)

@@ -25,6 +25,15 @@ def other_positive(task: Task, sources: dict[str, Source]) -> dict[str, str]:
     return {} if positive == max(label.choices) else {"positive": positive}
 
 
+# what of a task decides no score; code and verdicts do by their digests
+NOT_EVALUATED = {"title", "group", "panel", "items", "resample", "margin", "code", "verdicts"}
+
+
+def task_identity(task: Task) -> dict[str, Any]:
+    """A task by what decides the scores of given items."""
+    return task.model_dump(mode="json", exclude=NOT_EVALUATED) | task.code_identity
+
+
 def base_identity(base: Base) -> dict[str, Any]:
     """A base by what it is; where an installed wheel holds it is part of that."""
     return base.model_dump(mode="json")
@@ -35,6 +44,8 @@ def source_identity(source: Source) -> dict[str, Any]:
     plain = source.model_dump(mode="json", exclude={"licence", "size", "notes", "leaks"})
     if plain["held_out"] and not plain["held_out"]["files"]:
         del plain["held_out"]["files"]  # sources without are what they were before there were any
+    if plain["validation"] is None:
+        del plain["validation"]  # likewise
     if plain["field"] is None:
         del plain["field"]  # likewise
     if source.files:

@@ -14,9 +14,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 from regimen.plan.fingerprint import canonical, fingerprint, fingerprint_around
-from regimen.plan.identities import base_identity, other_positive, source_identity
+from regimen.plan.identities import base_identity, other_positive, source_identity, task_identity
+from regimen.plan.validated import LegValidation
 from regimen.study.schema import Adapter, Base, Batch, LegKind, Schedule
-from regimen.study.sources import Source
+from regimen.study.sources import Side, Source
 from regimen.study.tasks import Task
 from regimen.study.values import Frozen, shares
 
@@ -25,8 +26,6 @@ VERSIONS = {"prepare": 6, "items": 6, "train": 1, "evaluate": 5, "evaluate progr
 
 # what of a task decides its items
 ITEM_FIELDS = {"source", "lm_eval", "scoring", "resample", "truncate", "version"}
-# what of a task decides no score; code and verdicts do by their digests
-NOT_EVALUATED = {"title", "group", "panel", "items", "resample", "margin", "code", "verdicts"}
 
 
 class Spec(Frozen, ABC):
@@ -56,7 +55,7 @@ class Spec(Frozen, ABC):
 
 
 class PrepareSpec(Spec):
-    """Reads a source, cleans it, renders it in one form, tokenises it and packs it into blocks.
+    """Reads one side of a source, cleans it, renders it in one form, tokenises it and packs it into blocks.
 
     `first` takes so many of its rows, the first in a seeded order of their groups, so that few are part of more.
     `tests` are the items stages whose texts are kept out: when they change, the rows are prepared anew. Trainings name
@@ -74,6 +73,7 @@ class PrepareSpec(Spec):
     seed: int
     first: int | None = None
     tests: tuple[str, ...] = ()
+    side: Side = "train"
 
     @property
     def identity(self) -> dict[str, object]:
@@ -98,6 +98,7 @@ class PrepareSpec(Spec):
             "data": self.data,
             "seed": self.seed,
             **({"first": self.first} if self.first is not None else {}),
+            **({"side": self.side} if self.side != "train" else {}),
         }
 
     @property
@@ -106,7 +107,11 @@ class PrepareSpec(Spec):
 
 
 class ItemsSpec(Spec):
-    """Renders the test items of one task: those that are scored, or all of them, for training rows to avoid."""
+    """Renders the test items of one task: those that are scored, or all of them, for training rows to avoid.
+
+    Of the side "validation" they are what choices are made by; `tests` are then the items stages whose texts are kept
+    out of them.
+    """
 
     kind: Literal["items"] = "items"
     task_name: str
@@ -117,6 +122,8 @@ class ItemsSpec(Spec):
     seed: int
     shots: int = 0
     purpose: Literal["score", "avoid"] = "score"
+    side: Side = "test"
+    tests: tuple[str, ...] = ()
 
     @property
     def identity(self) -> dict[str, object]:
@@ -134,8 +141,13 @@ class ItemsSpec(Spec):
             **({"examples": "of all rows"} if self.shots and self.task.lm_eval is None else {}),
             **({"ids": "by path"} if any("/" in name for name in files) else {}),
             **({"purpose": self.purpose} if self.purpose != "score" else {}),
+            **({"side": self.side, "tests": sorted(self.tests)} if self.side != "test" else {}),
             **other_positive(self.task, self.sources),
         }
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return self.tests
 
 
 class MergedEnd(Frozen):
@@ -149,6 +161,7 @@ class LegSpec(Frozen):
     """One leg of training, whatever its length: all that decides the weights after n of its steps.
 
     `sources` names the prepare stage of each source, `rows` what it reads, whatever test items are kept out of it.
+    `validation` is what it is looked at by on the way.
     `start` is the train stage it continues; `merged` lists the ends that are merged into the base before it, in
     order, where the chain merges. `alone` names the experiment that shares nothing (`--no-sharing`).
     """
@@ -166,6 +179,7 @@ class LegSpec(Frozen):
     start: str | None
     merged: tuple[MergedEnd, ...] = ()
     alone: str | None = None
+    validation: LegValidation | None = None
 
     @cached_property
     def canonical(self) -> str:
@@ -192,6 +206,7 @@ class LegSpec(Frozen):
             "start": self.start,
             **({"merged_each_with_its_own": True} if self._merges_other_adapters else {}),
             **({"alone": self.alone} if self.alone else {}),
+            **({"validation": self.validation.identity} if self.validation else {}),
         }
 
     @property
@@ -236,7 +251,8 @@ class TrainSpec(Spec):
     @property
     def inputs(self) -> tuple[str, ...]:
         trained = (self.parent or self.leg.start, *(end.stage for end in self.leg.merged))
-        return (*sorted(set(self.leg.sources.values())), *(t for t in dict.fromkeys(trained) if t))
+        looked_at = self.leg.validation.inputs if self.leg.validation else ()
+        return (*sorted(set(self.leg.sources.values())), *looked_at, *(t for t in dict.fromkeys(trained) if t))
 
     @property
     def steps(self) -> int:
@@ -269,13 +285,12 @@ class EvaluateSpec(Spec):
 
     @property
     def identity(self) -> dict[str, object]:
-        task = self.task.model_dump(mode="json", exclude=NOT_EVALUATED)
         return {
             "stage": "evaluate",
             "version": VERSIONS["evaluate programs" if self.task.scoring == "execution" else "evaluate"],
             "base": base_identity(self.base),
             "trained": self.trained,
-            "task": task | self.task.code_identity,
+            "task": task_identity(self.task),
             "items": self.items,
             "context": self.context,
             "generate": self.generate,

@@ -9,11 +9,11 @@ from regimen.results.facts import PreparedFacts
 
 SHARE = 0.05  # more of a source's rows than this, dropped for one reason, are worth a warning
 LEAKS = "test item of"  # stands in every reason that says a row held a test item
-INTENDED = frozenset({"held out"})
+INTENDED = frozenset({"held out", "validated on"})
 
 
 def warnings_of(facts: PreparedFacts) -> list[str]:
-    """A sentence for each reason for which over 5% of a source's rows were dropped, but for those held out."""
+    """A sentence for each reason that dropped over 5% of a source's rows; rows held out or validated on do not count."""
     lost = [(n, reason) for reason, n in facts.drops.items() if n > SHARE * facts.rows and reason not in INTENDED]
     return [
         f"warning: source {facts.source!r}: {count:,} of {facts.rows:,} rows are dropped: {reason}{remedy(reason)}"

@@ -93,12 +93,12 @@ def missing_harness(study: Study) -> list[str]:
 
 
 def _needs(stage: Stage) -> Iterable[tuple[str, Source, str]]:
-    if isinstance(stage, PrepareSpec) and stage.source.split:
-        yield stage.source_name, stage.source, stage.source.split
+    if isinstance(stage, PrepareSpec) and (split := stage.source.split_of(stage.side)):
+        yield stage.source_name, stage.source, split
     elif isinstance(stage, ItemsSpec):
         for name in stage.task.source:
             source = stage.sources[name]
-            if split := source.test_split:
+            if split := source.split_of(stage.side):
                 yield name, source, split
 
 
@@ -124,7 +124,7 @@ def source_states(study: Study, where: Where) -> dict[str, SourceState]:
 def _state_of(name: str, source: Source, where: Where) -> SourceState:
     state = SourceState()
     notes = []
-    for split in [split for split in dict.fromkeys((source.split, source.test_split)) if split]:
+    for split in source.splits:
         try:
             parts = parts_of(name, source, split, where)
         except SourceMissing as fault:

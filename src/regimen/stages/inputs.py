@@ -43,12 +43,13 @@ def _inputs(
     match stage:
         case PrepareSpec():
             where = Where(stage.data, data, here)
-            yield from _of_source(stage.source_name, stage.source, stage.source.split, where, digests, hub=hub)
+            split = stage.source.split_of(stage.side)
+            yield from _of_source(stage.source_name, stage.source, split, where, digests, hub=hub)
             yield from _of_base(stage.base, data, digests, TOKENIZER)
         case ItemsSpec():
             where = Where(stage.data, data, here)
             for name, source in stage.sources.items():
-                for split in dict.fromkeys((source.test_split, source.split)):
+                for split in dict.fromkeys((source.split_of(stage.side), source.split)):
                     yield from _of_source(name, source, split, where, digests, hub=hub)
         case TrainSpec():
             yield from _of_base(stage.leg.base, data, digests, WEIGHTS)

@@ -16,13 +16,15 @@ from regimen.evaluation.gold import check_gold
 from regimen.plan import ItemsSpec
 
 
-def items_of(spec: ItemsSpec, where: Where, drops: Drops) -> list[Item]:
+def items_of(spec: ItemsSpec, where: Where, drops: Drops, tests: TestTexts | None = None) -> list[Item]:
     """The items of one spec; raises as `build_items` and the harness do."""
     if spec.task.lm_eval is not None:
         from regimen.evaluation.lm_eval_bridge import harness_items
 
         return harness_items(spec.task, spec.cap, spec.shots, where.here)
-    items = build_items(spec.task, spec.sources, spec.cap, spec.seed, where, drops, spec.shots)
+    items = build_items(
+        spec.task, spec.sources, spec.cap, spec.seed, where, drops, spec.shots, side=spec.side, tests=tests
+    )
     check_gold(spec.task_name, spec.task, items)
     return items
 

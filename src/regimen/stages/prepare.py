@@ -48,7 +48,9 @@ def run_prepare(specs: Sequence[PrepareSpec], folders: Sequence[StageFolder], co
         path = folder.open()
         check_blocks(spec, context.base_folder(spec.base))
         tests = context.tests(spec.tests)
-        work = Preparation(spec.source_name, spec.source, spec.form, spec.batch, spec.seed, tests, spec.first)
+        work = Preparation(
+            spec.source_name, spec.source, spec.form, spec.batch, spec.seed, tests, spec.first, spec.side
+        )
         where = context.where(spec.data)
         with Drops(path / layout.DROPS) as drops:
             home, counted = prepare(work, context.tokenizer(spec.base), where, blocks_home(context.cache), drops)
@@ -60,11 +62,16 @@ def run_prepare(specs: Sequence[PrepareSpec], folders: Sequence[StageFolder], co
             form=spec.form,
             tests=TestsLookedFor(stages=spec.tests, texts=len(tests)),
             leaks=spec.source.leaks,
-            stand_in=stand_in(spec.source, spec.source.split, where) if spec.source.split else None,
-            guesses=_guesses(path, {spec.source_name: spec.source}, "train", where, context),
+            stand_in=_stand_in(spec, where),
+            guesses=_guesses(path, {spec.source_name: spec.source}, spec.side, where, context),
             **counted,
         )
         _finish(context, folder, watch, facts)
+
+
+def _stand_in(spec: PrepareSpec, where: Where) -> str | None:
+    split = spec.source.split_of(spec.side)
+    return stand_in(spec.source, split, where) if split else None
 
 
 def _check_again(spec: PrepareSpec, folder: StageFolder, digest: str, context: Context) -> None:
@@ -90,7 +97,7 @@ def run_items(specs: Sequence[ItemsSpec], folders: Sequence[StageFolder], contex
         where = context.where(spec.data)
         with Drops(path / layout.DROPS) as drops:
             items, absent = _items(spec, where, drops, context)
-        if spec.purpose == "score" and spec.task.panel != "text":
+        if _is_tested(spec) and spec.task.panel != "text":
             items = mark_twins(items, spec.task, spec.sources, where)
         write_items(items, path / layout.ITEMS)
         if spec.task.scoring == "execution" and spec.purpose == "score":
@@ -106,16 +113,20 @@ def run_items(specs: Sequence[ItemsSpec], folders: Sequence[StageFolder], contex
             drops=drops.counts,
             not_looked_for=absent,
             stand_in=_stand_ins(spec, where) or None,
-            floors=_floors(spec, items, context) if not spec.shots and spec.purpose == "score" else None,
-            guesses=_guesses(path, tested, "test", where, context),
+            floors=_floors(spec, items, context) if not spec.shots and _is_tested(spec) else None,
+            guesses=_guesses(path, tested, spec.side, where, context),
         )
         _finish(context, folder, watch, facts)
+
+
+def _is_tested(spec: ItemsSpec) -> bool:
+    return spec.purpose == "score" and spec.side == "test"
 
 
 def _items(spec: ItemsSpec, where: Where, drops: Drops, context: Context) -> tuple[list[Item], str | None]:
     """The items, and why there are none where a test set is missing that is only kept out of training."""
     try:
-        return items_of(spec, where, drops), None
+        return items_of(spec, where, drops, context.tests(spec.tests) if spec.tests else None), None
     except SourceMissing as fault:
         if spec.purpose != "avoid" or not context.setup.options.skip_missing:
             raise
@@ -126,7 +137,7 @@ def _guesses(path: Path, sources: Mapping[str, Source], side: Side, where: Where
     """What was guessed of the layout of these sources' files, each noted in the stage's log."""
     notes: list[str] = []
     for name, source in sources.items():
-        split = source.split if side == "train" else source.test_split
+        split = source.split_of(side)
         with suppress(SourceMissing):
             parts = parts_of(name, source, split, where) if split else []
             notes += (f"source {name}: {context.shareable(note)}" for note in remarks(parts))
@@ -140,7 +151,7 @@ def _stand_ins(spec: ItemsSpec, where: Where) -> str:
     notes = []
     for name in spec.task.source:
         source = spec.sources[name]
-        if (split := source.test_split) and (note := stand_in(source, split, where)):
+        if (split := source.split_of(spec.side)) and (note := stand_in(source, split, where)):
             notes.append(f"{name}: {note}")
     return "; ".join(notes)
 

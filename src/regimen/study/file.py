@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, Discriminator, Field, StringConstraints, T
 from regimen.study.axes import Vary
 from regimen.study.margins import Margins
 from regimen.study.questions import ContrastGroup, Gate, Question
-from regimen.study.schema import Adapter, Base, Batch, Cost, LegKind, Phase, Schedule
+from regimen.study.schema import Adapter, Base, Batch, Cost, LegKind, OwnValidate, Phase, Schedule
 from regimen.study.sources import Source
 from regimen.study.tasks import Evaluation, Task
 from regimen.study.values import Count, ExperimentId, Frozen, Name, Passes, Seed, Seeds, Weight
@@ -74,6 +74,7 @@ class Common(Frozen):
     seed: Seed | None = None
     seeds: Seeds | None = None
     vary: Vary | None = None
+    validation: OwnValidate = None
 
 
 class BaselineGroup(Common):
@@ -211,6 +212,7 @@ class StudyFile(Frozen):
     adapter: Adapter = Adapter()
     batch: Batch = Batch()
     schedule: Schedule
+    validation: OwnValidate = None
     evaluation: Evaluation = Evaluation()
     cost: Cost = Cost()
     phases: dict[str, Phase] = Field(default_factory=dict)

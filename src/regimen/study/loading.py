@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from regimen.errors import StudyError, UsageError
 from regimen.study.axes import AxisFault, Parts
 from regimen.study.chat_files import put_in_chat_templates
+from regimen.study.consistency import faults_of
 from regimen.study.contrasts import check_rankings, unfold_contrasts
 from regimen.study.file import (
     GROUP_TAGS,
@@ -30,7 +31,7 @@ from regimen.study.positions import Document, Position, read_document
 from regimen.study.precision import settled
 from regimen.study.questions import Contrast, Question
 from regimen.study.schema import Experiment, Phase
-from regimen.study.study import FULL, Study, faults_of, unknown_name
+from regimen.study.study import FULL, Study, unknown_name
 from regimen.study.values import SEEDS, SEEDS_TAGS, Frozen, Seeds, check_seeds, check_whole
 from regimen.study.verdict_files import put_in_verdicts
 
@@ -211,6 +212,7 @@ def _with_profile(file: StudyFile, document: Document, origin: str, name: str, p
         questions=questions,
         gate=file.gate,
         margin=file.margin,
+        validation=file.validation,
         **parts,
     )
     faults += [f"{_place_of(document, place)}: {fault}" for place, fault in faults_of(study)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AliasChoices, Field, model_validator
 
 from regimen.study.endpoints import EndPoint
 from regimen.study.values import (
@@ -89,6 +89,24 @@ class Schedule(Frozen):
     chain: Literal["continue", "merge_then_new"] = "continue"
 
 
+class Validate(Frozen):
+    """How trainings are looked at on validation rows: after every `every` steps of a leg, and at its end.
+
+    What is computed is the loss (nats a token, the mixture's sources by their weights) and the headline metric of the
+    tasks of these sources; `at_most` limits the blocks of a source and the items of a task. `keep: best` keeps the
+    weights of the best of these steps, by the loss or by the mean of the headline metrics; the earlier of equal ones.
+    """
+
+    every: Count | None = None
+    keep: Literal["last", "best"] = "last"
+    by: Literal["loss", "headline"] = "loss"
+    at_most: Count = 256
+
+
+# a field cannot be called `validate`, which is a method of every value
+OwnValidate = Annotated[Validate | None, Field(validation_alias=AliasChoices("validate", "validation"))]
+
+
 class Leg(Frozen):
     """One uninterrupted training: a kind, a mixture of sources, a number of optimiser steps.
 
@@ -119,9 +137,10 @@ OVERRIDES = ("base", "adapter", "batch", "schedule", "learning_rate", "rows", "s
 class Experiment(Frozen):
     """A row of the plan. A baseline has a `task` and no legs; `start_from` is another experiment's end.
 
-    `base`, `adapter`, `batch`, `schedule`, `learning_rate` and `seed` override the study's; None takes the study's.
-    `rows` trains on so many rows of each source (None: all). `replicate_of` names the first run of the same recipe,
-    from which this one differs in the seed alone; `varied` holds the values of the axes along which its group varies.
+    `base`, `adapter`, `batch`, `schedule`, `learning_rate`, `seed` and `validation` override the study's; None takes
+    the study's. `rows` trains on so many rows of each source (None: all). `replicate_of` names the first run of the
+    same recipe, from which this one differs in the seed alone; `varied` holds the values of the axes along which its
+    group varies.
     """
 
     id: ExperimentId
@@ -139,6 +158,7 @@ class Experiment(Frozen):
     seed: Seed | None = None
     replicate_of: ExperimentId | None = None
     varied: dict[str, bool | int | float | str] = Field(default_factory=dict)
+    validation: OwnValidate = None
 
     @property
     def recipe(self) -> str:

@@ -13,6 +13,8 @@ from regimen.study.values import Count, FileName, Frozen, Name, Pattern, Share, 
 
 CHAT_TEMPLATES = ("base", "chatml", "plain")
 TEST_FILES = "test files"  # the name of the split that a user's own test files are
+VALIDATION_FILES = "validation files"  # likewise
+Side = Literal["train", "validation", "test"]
 
 
 class Label(Frozen):
@@ -155,6 +157,23 @@ class HeldOut(Frozen):
         return self
 
 
+class Validation(Frozen):
+    """Where the rows come from by which choices are made: a split, files of their own, or a share of the training side.
+
+    They are never trained on and never tested on. A share is cut by the same hash as held-out rows.
+    """
+
+    split: FileName | None = None
+    files: tuple[FileName, ...] = ()
+    share: Share | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Validation:
+        if [self.split is not None, bool(self.files), self.share is not None].count(True) != 1:
+            raise ValueError("validation rows need exactly one of `split`, `files` and `share`")
+        return self
+
+
 class Source(Frozen):
     """One data set: where its rows are, what may be done with them, how they become text.
 
@@ -179,6 +198,7 @@ class Source(Frozen):
     size: str = ""
     form: Form
     held_out: HeldOut | None = None
+    validation: Validation | None = None
     documents: Documents | None = None
     limit: Count | None = None
     leaks: Literal["near", "exact", "off"] = "near"
@@ -188,6 +208,7 @@ class Source(Frozen):
     def _check(self) -> Source:
         if (self.hub is None) == (not self.files):
             raise ValueError("a source needs exactly one of `hub` and `files`")
+        self._check_validation()
         if self.held_out is None:
             return self
         if self.held_out.files and not self.files:
@@ -197,6 +218,25 @@ class Source(Frozen):
         if self.files and self.held_out.split and self.split is not None:
             raise ValueError("own files have no splits: hold out `files` or a `share`, or test only (`split: null`)")
         return self
+
+    def _check_validation(self) -> None:
+        rows = self.validation
+        if rows is None:
+            return
+        if self.split is None:
+            raise ValueError("a source that is only tested on (`split: null`) has no training side to validate")
+        if rows.files and not self.files:
+            raise ValueError(
+                "`validation: {files: ...}` goes with a source's own `files`; of a Hub source name the `split`"
+            )
+        if rows.split is not None and self.files:
+            raise ValueError("own files have no splits: validate on `files` or a `share`")
+        if rows.split is not None and rows.split in (self.split, self.test_split):
+            used = "trained" if rows.split == self.split else "tested"
+            raise ValueError(f"the split {rows.split!r} is {used} on; validate on another split or on a `share`")
+        if both := sorted(set(rows.files) & {*self.files, *self.test_files}):
+            used = "tested" if both[0] in self.test_files else "trained"
+            raise ValueError(f"the file {both[0]!r} is {used} on; validate on another file or on a `share`")
 
     @property
     def is_only_tested_on(self) -> bool:
@@ -227,6 +267,41 @@ class Source(Frozen):
         if self.held_out is None:
             return TEST_FILES if self.is_only_tested_on else self.split
         return TEST_FILES if self.held_out.files else self.held_out.split or self.split
+
+    @property
+    def validation_split(self) -> str | None:
+        """The split that choices are made by, VALIDATION_FILES for files of their own; None where there is none.
+
+        A share is cut from the training split.
+        """
+        if self.validation is None:
+            return None
+        return VALIDATION_FILES if self.validation.files else self.validation.split or self.split
+
+    def split_of(self, side: Side) -> str | None:
+        """The split that the rows of one side are read from; None where the source has no such side."""
+        return {"train": self.split, "validation": self.validation_split, "test": self.test_split}[side]
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """All splits that are read, each once."""
+        return tuple(dict.fromkeys(s for s in (self.split, self.test_split, self.validation_split) if s))
+
+    def files_of(self, side: Side) -> tuple[str, ...]:
+        """The own files that the rows of one side are read from."""
+        if side == "test":
+            return self.test_files or self.files
+        own = self.validation.files if side == "validation" and self.validation else ()
+        return own or self.files
+
+    def cut_of(self, side: Side) -> HeldOut | Validation | None:
+        """What says where the rows of a side are from that is not trained on."""
+        return {"train": None, "validation": self.validation, "test": self.held_out}[side]
+
+    def share_of(self, side: Side) -> float | None:
+        """The share that a side is cut off by; None for a side with rows of its own."""
+        cut = self.cut_of(side)
+        return cut.share if cut else None
 
     @property
     def configs(self) -> tuple[str | None, ...]:

@@ -72,6 +72,7 @@ def _shared(group: Common, parts: Parts) -> dict[str, Any]:
         "schedule": _changed(parts.schedule, group.schedule),
         "rows": group.rows,
         "seed": group.seed,
+        "validation": group.validation,
     }
 
 
