@@ -76,6 +76,7 @@ class Progress:
         )
         self._total = self._bars.add_task("stages", total=len(plan.stages), more="")
         self._lines: dict[str, TaskID] = {}
+        self._looks: dict[str, int] = {}  # stage -> the step of the last look that was said
         self._live: Live | None = None
 
     def __enter__(self) -> Progress:
@@ -145,7 +146,11 @@ class Progress:
             spec = self._plan.stages[stage]
             self._lines[stage] = self._bars.add_task(f"  {spec.label}", total=self._work(stage), more="")
         if stage in self._lines:
-            self._bars.update(self._lines[stage], completed=progress.done, more=f"loss {progress.loss:.3f}")
+            seen = f"; {progress.look.words}" if progress.look else ""
+            self._bars.update(self._lines[stage], completed=progress.done, more=f"loss {progress.loss:.3f}{seen}")
+        if progress.look and self._live is None and self._looks.get(stage) != progress.look.step:
+            self._looks[stage] = progress.look.step
+            self._say(f"{self._plan.stages[stage].label}: {progress.look.words}")
 
     def _time_left(self) -> float | None:
         """Seconds left, from the work done so far in this run; None until 3% of it is done."""

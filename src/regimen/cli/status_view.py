@@ -8,6 +8,7 @@ from rich.text import Text
 
 from regimen.plan import Plan
 from regimen.results.status import STATES, FailedStage, RunningStage, Status
+from regimen.stages.messages import Look
 
 RUNNING_LINES = 6
 
@@ -37,9 +38,14 @@ def _hours(status: Status) -> list[Text]:
 
 
 def _running(running: list[RunningStage]) -> list[Text]:
-    lines = [Text(f"running: {item['kind']} {item['stage']} on {item['worker']}") for item in running[:RUNNING_LINES]]
+    lines = [Text(_running_line(item)) for item in running[:RUNNING_LINES]]
     more = len(running) - RUNNING_LINES
     return [*lines, Text(f"running: {more} more")] if more > 0 else lines
+
+
+def _running_line(item: RunningStage) -> str:
+    line = f"running: {item['kind']} {item['stage']} on {item['worker']}"
+    return f"{line}; {Look(**item['validation']).words}" if "validation" in item else line
 
 
 def _failures(failures: list[FailedStage]) -> list[Text]:

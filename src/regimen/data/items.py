@@ -82,7 +82,9 @@ def build_items(
     side: Side = "test",
     tests: TestTexts | None = None,
 ) -> list[Item]:
-    """The items of a task from one side, at most `cap`: stratified by class if there are any, in hash order.
+    """The items of a task from the rows of one side, at most `cap`.
+
+    They are stratified by class where there are classes, in order of their hash.
 
     `sources` holds the task's sources and those that their held-out rows must not stand in. Rows that hold a text of
     `tests` are dropped: what is validated on must hold no test item.

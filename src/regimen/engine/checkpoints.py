@@ -18,7 +18,7 @@ from torch import Tensor
 
 from regimen.engine.adapter_bank import layout, named_factors, row_of
 from regimen.engine.base_model import BaseModel
-from regimen.engine.states import MemberState
+from regimen.engine.states import Kept, MemberState
 from regimen.errors import RunFolderError
 from regimen.files import write_atomically, write_json
 from regimen.study.schema import Adapter, Base
@@ -82,6 +82,9 @@ def load_adapter(folder: Path, base: BaseModel, adapter: Adapter) -> Tensor:
 def save_state(path: Path, state: MemberState, trace: str = "") -> None:
     """Writes one member's weights, moments and update count; `trace` is a digest of the trace that led there."""
     tensors = {"row": state.row, "mean": state.mean, "square": state.square}
+    if state.kept is not None:
+        at = torch.tensor([state.kept.step, state.kept.value], dtype=torch.float64)
+        tensors |= {"kept": state.kept.row, "kept_at": at}
     values = f"{state.updates} {_crc32(*tensors.values())} {trace}".rstrip()
     metadata = {"updates": values}  # one key: several come in any order
     write_atomically(path, lambda scratch: save_file(tensors, scratch, metadata=metadata))
@@ -99,7 +102,8 @@ def load_state(path: Path) -> MemberState:
     """Reads what `save_state` wrote; raises RunFolderError if it is damaged."""
     try:
         with safe_open(path, framework="pt") as file:
-            values = [file.get_tensor(name) for name in ("row", "mean", "square")]
+            names = ("row", "mean", "square", *(("kept", "kept_at") if "kept" in file.keys() else ()))  # noqa: SIM118
+            values = [file.get_tensor(name) for name in names]
             metadata = file.metadata()
         updates, *checksums = metadata["updates"].split(" ")
         if checksums and int(checksums[0]) != _crc32(*values):  # earlier versions wrote none
@@ -108,8 +112,9 @@ def load_state(path: Path) -> MemberState:
         raise RunFolderError(
             f"the training state {path} is damaged; delete its folder and run again ({fault})"
         ) from None
-    row, mean, square = values
-    return MemberState(row, mean, square, int(updates))
+    row, mean, square, *kept = values
+    best = Kept(kept[0], int(kept[1][0]), float(kept[1][1])) if kept else None
+    return MemberState(row, mean, square, int(updates), best)
 
 
 def trace_digest(path: Path) -> str:

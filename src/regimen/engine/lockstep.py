@@ -103,6 +103,7 @@ class Lockstep:
                 mean=self._adam.mean[index].cpu().clone(),
                 square=self._adam.square[index].cpu().clone(),
                 updates=int(self._adam.updates[index]),
+                kept=member.state.kept,
             )
 
     def step(self) -> list[StepRecord]:

@@ -9,13 +9,26 @@ from torch import Tensor
 
 
 @dataclass
+class Kept:
+    """The weights (P,) of the best step so far, the step, and its value on validation rows (less is better)."""
+
+    row: Tensor
+    step: int
+    value: float
+
+
+@dataclass
 class MemberState:
-    """All that a member carries from step to step: its row of weights and AdamW's moments, (P,) fp32, on the CPU."""
+    """All that a member carries from step to step: its row of weights and AdamW's moments, (P,) fp32, on the CPU.
+
+    `kept` are the weights of an earlier step, where the best one is kept.
+    """
 
     row: Tensor
     mean: Tensor
     square: Tensor
     updates: int
+    kept: Kept | None = None
 
     @classmethod
     def fresh(cls, row: Tensor) -> MemberState:

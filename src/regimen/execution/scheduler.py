@@ -137,7 +137,8 @@ class Scheduler:
         """Prepares blocks again if a training needs them and the cache has lost them."""
         if not isinstance(stage, TrainSpec) or self.states[stage.fingerprint] == "done":
             return
-        for given in stage.leg.sources.values():
+        looked_at = stage.leg.validation.rows.values() if stage.leg.validation else ()
+        for given in (*stage.leg.sources.values(), *looked_at):
             folder = self.folder.folder(self.plan.stages[given])
             if self.states[given] == "done" and not self._has_blocks(folder):
                 folder.reopen()

@@ -84,6 +84,10 @@ def _values(message: TrackerMessage) -> Iterator[tuple[dict[str, float], int]]:
             for line in Path(path).read_text(encoding="utf-8").splitlines():
                 row = json.loads(line)
                 yield {f"loss/{series}": row["loss"]}, row["step"]
+                if looked := row.get("validation"):
+                    values = {"loss": looked["loss"], **looked["scores"]}
+                    found = {name: value for name, value in values.items() if value is not None}
+                    yield {f"validation/{name}/{series}": value for name, value in found.items()}, row["step"]
         case Scores(series, scores, step):
             finite = {name: value for name, value in scores.items() if value is not None and math.isfinite(value)}
             if finite:

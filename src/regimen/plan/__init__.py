@@ -4,6 +4,7 @@ from regimen.plan.compiler import compile_plan, compile_with, stable_steps
 from regimen.plan.options import DEFAULT_WIDTH, CompileOptions
 from regimen.plan.plan import Bar, Cohort, Plan, PlannedEvaluation, PlannedExperiment, Stage
 from regimen.plan.stages import EvaluateSpec, ItemsSpec, LegSpec, MergedEnd, PrepareSpec, TrainSpec, parse_spec
+from regimen.plan.validated import LegValidation
 
 __all__ = [
     "DEFAULT_WIDTH",
@@ -13,6 +14,7 @@ __all__ = [
     "EvaluateSpec",
     "ItemsSpec",
     "LegSpec",
+    "LegValidation",
     "MergedEnd",
     "Plan",
     "PlannedEvaluation",

@@ -5,10 +5,12 @@ from regimen.results.facts import (
     Facts,
     Floors,
     ItemsFacts,
+    KeptStep,
     Machine,
     PreparedFacts,
     TestsLookedFor,
     TrainedFacts,
+    ValidationPoint,
 )
 from regimen.results.floors import floors_of
 from regimen.results.ledger import Ledger, read_ledger
@@ -25,6 +27,7 @@ __all__ = [
     "Facts",
     "Floors",
     "ItemsFacts",
+    "KeptStep",
     "Ledger",
     "Machine",
     "Outcome",
@@ -35,6 +38,7 @@ __all__ = [
     "Stopwatch",
     "TestsLookedFor",
     "TrainedFacts",
+    "ValidationPoint",
     "aggregate",
     "all_references",
     "anchor_of",

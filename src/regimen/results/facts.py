@@ -127,12 +127,33 @@ class ItemsFacts(_Recorded):
     guesses: tuple[str, ...] = ()
 
 
+class ValidationPoint(_Recorded):
+    """A training on validation rows after `step` steps of its leg.
+
+    `loss` is in nats a token, the sources by the mixture's weights; `losses` has each source's. `scores` has the
+    headline metric of each task. None is a value that is not finite.
+    """
+
+    step: int
+    loss: FiniteFloat | None
+    losses: dict[str, FiniteFloat | None] = {}
+    scores: dict[str, FiniteFloat | None] = {}
+
+
+class KeptStep(_Recorded):
+    """The step (of the leg) whose weights were kept, and what it was chosen by on validation rows (less is better)."""
+
+    step: int
+    value: FiniteFloat | None
+
+
 class TrainedFacts(_Recorded):
     """A stretch of training: its steps (the first and one past the last, counted in the leg), tokens and losses.
 
     Losses are nats a token: `first_loss` of the first step, `last_loss` the mean of the last tenth. `epochs` says for
     each source how often its blocks were gone through by `last_step`, `read` the digest of these blocks. `reach` is the
-    share of the decoder's weights, embeddings apart, that the adapter sits on (None: not recorded).
+    share of the decoder's weights, embeddings apart, that the adapter sits on (None: not recorded). `validation` has
+    the points of this stretch, `kept` the step whose weights are the result, where the best is kept (None: the last).
     """
 
     steps: int = 0
@@ -145,6 +166,8 @@ class TrainedFacts(_Recorded):
     epochs: dict[str, FiniteFloat] = {}
     read: dict[str, str] = {}
     reach: FiniteFloat | None = None
+    validation: tuple[ValidationPoint, ...] = ()
+    kept: KeptStep | None = None
 
 
 class EvaluatedFacts(_Recorded):

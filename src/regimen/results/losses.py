@@ -13,7 +13,7 @@ INTENDED = frozenset({"held out", "validated on"})
 
 
 def warnings_of(facts: PreparedFacts) -> list[str]:
-    """A sentence for each reason that dropped over 5% of a source's rows; rows held out or validated on do not count."""
+    """A sentence for each reason for which over 5% of a source's rows were dropped, the intended ones apart."""
     lost = [(n, reason) for reason, n in facts.drops.items() if n > SHARE * facts.rows and reason not in INTENDED]
     return [
         f"warning: source {facts.source!r}: {count:,} of {facts.rows:,} rows are dropped: {reason}{remedy(reason)}"

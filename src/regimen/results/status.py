@@ -9,11 +9,12 @@ import json
 import shlex
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from regimen.errors import RunFolderError
-from regimen.plan import Plan
+from regimen.plan import Plan, TrainSpec
 from regimen.results import layout
 from regimen.results.hours import Bar, StepRate, actual_gantt, hours_of
 from regimen.results.ledger import LedgerRow, read_ledger
@@ -31,6 +32,15 @@ class RunningStage(TypedDict):
     stage: str
     kind: str
     worker: str | None
+    validation: NotRequired[ValidationLook]
+
+
+class ValidationLook(TypedDict):
+    """The last look at a training on validation rows: see `facts.ValidationPoint`."""
+
+    step: int
+    loss: float | None
+    scores: dict[str, float | None]
 
 
 class FailedStage(TypedDict):
@@ -94,7 +104,7 @@ def run_status(folder: RunFolder, plan: Plan) -> Status:
         },
         "rate": hours["rate"],
         "eta_hours": round(hours["left"] / busy, 6) if busy else None,
-        "running": _running(plan, ledger, states),
+        "running": _running(folder, plan, ledger, states),
         "failures": _failures(folder, plan, ledger, states, damaged),
         "alive": alive,
         "gantt": actual_gantt(plan, outcomes),
@@ -123,12 +133,29 @@ def _counted(states: Iterable[str]) -> dict[str, int]:
     return {state: counts[state] for state in STATES}
 
 
-def _running(plan: Plan, ledger: LedgerRows, states: dict[str, str]) -> list[RunningStage]:
-    return [
-        {"stage": plan.stages[name].label, "kind": plan.stages[name].kind, "worker": ledger[name]["worker"]}
-        for name, state in states.items()
-        if state == "running"
-    ]
+def _running(folder: RunFolder, plan: Plan, ledger: LedgerRows, states: dict[str, str]) -> list[RunningStage]:
+    running: list[RunningStage] = []
+    for name in [name for name, state in states.items() if state == "running"]:
+        stage = plan.stages[name]
+        one = RunningStage(stage=stage.label, kind=stage.kind, worker=ledger[name]["worker"])
+        if isinstance(stage, TrainSpec) and stage.leg.validation and (look := _last_look(folder.folder(stage).path)):
+            one["validation"] = look
+        running.append(one)
+    return running
+
+
+def _last_look(path: Path) -> ValidationLook | None:
+    """The last look that a stage's log tells of."""
+    try:
+        lines = (path / layout.LOG).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return None
+    for line in reversed(lines):
+        with suppress(ValueError, KeyError, AttributeError):
+            entry = json.loads(line)
+            if entry.get("event") == "validated":
+                return {"step": entry["step"], "loss": entry["loss"], "scores": entry["scores"]}
+    return None
 
 
 def _failures(

@@ -46,6 +46,22 @@ class Placed:
 
 
 @dataclass(frozen=True)
+class Look:
+    """A look at a training on validation rows: the step, its loss (nats a token), its tasks' headline scores."""
+
+    step: int
+    loss: float | None
+    scores: Mapping[str, float | None]
+
+    @property
+    def words(self) -> str:
+        """For a line of progress."""
+        parts = [f"loss {self.loss:.3f}"] if self.loss is not None else []
+        parts += [f"{name} {value:.3f}" for name, value in self.scores.items() if value is not None]
+        return f"validation at {self.step:,}: {', '.join(parts) or 'not finite'}"
+
+
+@dataclass(frozen=True)
 class StageProgress:
     """A training under way: how many of its steps are done, and the loss of the last one (nats a token)."""
 
@@ -53,6 +69,7 @@ class StageProgress:
     done: int
     steps: int
     loss: float
+    look: Look | None = None
 
 
 @dataclass(frozen=True)
@@ -118,5 +135,9 @@ def _event(kind: str, plain: dict[str, Any]) -> Event:
     if kind == "Ended":
         return Ended(Outcome.from_json(plain["outcome"]))
     if kind == "Progress":
-        return Progress(tuple(StageProgress(**stage) for stage in plain["stages"]))
+        return Progress(tuple(_stage_progress(**stage) for stage in plain["stages"]))
     return _KINDS[kind](**plain)
+
+
+def _stage_progress(look: dict[str, Any] | None = None, **plain: Any) -> StageProgress:
+    return StageProgress(**plain, look=Look(**look) if look else None)

@@ -8,10 +8,13 @@ bit. Does not know other cohorts.
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from torch import Tensor
 
 from regimen.data.mixture import Mixture
 from regimen.digests import digest_of
@@ -29,10 +32,20 @@ from regimen.engine.lockstep import Lockstep, Member, StepRecord
 from regimen.engine.states import MemberState
 from regimen.errors import Interrupted, RunFolderError
 from regimen.files import drop_unfinished, write_json, write_text
-from regimen.plan import TrainSpec
-from regimen.results import Outcome, PreparedFacts, StageFolder, Stopwatch, TrainedFacts, layout
+from regimen.plan import LegValidation, TrainSpec
+from regimen.results import (
+    KeptStep,
+    Outcome,
+    PreparedFacts,
+    StageFolder,
+    Stopwatch,
+    TrainedFacts,
+    ValidationPoint,
+    layout,
+)
 from regimen.stages.context import Context
-from regimen.stages.messages import Failed, Progress, StageProgress
+from regimen.stages.messages import Failed, Look, Progress, StageProgress
+from regimen.stages.validation import Due, keep_best, look
 
 KEPT_CHECKPOINTS = 2
 
@@ -51,6 +64,22 @@ class _Run:
     tokens: int = 0
     loss_tokens: int = 0
     blocks: dict[str, str] = field(default_factory=dict)  # source -> digest of the blocks that it reads
+    points: list[ValidationPoint] = field(default_factory=list)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the member is looked at on validation rows after the step that it has just done."""
+        validation, spec = self.spec.leg.validation, self.spec
+        if validation is None or self.member.failure:
+            return False
+        return validation.is_due(self.member.step, spec.last_step if spec.part == "cooldown" else None)
+
+    def add_point(self, validation: LegValidation, point: ValidationPoint) -> None:
+        """Notes a look in the line of the step before it, and keeps the weights if they are the best so far."""
+        self.points.append(point)
+        line = {**json.loads(self.trace[-1]), "validation": point.model_dump(mode="json")}
+        self.trace[-1] = json.dumps(line)
+        keep_best(validation, self.member.state, point)
 
 
 def run_train(specs: Sequence[TrainSpec], folders: Sequence[StageFolder], context: Context) -> None:
@@ -85,6 +114,7 @@ def run_train(specs: Sequence[TrainSpec], folders: Sequence[StageFolder], contex
     while lockstep.running:
         for record in lockstep.step():
             _note(by_name[record.member], record)
+        cohort.look()
         cohort.announce()
         ended = cohort.any_ended()
         stop = context.stopping()
@@ -139,6 +169,8 @@ def _begin(
         run.losses.append(values["loss"])
         run.tokens += values["tokens"]
         run.loss_tokens += values["loss_tokens"]
+        if "validation" in values:
+            run.points.append(ValidationPoint.model_validate(values["validation"]))
     return run
 
 
@@ -225,6 +257,19 @@ class _Cohort:
         under_way = [run for run in self.runs if run.losses]
         self.context.report(Progress(tuple(_progress(run) for run in under_way)))
 
+    def look(self) -> None:
+        """Looks on validation rows at the members that are due; the traces are written, so that watchers see it."""
+        due = [(run, run.spec.leg.validation) for run in self.runs if run.is_due]
+        if not due:
+            return
+        self.lockstep.settle()
+        looked_at = [Due(run.spec.leg, how, run.member.step, run.member.state.row) for run, how in due if how]
+        for (run, how), point in zip(due, look(looked_at, self.base, self.context), strict=True):
+            assert how is not None
+            run.add_point(how, point)
+            _write_trace(run)
+            self.context.log(run.path, "validated", **point.model_dump(mode="json"))
+
     def any_ended(self) -> bool:
         """True if a member reached its end, or failed, since the last call of `finish_ended`."""
         return any(_has_ended(run.member) for run in self.runs)
@@ -238,7 +283,7 @@ class _Cohort:
         self.lockstep.settle()
         for run in self.runs:
             if not run.member.failure:
-                write_text(run.path / layout.METRICS, "".join(line + "\n" for line in run.trace))
+                _write_trace(run)
                 path = checkpoint_path(run.path, run.member.step)
                 save_state(path, run.member.state, _digest_of_trace(run.trace))
         for run in self.runs:
@@ -248,12 +293,12 @@ class _Cohort:
         """Writes and commits the members that are at their end; reports those that failed."""
         for run in [run for run in self.runs if _has_ended(run.member)]:
             self.runs.remove(run)
-            write_text(run.path / layout.METRICS, "".join(line + "\n" for line in run.trace))
+            _write_trace(run)
             if run.member.failure:
                 self.context.report(Failed(run.spec.fingerprint, run.member.failure))
                 continue
             leg = run.spec.leg
-            save_trained(run.path, self.base, leg.base, leg.adapter, run.member.state.row)
+            save_trained(run.path, self.base, leg.base, leg.adapter, _result(run))
             if run.spec.part == "trunk":
                 save_state(run.path / layout.STATE, run.member.state)
             self.context.finish(run.folder, self._outcome(run))
@@ -274,6 +319,9 @@ class _Cohort:
 
     def _facts(self, run: _Run) -> TrainedFacts:
         tail = run.losses[-max(1, len(run.losses) // 10) :]
+        kept = run.member.state.kept
+        looked_at = {"validation": tuple(run.points)} if run.spec.leg.validation else {}
+        chosen = {"kept": KeptStep(step=kept.step, value=_finite(kept.value))} if kept else {}
         return TrainedFacts(
             steps=run.spec.steps,
             first_step=run.spec.first_step,
@@ -285,12 +333,30 @@ class _Cohort:
             epochs=run.stream.epochs(run.spec.last_step),
             read=run.blocks,
             reach=round(self.base.reach(run.spec.leg.adapter), 4),
+            **looked_at,
+            **chosen,
         )
+
+
+def _write_trace(run: _Run) -> None:
+    write_text(run.path / layout.METRICS, "".join(line + "\n" for line in run.trace))
+
+
+def _result(run: _Run) -> Tensor:
+    """The weights that a stage leaves behind: of a leg's end those of the kept step, if one is kept."""
+    kept = run.member.state.kept
+    return kept.row if kept and run.spec.part == "cooldown" else run.member.state.row
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _progress(run: _Run) -> StageProgress:
     spec = run.spec
-    return StageProgress(spec.fingerprint, run.member.step - spec.first_step, spec.steps, run.losses[-1])
+    last = run.points[-1] if run.points else None
+    seen = Look(last.step, last.loss, last.scores) if last else None
+    return StageProgress(spec.fingerprint, run.member.step - spec.first_step, spec.steps, run.losses[-1], seen)
 
 
 def _has_ended(member: Member) -> bool:
