@@ -31,11 +31,11 @@ def rows(count: int, groups: int, word: str = "row") -> list[dict[str, Any]]:
 
 
 def sides(own: Source, folder: Path) -> dict[Side, list[dict[str, Any]]]:
-    where, tested = (
-        Where(here=folder),
-        [side for side in SIDES if own.split_of(side) and (side != "test" or own.held_out)],
-    )
-    return {side: [row.values for row in usable_rows("it", own, side, where, Drops())] for side in tested}
+    found: dict[Side, list[dict[str, Any]]] = {}
+    for side in SIDES:
+        if side == "train" or own.cut_of(side):
+            found[side] = [row.values for row in usable_rows("it", own, side, Where(here=folder), Drops())]
+    return found
 
 
 @given(group=st.text(), test=SHARES, validation=SHARES, more=st.floats(0, 0.5))

@@ -14,8 +14,8 @@ from pydantic import BaseModel
 
 from regimen.errors import StudyError
 from regimen.study import Study, dump_study, load_study
-from regimen.study.schema import Experiment
 from regimen.study.consistency import faults_of
+from regimen.study.schema import Experiment
 from regimen.study.study import FULL
 
 Value = TypeVar("Value", bound=BaseModel)

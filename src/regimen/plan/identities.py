@@ -29,9 +29,9 @@ def other_positive(task: Task, sources: dict[str, Source]) -> dict[str, str]:
 NOT_EVALUATED = {"title", "group", "panel", "items", "resample", "margin", "code", "verdicts"}
 
 
-def task_identity(task: Task) -> dict[str, Any]:
+def task_identity(task: Task) -> dict[str, object]:
     """A task by what decides the scores of given items."""
-    return task.model_dump(mode="json", exclude=NOT_EVALUATED) | task.code_identity
+    return {**task.model_dump(mode="json", exclude=NOT_EVALUATED), **task.code_identity}
 
 
 def base_identity(base: Base) -> dict[str, Any]:

@@ -76,7 +76,7 @@ class Validations:
                 "sources": {source: study.sources[source] for source in task.source},
                 "cap": cap,
                 "data": study.data,
-                "seed": study.seed,
+                "seed": study.seed_of_items,
                 "purpose": purpose,
                 "side": "validation",
                 "tests": self._tests if purpose == "score" else (),
@@ -94,7 +94,7 @@ class Validations:
                 "batch": batch,
                 "base": base,
                 "data": study.data,
-                "seed": study.seed,
+                "seed": study.seed_of_items,
                 "tests": self._tests,
                 "side": "validation",
             }

@@ -135,9 +135,6 @@ def _event(kind: str, plain: dict[str, Any]) -> Event:
     if kind == "Ended":
         return Ended(Outcome.from_json(plain["outcome"]))
     if kind == "Progress":
-        return Progress(tuple(_stage_progress(**stage) for stage in plain["stages"]))
+        stages = [{**stage, "look": Look(**stage["look"]) if stage["look"] else None} for stage in plain["stages"]]
+        return Progress(tuple(StageProgress(**stage) for stage in stages))
     return _KINDS[kind](**plain)
-
-
-def _stage_progress(look: dict[str, Any] | None = None, **plain: Any) -> StageProgress:
-    return StageProgress(**plain, look=Look(**look) if look else None)

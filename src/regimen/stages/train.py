@@ -8,13 +8,10 @@ bit. Does not know other cohorts.
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-
-from torch import Tensor
 
 from regimen.data.mixture import Mixture
 from regimen.digests import digest_of
@@ -28,58 +25,25 @@ from regimen.engine.checkpoints import (
     save_state,
     trace_digest,
 )
-from regimen.engine.lockstep import Lockstep, Member, StepRecord
+from regimen.engine.lockstep import Lockstep, Member
 from regimen.engine.states import MemberState
 from regimen.errors import Interrupted, RunFolderError
-from regimen.files import drop_unfinished, write_json, write_text
-from regimen.plan import LegValidation, TrainSpec
+from regimen.files import drop_unfinished, write_json
+from regimen.plan import TrainSpec
 from regimen.results import (
-    KeptStep,
     Outcome,
     PreparedFacts,
     StageFolder,
     Stopwatch,
-    TrainedFacts,
     ValidationPoint,
     layout,
 )
 from regimen.stages.context import Context
-from regimen.stages.messages import Failed, Look, Progress, StageProgress
-from regimen.stages.validation import Due, keep_best, look
+from regimen.stages.member_run import MemberRun
+from regimen.stages.messages import Failed, Progress
+from regimen.stages.validation import Due, look
 
 KEPT_CHECKPOINTS = 2
-
-
-@dataclass
-class _Run:
-    """One member under way: its stage, its trace so far, when it began."""
-
-    spec: TrainSpec
-    folder: StageFolder
-    path: Path
-    stream: Mixture
-    member: Member
-    trace: list[str] = field(default_factory=list)
-    losses: list[float] = field(default_factory=list)
-    tokens: int = 0
-    loss_tokens: int = 0
-    blocks: dict[str, str] = field(default_factory=dict)  # source -> digest of the blocks that it reads
-    points: list[ValidationPoint] = field(default_factory=list)
-
-    @property
-    def is_due(self) -> bool:
-        """Whether the member is looked at on validation rows after the step that it has just done."""
-        validation, spec = self.spec.leg.validation, self.spec
-        if validation is None or self.member.failure:
-            return False
-        return validation.is_due(self.member.step, spec.last_step if spec.part == "cooldown" else None)
-
-    def add_point(self, validation: LegValidation, point: ValidationPoint) -> None:
-        """Notes a look in the line of the step before it, and keeps the weights if they are the best so far."""
-        self.points.append(point)
-        line = {**json.loads(self.trace[-1]), "validation": point.model_dump(mode="json")}
-        self.trace[-1] = json.dumps(line)
-        keep_best(validation, self.member.state, point)
 
 
 def run_train(specs: Sequence[TrainSpec], folders: Sequence[StageFolder], context: Context) -> None:
@@ -113,7 +77,7 @@ def run_train(specs: Sequence[TrainSpec], folders: Sequence[StageFolder], contex
     saved = time.monotonic()
     while lockstep.running:
         for record in lockstep.step():
-            _note(by_name[record.member], record)
+            by_name[record.member].note(record)
         cohort.look()
         cohort.announce()
         ended = cohort.any_ended()
@@ -141,7 +105,7 @@ def _start_anew_on_other_blocks(path: Path, blocks: dict[str, str]) -> None:
 
 def _begin(
     spec: TrainSpec, folder: StageFolder, path: Path, base: BaseModel, context: Context, resumed: int | None
-) -> _Run:
+) -> MemberRun:
     leg = spec.leg
     stores = {name: context.store(prepared) for name, prepared in leg.sources.items()}
     stream = Mixture(stores, leg.mixture, leg.batch.sequences, leg.seed)
@@ -163,7 +127,7 @@ def _begin(
         stable=spec.first_step if spec.part == "cooldown" else None,
         state=state,
     )
-    run = _Run(spec, folder, path, stream, member, trace, blocks=_blocks_of(spec, context))
+    run = MemberRun(spec, folder, path, stream, member, trace, blocks=_blocks_of(spec, context))
     for line in trace:
         values = json.loads(line)
         run.losses.append(values["loss"])
@@ -222,26 +186,11 @@ def _trace_until(path: Path, step: int) -> list[str] | None:
     return kept if steps and steps[0] + len(kept) >= step else None
 
 
-def _note(run: _Run, record: StepRecord) -> None:
-    values = {
-        "step": record.step,
-        "loss": record.loss,
-        "lr": record.learning_rate,
-        "grad_norm": record.grad_norm,
-        "tokens": record.tokens,
-        "loss_tokens": record.loss_tokens,
-    }
-    run.trace.append(json.dumps(values))
-    run.losses.append(record.loss)
-    run.tokens += record.tokens
-    run.loss_tokens += record.loss_tokens
-
-
 @dataclass
 class _Cohort:
     """The runs of one lockstep, and their saving."""
 
-    runs: list[_Run]
+    runs: list[MemberRun]
     lockstep: Lockstep
     base: BaseModel
     context: Context
@@ -255,7 +204,7 @@ class _Cohort:
             return
         self.announced = now
         under_way = [run for run in self.runs if run.losses]
-        self.context.report(Progress(tuple(_progress(run) for run in under_way)))
+        self.context.report(Progress(tuple(run.progress for run in under_way)))
 
     def look(self) -> None:
         """Looks on validation rows at the members that are due; the traces are written, so that watchers see it."""
@@ -267,12 +216,12 @@ class _Cohort:
         for (run, how), point in zip(due, look(looked_at, self.base, self.context), strict=True):
             assert how is not None
             run.add_point(how, point)
-            _write_trace(run)
+            run.write_trace()
             self.context.log(run.path, "validated", **point.model_dump(mode="json"))
 
     def any_ended(self) -> bool:
         """True if a member reached its end, or failed, since the last call of `finish_ended`."""
-        return any(_has_ended(run.member) for run in self.runs)
+        return any(run.has_ended for run in self.runs)
 
     def checkpoint(self) -> None:
         """Saves every member at this step, then forgets older checkpoints.
@@ -283,7 +232,7 @@ class _Cohort:
         self.lockstep.settle()
         for run in self.runs:
             if not run.member.failure:
-                _write_trace(run)
+                run.write_trace()
                 path = checkpoint_path(run.path, run.member.step)
                 save_state(path, run.member.state, _digest_of_trace(run.trace))
         for run in self.runs:
@@ -291,20 +240,20 @@ class _Cohort:
 
     def finish_ended(self) -> None:
         """Writes and commits the members that are at their end; reports those that failed."""
-        for run in [run for run in self.runs if _has_ended(run.member)]:
+        for run in [run for run in self.runs if run.has_ended]:
             self.runs.remove(run)
-            _write_trace(run)
+            run.write_trace()
             if run.member.failure:
                 self.context.report(Failed(run.spec.fingerprint, run.member.failure))
                 continue
             leg = run.spec.leg
-            save_trained(run.path, self.base, leg.base, leg.adapter, _result(run))
+            save_trained(run.path, self.base, leg.base, leg.adapter, run.result)
             if run.spec.part == "trunk":
                 save_state(run.path / layout.STATE, run.member.state)
             self.context.finish(run.folder, self._outcome(run))
             drop_checkpoints(run.path)
 
-    def _outcome(self, run: _Run) -> Outcome:
+    def _outcome(self, run: MemberRun) -> Outcome:
         spec = run.spec
         return Outcome(
             fingerprint=spec.fingerprint,
@@ -313,51 +262,6 @@ class _Cohort:
             status="done",
             started=self.watch.started,
             ended=self.watch.ended,
-            facts=self._facts(run),
+            facts=run.facts(round(self.base.reach(run.spec.leg.adapter), 4)),
             where=self.context.machine(len(self.lockstep.members)),
         )
-
-    def _facts(self, run: _Run) -> TrainedFacts:
-        tail = run.losses[-max(1, len(run.losses) // 10) :]
-        kept = run.member.state.kept
-        looked_at = {"validation": tuple(run.points)} if run.spec.leg.validation else {}
-        chosen = {"kept": KeptStep(step=kept.step, value=_finite(kept.value))} if kept else {}
-        return TrainedFacts(
-            steps=run.spec.steps,
-            first_step=run.spec.first_step,
-            last_step=run.spec.last_step,
-            tokens=run.tokens,
-            loss_tokens=run.loss_tokens,
-            first_loss=run.losses[0] if run.losses else None,
-            last_loss=sum(tail) / len(tail) if tail else None,
-            epochs=run.stream.epochs(run.spec.last_step),
-            read=run.blocks,
-            reach=round(self.base.reach(run.spec.leg.adapter), 4),
-            **looked_at,
-            **chosen,
-        )
-
-
-def _write_trace(run: _Run) -> None:
-    write_text(run.path / layout.METRICS, "".join(line + "\n" for line in run.trace))
-
-
-def _result(run: _Run) -> Tensor:
-    """The weights that a stage leaves behind: of a leg's end those of the kept step, if one is kept."""
-    kept = run.member.state.kept
-    return kept.row if kept and run.spec.part == "cooldown" else run.member.state.row
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
-def _progress(run: _Run) -> StageProgress:
-    spec = run.spec
-    last = run.points[-1] if run.points else None
-    seen = Look(last.step, last.loss, last.scores) if last else None
-    return StageProgress(spec.fingerprint, run.member.step - spec.first_step, spec.steps, run.losses[-1], seen)
-
-
-def _has_ended(member: Member) -> bool:
-    return member.step >= member.last or member.failure is not None
