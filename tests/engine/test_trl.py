@@ -27,7 +27,7 @@ from regimen.study.schema import Adapter, LearningRate, Schedule
 
 trl = pytest.importorskip("trl", reason="the oracle is not installed")
 
-STEPS, PEAK = 20, 2e-3
+STEPS, PEAK = 10, 4e-3
 ADAPTER = Adapter()
 SCHEDULE = Schedule(learning_rate=LearningRate(pretrain=PEAK, finetune=PEAK), warmup_steps=0, clip_norm=0.7)
 
