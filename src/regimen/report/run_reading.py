@@ -12,11 +12,12 @@ from functools import cached_property
 from regimen.analysis.evidence import Evidence
 from regimen.analysis.exploratory_grid import exploratory_grid
 from regimen.analysis.findings import Findings, findings
+from regimen.analysis.mean_changes import MeanChange, mean_changes
 from regimen.analysis.results_table import ResultRow, result_rows
 from regimen.analysis.rules import Rules
 from regimen.plan import Plan, PlannedExperiment
 from regimen.report.words import anchor
-from regimen.results import RunFolder, better_sign
+from regimen.results import EvaluatedFacts, RunFolder, better_sign, facts_of
 from regimen.results.status import Status, run_status
 from regimen.results.tables import RunTables, Trace, baseline_phase
 from regimen.study import ZERO_SHOT
@@ -37,6 +38,7 @@ class Reading:
     findings: Findings
     rows: list[ResultRow]
     status: Status
+    means: dict[str, MeanChange]
 
     @property
     def plan(self) -> Plan:
@@ -106,6 +108,13 @@ class Reading:
         """Whether the change of a row is clear of zero after the correction over the grid."""
         return row.p_adjusted is not None and row.p_adjusted <= self.findings.method.alpha
 
+    def without_twins(self, experiment: str, task: str, metric: str) -> float | None:
+        """The value without test items that have near twins in their source's training rows; None where there are none."""
+        planned = self.planned.get(experiment)
+        stage = next((one.stage for one in planned.all_evaluations if one.key == task), None) if planned else None
+        facts = facts_of(self.tables.outcomes, stage, EvaluatedFacts)
+        return facts.metrics_without_twins.get(metric) if facts else None
+
     @cached_property
     def anchors(self) -> dict[str, str]:
         """Experiment -> anchor of its section, for those that have one."""
@@ -127,4 +136,5 @@ def read(folder: RunFolder, plan: Plan, rules: Rules | None = None, tell: Tell =
     tell("answering the questions")
     found = findings(evidence, grid)
     tell("computing intervals")
-    return Reading(tables, found, result_rows(evidence, grid), run_status(folder, plan))
+    rows = result_rows(evidence, grid)
+    return Reading(tables, found, rows, run_status(folder, plan), mean_changes(evidence))

@@ -5,10 +5,11 @@ Owns the list. A section is a function of the run; the page knows nothing else o
 
 from __future__ import annotations
 
+from regimen.report.results_section import results_section
 from regimen.report.run_reading import Reading
 from regimen.report.section import Builder, Section
 
-SECTIONS: tuple[Builder, ...] = ()
+SECTIONS: tuple[Builder, ...] = (results_section,)
 
 
 def sections_of(reading: Reading) -> list[Section]:
