@@ -61,7 +61,7 @@
     const head = (words, under = "") => () => under ? element("span", {}, words, element("br"), element("span", { class: "soft" }, under)) : element("span", {}, words);
     const measured = (one) => !one ? null : state.show === "difference" ? one.change : one.value;
     const columns = [{
-      field: "title", titleFormatter: head("Experiment"), frozen: true, width: innerWidth < 700 ? 150 : 262,
+      field: "title", titleFormatter: head("Experiment"), frozen: true, width: innerWidth < 700 ? 150 : 230,
       formatter: (box) => {
         const row = box.getData();
         if (row.pinned) return element("b", { title: row.strategy }, row.title);
@@ -85,7 +85,7 @@
       const about = task.metrics.find((one) => one.name === (state.metric || task.metrics[0].name));
       if (!about) continue;
       columns.push({
-        field: `t:${task.id}`, titleFormatter: head(task.title, about.name + (about.lower ? " (less is better)" : "")), minWidth: state.interval ? 128 : 86, widthGrow: 1,
+        field: `t:${task.id}`, titleFormatter: head(task.title, about.name + (about.lower ? " (less is better)" : "")), minWidth: state.interval ? 128 : 78, widthGrow: 1,
         ...right, sorter: ordered(measured), visible: !hidden.has(`t:${task.id}`),
         formatter: (box) => {
           const one = box.getValue(), lines = shown(one, state);
@@ -221,9 +221,9 @@
     const columns = columnsOf(table, state, largest, hidden);
     const [by, direction] = state.sort.split(":");
     made = new Tabulator(place, {
-      data: rows, columns, index: "id", layout: "fitColumns", height: "calc(100vh - 190px)", minHeight: 320, columnHeaderSortMulti: false, rowHeight: state.interval ? (state.show === "both" ? 78 : 44) : 40,
+      data: rows, columns, index: "id", layout: "fitColumns", height: "calc(100vh - 260px)", minHeight: 320, columnHeaderSortMulti: false, rowHeight: state.interval ? (state.show === "both" ? 78 : 44) : 40,
       frozenRows: (row) => row.getData().pinned, movableColumns: false, headerSortTristate: true, placeholder: "No experiment matches.",
-      columnDefaults: { headerSortStartingDir: "desc", resizable: false, vertAlign: "middle" }, initialFilter: [matches], initialSort: by && columns.some((one) => one.field === by) ? [{ column: by, dir: direction || "desc" }] : [],
+      columnDefaults: { headerSortStartingDir: "desc", resizable: false, vertAlign: "middle" }, initialFilter: matches, initialSort: by && columns.some((one) => one.field === by) ? [{ column: by, dir: direction || "desc" }] : [],
       ...(state.group ? { groupBy: state.group, groupHeader: (value, held) => element("span", {}, `${state.group === "phase" ? "Phase " : ""}${value} `, element("span", { class: "soft" }, `${held}`)) } : {}),
     });
     place.tabulator = made;
