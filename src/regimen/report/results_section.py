@@ -146,7 +146,9 @@ def _cell(reading: Reading, row: TableRow, task: str, metric: str) -> ResultRow 
     zero = reading.tables.zero_shot(task)
     if zero is None:
         return None
-    return reading.by_cell.get((zero.experiment if row.id == ZERO_SHOT else f"{zero.experiment}:{row.id}", task, metric))
+    return reading.by_cell.get(
+        (zero.experiment if row.id == ZERO_SHOT else f"{zero.experiment}:{row.id}", task, metric)
+    )
 
 
 def _column(
@@ -164,7 +166,8 @@ def _column(
         if cell is None or cell.delta is None or row.id == ZERO_SHOT:
             return None, None, None
         ends = sorted(sign * end for end in (cell.delta_ci_low, cell.delta_ci_high) if end is not None)
-        return sign * cell.delta, *(ends if len(ends) == 2 else (None, None))
+        low, high = ends if len(ends) == 2 else (None, None)
+        return sign * cell.delta, low, high
 
     changes = [turned(row, cell) for row, cell in zip(rows, cells, strict=True)]
     values = [cell.value if cell else floor for cell, floor in zip(cells, plain, strict=True)]
@@ -219,7 +222,11 @@ def _still(reading: Reading, rows: Sequence[TableRow], scores: Mapping[str, Mapp
     largest = max((abs(change) for one in columns for change in one.change if change is not None), default=1.0) or 1.0
     alpha = reading.findings.method.alpha
     lines = [
-        (row, signed(row.mean) if row.mean is not None else "", [_still_cell(one, at, largest, alpha) for one in columns])
+        (
+            row,
+            signed(row.mean) if row.mean is not None else "",
+            [_still_cell(one, at, largest, alpha) for one in columns],
+        )
         for at, row in enumerate(rows)
     ]
     return Markup(render("results.html.jinja", {"tasks": tasks, "lines": lines, "alpha": alpha, "steps": STEPS}))

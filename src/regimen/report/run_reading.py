@@ -109,7 +109,7 @@ class Reading:
         return row.p_adjusted is not None and row.p_adjusted <= self.findings.method.alpha
 
     def without_twins(self, experiment: str, task: str, metric: str) -> float | None:
-        """The value without test items that have near twins in their source's training rows; None where there are none."""
+        """The value without test items that have near twins in training rows; None where no item has one."""
         planned = self.planned.get(experiment)
         stage = next((one.stage for one in planned.all_evaluations if one.key == task), None) if planned else None
         facts = facts_of(self.tables.outcomes, stage, EvaluatedFacts)
