@@ -34,14 +34,14 @@ def test_no_difference_names_what_could_have_been_seen() -> None:
     assert found.outcome == "undecided"
     assert found.mde is not None
     assert found.statement().startswith(f"undecided (interval {found.low:.3f} to {found.high:.3f}; no margin")
-    assert found.statement().endswith(f"could have seen {found.mde:.3f})")
+    assert found.statement().endswith(f"missed effects could be as large as {found.mde:.3f})")
 
 
 def test_too_few_items_say_so() -> None:
     scores = scores_of({"x": [1.0] * 4, "y": [1.0, 0.0, 0.0, 1.0]})
     found = compare({"c": [PAIR]}, {"quiz": scores}, Rules(seed=1))["c"]
     assert found.mde is None
-    assert found.statement().endswith("with so few items none could have been seen)")
+    assert found.statement().endswith("with so few items an effect of any size could be missed)")
     assert found.note.startswith("2 of 4 clusters differ, and 6 must")
 
 

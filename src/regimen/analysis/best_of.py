@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from regimen.analysis.declared_contrasts import JudgedContrast
+from regimen.analysis.declared_contrasts import JudgedContrast, within
 from regimen.analysis.evidence import Evidence
+from regimen.analysis.over_runs import OverRuns, gain_over_runs
 from regimen.analysis.statistics.best import compare_with_best
-from regimen.analysis.statistics.resampling import Resampled, mean
 from regimen.analysis.verdicts import Verdict, beside, joined, not_yet
 from regimen.study import ZERO_SHOT
 from regimen.study.contrasts import ranked_experiments, ranked_tasks
@@ -37,7 +37,10 @@ class RankedExperiment:
 
 @dataclass(frozen=True)
 class RankedGroup:
-    """A ranking, best first: one best, all alike within the margin, or undecided; `note` says what is missing."""
+    """A ranking, best first: one best, all alike within the margin, or undecided; `note` says what is missing.
+
+    `runs`: how often the recipe was trained that was trained least often.
+    """
 
     title: str
     tasks: Sequence[str]
@@ -45,6 +48,7 @@ class RankedGroup:
     ranked: Sequence[RankedExperiment]
     status: Literal["one best", "all alike", "undecided", "not yet", "not identifiable"]
     note: str = ""
+    runs: int = 1
 
     def words(self) -> str:
         """One sentence."""
@@ -55,14 +59,16 @@ class RankedGroup:
         lead = f"its lead over the best of the others is {first.low:+.3f} to {first.high:+.3f}, all held at once"
         note = f" Without {self.note}." if self.note else ""
         if self.status == "one best":
-            return f"{self.title}: in this one run, the best is {gain}; {lead}.{note}"
+            return f"{self.title}: {within(self.runs)}the best is {gain}; {lead}.{note}"
         if self.status == "all alike":
-            return f"{self.title}: in this one run, no two differ by the margin of {self.margin:g}; first {gain}.{note}"
+            return (
+                f"{self.title}: {within(self.runs)}no two differ by the margin of {self.margin:g}; first {gain}.{note}"
+            )
         open_ones = [one.experiment for one in self.ranked if one.may_be_best]
         out = [one.experiment for one in self.ranked if not one.may_be_best]
         ruled = f"; clearly behind: {', '.join(out)}" if out else ""
         return (
-            f"{self.title}: in this one run, each of {', '.join(open_ones)} may be the best{ruled}. First is {gain}; "
+            f"{self.title}: {within(self.runs)}each of {', '.join(open_ones)} may be the best{ruled}. First is {gain}; "
             f"{lead}.{note}"
         )
 
@@ -85,7 +91,8 @@ def _ranked(evidence: Evidence, ranking: Ranking) -> RankedGroup:
     missing = [f"{name} on {task}" for (name, task), state in states.items() if state == "missing"]
     if missing:
         return RankedGroup(ranking.title, tasks, None, [], "not yet", f"missing: {missing[0]}")
-    gains = {name: mean([_gain(evidence, name, task) for task in tasks]) for name in names}
+    over = {name: _gain(evidence, name, tasks) for name in names}
+    gains, runs = {name: one.number for name, one in over.items()}, min(one.runs for one in over.values())
     leads, widest = compare_with_best(list(gains.values()))
     found = [
         RankedExperiment(name, gain.point, lead.low, lead.high, lead.may_be_best)
@@ -96,13 +103,13 @@ def _ranked(evidence: Evidence, ranking: Ranking) -> RankedGroup:
     alike = margin is not None and widest < margin
     status = "one best" if alone else "all alike" if alike else "undecided"
     ranked = sorted(found, key=lambda one: (-one.gain, one.experiment))
-    return RankedGroup(ranking.title, tasks, margin, ranked, status, note)
+    return RankedGroup(ranking.title, tasks, margin, ranked, status, note, runs)
 
 
-def _gain(evidence: Evidence, name: str, task: str) -> Resampled:
-    gain = evidence.gain(name, ZERO_SHOT, task)
-    assert gain is not None
-    return gain
+def _gain(evidence: Evidence, name: str, tasks: Sequence[str]) -> OverRuns:
+    over = gain_over_runs(evidence, name, {task: 1 / len(tasks) for task in tasks})
+    assert over is not None
+    return over
 
 
 def by_best(groups: Sequence[RankedGroup], contrasts: Sequence[JudgedContrast]) -> tuple[Verdict, str]:

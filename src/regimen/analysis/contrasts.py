@@ -1,4 +1,4 @@
-"""The result of a contrast: estimate, interval, p-value, and the effect that could have been seen.
+"""The result of a contrast: estimate, interval, p-value, and the largest effect that could be missed.
 
 Owns the joining of draws, tests and power into one result for each contrast. Does not know experiments beyond
 looking up their names, or verdicts.
@@ -84,7 +84,8 @@ class Comparison:
             return f"equivalent ({inside}, inside the margin of {self.margin:g})"
         if self.degenerate:
             return "undecided (every resample gives the same)"
-        seen = "with so few items none could have been seen" if self.mde is None else f"could have seen {self.mde:.3f}"
+        few = "with so few items an effect of any size could be missed"
+        seen = few if self.mde is None else f"missed effects could be as large as {self.mde:.3f}"
         return f"undecided ({span}; {self._against_margin()}; {seen})"
 
     def _against_margin(self) -> str:

@@ -150,6 +150,11 @@ def in_runs(runs: int) -> str:
     return {0: "", 1: "In this one run, "}.get(runs, f"Over {runs} runs of each recipe, ")
 
 
+def within(runs: int) -> str:
+    """The same inside a sentence."""
+    return in_runs(runs)[:1].lower() + in_runs(runs)[1:]
+
+
 def _both_trained(pairs: Sequence[Pair]) -> bool:
     return not any(end.is_base for pair in pairs for end in (pair.of, pair.against))
 

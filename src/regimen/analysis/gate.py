@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from regimen.analysis.advice import Adjustment, adjustments
-from regimen.analysis.declared_contrasts import JudgedContrast, judge_contrasts
+from regimen.analysis.declared_contrasts import JudgedContrast, in_runs, judge_contrasts
 from regimen.analysis.evidence import Evidence
 from regimen.analysis.lines import CHOSEN
+from regimen.analysis.over_runs import first_runs, run_names, score_over_runs
 from regimen.analysis.rules import Rules
 from regimen.results.floors import floors_of
 from regimen.results.tables import RunTables
@@ -101,7 +102,8 @@ def gate_of(evidence: Evidence) -> GateDecision:
     if gate is None:
         return GateDecision("not yet", "the study has no gate", [], "Add a gate to the study.")
     rule = rule_words(gate, evidence.rules.alpha)
-    candidates = [e for e in evidence.study.track(gate.track) if e.kind == "finetune"]
+    tuned = [e.id for e in evidence.study.track(gate.track) if e.kind == "finetune"]
+    candidates = [evidence.study.experiment(name) for name in first_runs(evidence, tuned)]
     judged = judge_contrasts(evidence, [_own_tasks(evidence, e) for e in candidates])
     wins = [Win(e.id, one) for e, one in zip(candidates, judged.values(), strict=True)]
     ways = {e.id: _ways(evidence, e, gate.group) for e in candidates}
@@ -110,7 +112,9 @@ def gate_of(evidence: Evidence) -> GateDecision:
     best = max(sorted(won & gains.keys()) or sorted(gains), key=lambda name: gains[name], default=None)
     shown: list[Win | BestGain] = [*wins]
     if best is not None:
-        shown.append(_best_gain(best, gains[best], [way for way in ways[best] if isinstance(way, Way)], gate))
+        own = [way for way in ways[best] if isinstance(way, Way)]
+        runs = len(run_names(evidence, best, [way.task for way in own]))
+        shown.append(_best_gain(best, gains[best], own, gate, runs))
     if lacking := _lacking(wins, ways.values()):
         return GateDecision("not yet", rule, shown, f"Run what is missing ({lacking}), then ask again.")
     if len(won) >= gate.winners and best is not None and gains[best] >= gate.gain:
@@ -153,12 +157,12 @@ def _own_tasks(evidence: Evidence, experiment: Experiment) -> Contrast:
     return Contrast(id=f"gate:{experiment.id}", title=title, group="gate", pairs=tuple(pairs), note=note)
 
 
-def _best_gain(name: str, gain: float, ways: Sequence[Way], gate: Gate) -> BestGain:
+def _best_gain(name: str, gain: float, ways: Sequence[Way], gate: Gate, runs: int) -> BestGain:
     parts = ", ".join(f"{way.task} {way.gain:+.2f} of the way to {way.to} ({way.target:.3f})" for way in ways)
     words = (
-        f"In this one run, the best mean relative gain over the {gate.group} tasks is {gain:.3f} by {name} ({parts}); "
+        f"{in_runs(runs)}the best mean relative gain over the {gate.group} tasks is {gain:.3f} by {name} ({parts}); "
+        f"{CHOSEN}."
     )
-    words += f"{CHOSEN}."
     return BestGain("relative gain", name, gain, gate.gain, gain >= gate.gain, ways, words)
 
 
@@ -182,9 +186,10 @@ def _ways(evidence: Evidence, experiment: Experiment, group: str) -> list[Way] |
 
 
 def _way(evidence: Evidence, experiment: str, task: str, target: float, what: str) -> Way:
-    zero, score = evidence.value(ZERO_SHOT, task), evidence.value(experiment, task)
+    zero, over = evidence.value(ZERO_SHOT, task), score_over_runs(evidence, experiment, task)
     assert zero is not None
-    assert score is not None
+    assert over is not None
+    score = over.number
     if target <= zero.point:
         target, what = 1.0, "1"
     return Way(task, (score.point - zero.point) / (target - zero.point) if target > zero.point else 0.0, target, what)

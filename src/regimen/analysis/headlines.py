@@ -68,10 +68,11 @@ def headline(
         kept = [part.asks == "kept" for part in rule.parts]
         return _sentence(_runs(contrasts), [_part(*one, lost) for one, lost in zip(counts, kept, strict=True)])
     if rankings is not None:
-        return _sentence("In this one run, ", [_ranking(group) for group in rankings])
+        runs = min((group.runs for group in rankings if group.ranked), default=0)
+        return _sentence(in_runs(runs), [_ranking(group) for group in rankings])
     if tasks is not None:
         return _of_tasks(verdict, tasks)
-    return "The strategies trained on different tasks for different steps; only a crossed track can tell."
+    return "The strategies trained on different tasks for different steps, so none can be called the best."
 
 
 def _not_yet(contrasts: Sequence[JudgedContrast]) -> str:
@@ -122,7 +123,8 @@ def _of_tasks(verdict: Verdict, tasks: Sequence[Threshold]) -> str:
     asked = [one for one in tasks if one.status != "not identifiable"]
     reached = [one for one in asked if one.status == "reached"]
     below = sum(one.status == "not reached" for one in asked)
-    words = f"In this one run, {len(reached) or 'none'} of {len(asked)} tasks clearly reached the line"
+    runs = min((rung.runs for one in asked if (rung := one.reached_by or one.nearest)), default=0)
+    words = f"{in_runs(runs)}{len(reached) or 'none'} of {len(asked)} tasks clearly reached the line"
     if reached:
         steps = sorted(one.reached_by.steps for one in reached if one.reached_by)
         span = f"{steps[0]:,}" if steps[0] == steps[-1] else f"{steps[0]:,} to {steps[-1]:,}"

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from regimen.analysis.relative_gains import RelativeGains
-from regimen.analysis.statistics.resampling import mean
 from regimen.analysis.strategies import recipe_hours, recipe_steps, strategy_of
 
 
@@ -51,7 +50,7 @@ def pareto(relative: RelativeGains) -> list[Front]:
 
 
 def _points(relative: RelativeGains, tasks: Sequence[str]) -> list[FrontPoint]:
-    there = [name for name in relative.experiments if tasks and all((name, task) in relative.gains for task in tasks)]
+    there = [name for name in relative.recipes if tasks and all((name, task) in relative.cells for task in tasks)]
     points = sorted(
         (_point(relative, name, tasks) for name in there),
         key=lambda point: (point.gpu_hours, -point.gain, point.experiment),
@@ -65,7 +64,8 @@ def _points(relative: RelativeGains, tasks: Sequence[str]) -> list[FrontPoint]:
 
 def _point(relative: RelativeGains, name: str, tasks: Sequence[str]) -> FrontPoint:
     plan, study = relative.evidence.plan, relative.evidence.study
-    experiment, gain = study.experiment(name), mean([relative.gains[name, task] for task in tasks])
-    interval = gain.interval()
+    experiment, over = study.experiment(name), relative.over(name, tasks)
+    assert over is not None
+    gain, interval = over.number, over.number.interval()
     cost = recipe_hours(plan, experiment), recipe_steps(study, experiment)
     return FrontPoint(name, strategy_of(study, experiment), *cost, gain.point, interval.low, interval.high, False)

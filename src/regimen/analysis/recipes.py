@@ -12,15 +12,14 @@ from dataclasses import dataclass, field, fields
 
 import numpy as np
 
-from regimen.analysis.declared_contrasts import in_runs
+from regimen.analysis.declared_contrasts import within
 from regimen.analysis.evidence import Evidence
 from regimen.analysis.lines import CHOSEN, line_above
 from regimen.analysis.records import OMITTED, Size
 from regimen.analysis.relative_gains import RelativeGains
-from regimen.analysis.replicates import runs_of
 from regimen.analysis.statistics.resampling import Resampled, mean
 from regimen.analysis.strategies import recipe_hours, strategy_of
-from regimen.study import ZERO_SHOT, EndPoint
+from regimen.study import ZERO_SHOT
 
 KINDS = {"choice": "classification", "generation": "written answers", "execution": "code"}
 
@@ -121,26 +120,26 @@ def recipes(relative: RelativeGains) -> list[Recipe]:
 
 def _within(relative: RelativeGains, budget: float) -> list[str]:
     study, plan = relative.evidence.study, relative.evidence.plan
-    return [name for name in relative.experiments if recipe_hours(plan, study.experiment(name)) <= budget]
+    return [name for name in relative.recipes if recipe_hours(plan, study.experiment(name)) <= budget]
 
 
 def _recipe(relative: RelativeGains, task: str, budget: float) -> Recipe:
     study, where = relative.evidence.study, f"{task}, under {budget:g} GPU-hours"
-    cells = {n: cell for n in _within(relative, budget) if (cell := relative.grid.get((n, task)))}
+    cells = {n: cell for n in _within(relative, budget) if (cell := relative.cells.get((n, task)))}
     if not cells:
         return Recipe(task, budget, 0, None, statement=f"{where}: not yet.")
     best = max(cells, key=lambda name: (cells[name].gain.point, -_hours(relative, name)))
-    interval, cell = cells[best].gain.interval(), cells[best]
+    interval, cell, grid = cells[best].gain.interval(), cells[best], cells[best].weakest
     clear = cell.gain.point > 0 and cell.clear
     draws = np.stack([cells[name].gain.draws for name in cells], axis=1)
     alike = [n for n in cells if (cell.gain - cells[n].gain).interval().low <= 0]
     cheapest = min(alike, key=lambda name: (_hours(relative, name), -cells[name].gain.point)) if alike else best
     numbers = (
-        f"{cell.gain.point:+.3f} ({interval.low:+.3f} to {interval.high:+.3f}) against zero-shot, n = {cell.items}, "
-        f"{cell.test}, p = {cell.p:.2g}, adjusted over the grid {cell.p_adjusted:.2g}; best of {len(cells)}"
+        f"{cell.gain.point:+.3f} ({interval.low:+.3f} to {interval.high:+.3f}) against zero-shot, n = {grid.items}, "
+        f"{grid.test}, p = {grid.p:.2g}, adjusted over the grid {grid.p_adjusted:.2g}; best of {len(cells)}"
     )
     nearest = f"{ZERO_SHOT}: nothing within it is clearly better; nearest {best}, {numbers}"
-    runs = in_runs(len(runs_of(relative.evidence, EndPoint(best), task))).lower()
+    runs = within(cell.runs)
     line = line_above(relative.evidence, best if clear else ZERO_SHOT, task)
     below = "" if line is None else f" It is below the trained TF-IDF line of {line:.3f}."
     return Recipe(
@@ -154,8 +153,8 @@ def _recipe(relative: RelativeGains, task: str, budget: float) -> Recipe:
         gain=cell.gain.point,
         low=interval.low,
         high=interval.high,
-        p_adjusted=cell.p_adjusted,
-        n=Size(cell.items, cell.clusters),
+        p_adjusted=grid.p_adjusted,
+        n=Size(grid.items, grid.clusters),
         certainty=float((draws.argmax(axis=1) == list(cells).index(best)).mean()),
         cheapest_alike=cheapest,
         cheapest_alike_gpu_hours=_hours(relative, cheapest),
@@ -193,14 +192,20 @@ def _branch(relative: RelativeGains, kind: str, tasks: Sequence[str], budget: fl
         members.setdefault(strategy_of(study, study.experiment(name)), []).append(name)
     best: dict[str, dict[str, str]] = {}
     for strategy, names in members.items():
-        there = {task: [n for n in names if (n, task) in relative.gains] for task in tasks}
+        there = {task: [n for n in names if (n, task) in relative.cells] for task in tasks}
         if all(there.values()):
-            best[strategy] = {t: max(ns, key=lambda n, t=t: relative.gains[n, t].point) for t, ns in there.items()}
+            best[strategy] = {t: max(ns, key=lambda n, t=t: relative.cells[n, t].gain.point) for t, ns in there.items()}
     if not best:
         return Branch(budget, None, statement=f"{kind}, under {budget:g} GPU-hours: not yet.")
-    gains = {s: mean([relative.gains[n, t] for t, n in chosen.items()]) for s, chosen in best.items()}
+    gains = {s: _over_tasks(relative, chosen) for s, chosen in best.items()}
+    runs = {s: min(relative.cells[n, t].runs for t, n in chosen.items()) for s, chosen in best.items()}
     order = sorted(gains, key=lambda strategy: -gains[strategy].point)
-    return _leaf(relative.evidence, kind, budget, order, gains, best)
+    return _leaf(relative.evidence, kind, budget, order, gains, best, runs[order[0]])
+
+
+def _over_tasks(relative: RelativeGains, chosen: Mapping[str, str]) -> Resampled:
+    """The mean relative gain of the recipes chosen for each task (task -> recipe)."""
+    return mean([relative.cells[name, task].gain * (1 / relative.units[task].gain) for task, name in chosen.items()])
 
 
 def _leaf(
@@ -210,6 +215,7 @@ def _leaf(
     order: Sequence[str],
     gains: Mapping[str, Resampled],
     best: Mapping[str, dict[str, str]],
+    runs: int,
 ) -> Branch:
     first, second = order[0], order[1] if len(order) > 1 else None
     interval = gains[first].interval()
@@ -233,6 +239,5 @@ def _leaf(
         runner_up=second,
         clearly_ahead=ahead,
         below_line=below,
-        statement=f"{kind}, under {budget:g} GPU-hours: in this one run, {chosen} ({reason}{against}); {CHOSEN}."
-        f"{lines}",
+        statement=f"{kind}, under {budget:g} GPU-hours: {within(runs)}{chosen} ({reason}{against}); {CHOSEN}.{lines}",
     )

@@ -5,20 +5,22 @@ Owns the unit of each task and whether it is clear of zero. Does not know strate
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from regimen.analysis.evidence import Evidence
-from regimen.analysis.exploratory_grid import Grid
+from regimen.analysis.exploratory_grid import Grid, GridCell
+from regimen.analysis.over_runs import OverRuns, first_runs, gain_over_runs, run_names
 from regimen.analysis.statistics.resampling import Resampled
 from regimen.study import ZERO_SHOT
 
 
 @dataclass(frozen=True)
 class Unit:
-    """A task's unit: the best experiment, how far it is ahead of zero-shot, and whether that is clear of zero.
+    """A task's unit: the best recipe, how far it is ahead of zero-shot over its runs, and whether that is clear.
 
-    `p_adjusted` is the exploratory grid's. `clear`: ahead, and clear in the grid.
+    `p_adjusted` is the exploratory grid's, the largest of its runs. `clear`: ahead, and clear (`RecipeCell`).
     """
 
     task: str
@@ -39,6 +41,19 @@ class MissingScore:
         return f"{self.experiment} on {self.task}"
 
 
+@dataclass(frozen=True)
+class RecipeCell:
+    """A recipe's gain over zero-shot on a task, over its runs; `weakest` is the run that the grid is least sure of.
+
+    `clear`: the grid calls every run clear, and with several runs the interval over items and runs excludes 0.
+    """
+
+    gain: Resampled
+    runs: int
+    weakest: GridCell
+    clear: bool
+
+
 class RelativeGains:
     """Relative gains of the study's trained experiments on the main tasks."""
 
@@ -48,16 +63,42 @@ class RelativeGains:
         self.experiments = evidence.trained
 
     @cached_property
+    def recipes(self) -> list[str]:
+        """One experiment for each recipe: its first run."""
+        return first_runs(self.evidence, self.experiments)
+
+    @cached_property
+    def cells(self) -> dict[tuple[str, str], RecipeCell]:
+        """(recipe, main task) -> its gain over all its runs."""
+        found = {}
+        for task in self.evidence.study.panel("main"):
+            for name in self.recipes:
+                if (name, task) in self.grid and (over := gain_over_runs(self.evidence, name, {task: 1.0})):
+                    found[name, task] = self._cell(name, task, over)
+        return found
+
+    def _cell(self, name: str, task: str, over: OverRuns) -> RecipeCell:
+        runs = [self.grid[run, task] for run in run_names(self.evidence, name, [task])]
+        interval = over.number.interval() if over.runs > 1 else None
+        apart = interval is None or interval.low > 0 or interval.high < 0
+        weakest = max(runs, key=lambda cell: cell.p)
+        return RecipeCell(over.number, over.runs, weakest, apart and all(cell.clear for cell in runs))
+
+    def over(self, name: str, tasks: Sequence[str]) -> OverRuns | None:
+        """The mean relative gain of a recipe over clear tasks and over all its runs."""
+        return gain_over_runs(self.evidence, name, {task: 1 / self.units[task].gain / len(tasks) for task in tasks})
+
+    @cached_property
     def units(self) -> dict[str, Unit]:
         """Task -> unit, for every main task with a score of zero-shot and of some experiment."""
         units = {}
         for task in self.evidence.study.panel("main"):
-            cells = {name: cell for name in self.experiments if (cell := self.grid.get((name, task)))}
+            cells = {name: cell for name in self.recipes if (cell := self.cells.get((name, task)))}
             if not cells:
                 continue
             best = max(cells, key=lambda name: cells[name].gain.point)
-            gain = cells[best].gain.point
-            units[task] = Unit(task, best, gain, cells[best].p_adjusted, gain > 0 and cells[best].clear)
+            gain, cell = cells[best].gain.point, cells[best]
+            units[task] = Unit(task, best, gain, cell.weakest.p_adjusted, gain > 0 and cell.clear)
         return units
 
     @cached_property

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from regimen.analysis.evidence import Evidence
+from regimen.analysis.over_runs import first_runs, score_over_runs
 from regimen.analysis.statistics.resampling import LEVEL, Resampled
 from regimen.analysis.strategies import recipe_hours, recipe_steps, trains_on
 from regimen.plan import PrepareSpec, TrainSpec
@@ -27,7 +28,8 @@ class Rung:
     """An experiment on the way: its cost, its share of the way from floor to figure, and if the line is cleared.
 
     `low` and `high` are one-sided 95% bounds that hold for all rungs of the task at once. `rows_seen` is None where
-    epochs were not recorded; `clear`: the lower bound is at or above the line.
+    epochs were not recorded; `clear`: the lower bound is at or above the line. `runs`: how
+    many runs of the recipe it is the mean of.
     """
 
     experiment: str
@@ -38,6 +40,7 @@ class Rung:
     low: float
     high: float
     clear: bool
+    runs: int = 1
 
 
 @dataclass(frozen=True)
@@ -53,22 +56,25 @@ class Climber:
     floor: float
     low: float = -math.inf
     high: float = math.inf
+    runs: int = 1
 
 
 def climbers_of(evidence: Evidence, task: str, floor: float, figure: float) -> list[Climber]:
-    """The rungs, shortest first, controls among them: the experiments that trained on the task's own rows.
+    """The rungs, shortest first, controls among them: the recipes that trained on the task's own rows, over their runs.
 
     Where no experiment of the study does, every trained one.
     """
     climbers = []
     trained = [planned.experiment for planned in evidence.whole.experiments if planned.experiment.legs]
     own = [experiment for experiment in trained if trains_on(evidence.study, experiment, task)]
-    for experiment in own or trained:
-        value = evidence.value(experiment.id, task)
-        if value is not None:
+    for name in first_runs(evidence, [experiment.id for experiment in own or trained]):
+        over, experiment = score_over_runs(evidence, name, task), evidence.study.experiment(name)
+        if over is not None:
+            value = over.number
             shifted = Resampled(value.point - floor, value.draws - floor, value.changes)
             steps = recipe_steps(evidence.study, experiment)
-            climbers.append(Climber(experiment, steps, shifted * (1 / (figure - floor)), 1 / (figure - floor), floor))
+            unit = 1 / (figure - floor)
+            climbers.append(Climber(experiment, steps, shifted * unit, unit, floor, runs=over.runs))
     return sorted(climbers, key=lambda climber: (climber.steps, climber.experiment.id))
 
 
@@ -121,6 +127,7 @@ def rung_of(evidence: Evidence, climber: Climber, fraction: float) -> Rung:
         low=climber.low,
         high=climber.high,
         clear=climber.low >= fraction,
+        runs=climber.runs,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from regimen.analysis.over_runs import first_runs
 from regimen.analysis.relative_gains import RelativeGains
 from regimen.analysis.statistics.resampling import Resampled, mean
 from regimen.analysis.strategies import recipe_legs, recipe_steps, strategy_of, trains_on
@@ -30,7 +31,8 @@ class StrategyCells:
     """A strategy over the main tasks: the share of cells whose own rows it trained on, the gain there and elsewhere.
 
     `experiments` are whole recipes with results: a stage that a chain goes on from counts with its chain and never by
-    itself. Gains are over the tasks whose best gain is clear, None where there are none.
+    itself, and runs with other seeds count as one. `runs` is how often the recipe was trained that was trained least
+    often. Gains are over the tasks whose best gain is clear, None where there are none.
     """
 
     strategy: str
@@ -39,6 +41,7 @@ class StrategyCells:
     trained_on_share: float
     trained_on: CellGain | None
     elsewhere: CellGain | None
+    runs: int = 1
 
     def words(self) -> str:
         """The row as a clause."""
@@ -74,7 +77,7 @@ def strategy_cells(relative: RelativeGains) -> list[StrategyCells]:
     """A row for each strategy with results, in the study's order."""
     rows = []
     for strategy, names in whole_recipes(relative.evidence.study).items():
-        there = [name for name in names if relative.evidence.has(name)]
+        there = first_runs(relative.evidence, [name for name in names if relative.evidence.has(name)])
         if there:
             rows.append(_row(relative, strategy, there))
     return rows
@@ -83,10 +86,12 @@ def strategy_cells(relative: RelativeGains) -> list[StrategyCells]:
 def _row(relative: RelativeGains, strategy: str, names: Sequence[str]) -> StrategyCells:
     study = relative.evidence.study
     own = {(n, t): trains_on(study, study.experiment(n), t) for n in names for t in study.panel("main")}
-    gains = {cell: relative.gains[cell] for cell in own if cell in relative.gains}
+    there = [cell for cell in own if cell in relative.cells and cell[1] in relative.tasks]
+    gains = {(n, t): relative.cells[n, t].gain * (1 / relative.units[t].gain) for n, t in there}
     inside = [gain for cell, gain in gains.items() if own[cell]]
     outside = [gain for cell, gain in gains.items() if not own[cell]]
-    return StrategyCells(strategy, names, len(own), sum(own.values()) / len(own), _mean(inside), _mean(outside))
+    runs = min((relative.cells[cell].runs for cell in there), default=1)
+    return StrategyCells(strategy, names, len(own), sum(own.values()) / len(own), _mean(inside), _mean(outside), runs)
 
 
 def _mean(gains: Sequence[Resampled]) -> CellGain | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from regimen.analysis.declared_contrasts import in_runs
 from regimen.analysis.relative_gains import RelativeGains
 from regimen.analysis.statistics.ranking import Ranked, rank
 from regimen.analysis.statistics.resampling import Resampled, mean
@@ -185,13 +186,11 @@ def universal(relative: RelativeGains, cells: Sequence[StrategyCells]) -> tuple[
     table = f" {'; '.join(row.words() for row in cells)}." if cells else ""
     if is_crossed(relative.evidence.study):
         return "not identifiable", f"Not identifiable: the design is crossed, and there is no rule for it yet.{table}"
+    runs = in_runs(min((row.runs for row in cells), default=1))
+    told = f" {runs}with chains whole and stages once: {table[1:]}" if table else ""
     left = [task for task in relative.units if task not in relative.tasks]
     without = f" Gains are without {', '.join(left)}, where none is clear of zero." if left and table else ""
     return "not identifiable", (
         "Not identifiable as designed: the strategies train on different tasks for different steps, so a mean over "
-        f"tasks tells how many of them a strategy trained on. A crossed track is needed.{_in_this_run(table)}{without}"
+        f"tasks tells how many of them a strategy trained on. A crossed track is needed.{told}{without}"
     )
-
-
-def _in_this_run(table: str) -> str:
-    return f" In this one run, with chains whole and stages once: {table[1:]}" if table else ""

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from regimen.analysis.declared_contrasts import within
 from regimen.analysis.evidence import Evidence
 from regimen.analysis.relative_gains import RelativeGains
 from regimen.analysis.rungs import Climber, Rung, bounded, climbers_of, rung_of, same_recipe
@@ -216,10 +217,10 @@ def _words(evidence: Evidence, entry: Threshold, rule: ThresholdRule) -> str:
     share = f"{rung.share:.2f} of the way ({bounds}, n = {scores.items if scores else 0})"
     remark = f" [{rule.anchor}: {entry.note}]" if entry.note else ""
     if entry.steps_between is None:
-        return f"{entry.task} {entry.status}: in this one run, at most {share}, by {rung.experiment}{remark}."
+        return f"{entry.task} {entry.status}: {within(rung.runs)}at most {share}, by {rung.experiment}{remark}."
     low, high = entry.steps_between
     shorter = f"; after {low:,} steps it is not clear" if low else ""
     return (
-        f"{entry.task}: in this one run, {rung.experiment} is clearly above the line after {high:,} steps "
+        f"{entry.task}: {within(rung.runs)}{rung.experiment} is clearly above the line after {high:,} steps "
         f"({rung.gpu_hours:.2f} GPU-hours): {share}{shorter}{remark}."
     )

@@ -2,7 +2,7 @@
 
 Owns the reading of `ContrastRule` and `PartsRule`. A verdict needs every contrast of its question; a contrast that can
 never be had (nothing to compare with, a task that was skipped) counts in the correction and is left out of the verdict,
-by name. "No" needs an upper bound below the margin in every contrast; the effect that could have been seen decides
+by name. "No" needs an upper bound below the margin in every contrast; the effect that could be missed decides
 nothing.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from regimen.analysis.declared_contrasts import JudgedContrast, in_runs
+from regimen.analysis.declared_contrasts import JudgedContrast, within
 from regimen.study.questions import ContrastRule, Part, PartsRule, Rule
 
 Verdict = Literal["yes", "no", "depends", "undecided", "not yet", "not identifiable"]
@@ -123,8 +123,7 @@ def _headed(verdict: Verdict, known: Sequence[JudgedContrast]) -> str:
 
 def _runs(known: Sequence[JudgedContrast]) -> str:
     """The start of a sentence: the number of runs of a recipe under the weakest of the contrasts."""
-    words = in_runs(min(tested.runs for tested in known))
-    return words[:1].lower() + words[1:]
+    return within(min(tested.runs for tested in known))
 
 
 def _counts(known: Sequence[JudgedContrast]) -> str:
