@@ -23,7 +23,7 @@ from regimen.analysis.taxonomy import universal
 from regimen.plan import compile_plan
 from regimen.study import load_study
 from regimen.study.questions import BestRule
-from tests.analysis.test_best_of import STUDY
+from tests.support.mixtures_study import STUDY
 from tests.support.simulated_runs import simulate
 
 Skill = Callable[[str, str], float]
