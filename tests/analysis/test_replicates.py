@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from regimen.analysis import advice
@@ -40,6 +42,14 @@ def test_replicates_are_experiments_that_differ_in_their_seed_alone(seeded: RunT
     assert ("3a-math", "3a-math~s18", "3a-math~s19") in groups
     assert ("3c-3-sentiment", "3c-3-sentiment~s18", "3c-3-sentiment~s19") in groups
     assert all("3a-sst2" not in group for group in groups)
+
+
+def test_runs_on_other_rows_or_at_other_rates_are_no_replicates(tmp_path: Path) -> None:
+    """Seeds of one rung of a ladder say nothing of another's spread."""
+    names = [f"r-math~rows{rows}{seed}" for rows in (100, 300) for seed in ("", "~s18", "~s19")]
+    plan = compile_plan(load_study("qwen2-finance", "demo"), only=names, tasks=["math"])
+    tables = simulate(tmp_path / "run", plan, lambda end, task: 0.5, items=20)
+    assert sorted(replicate_groups(Evidence(tables, RULES))) == [names[:3], names[3:]]
 
 
 def test_seeds_that_disagree_take_the_certainty_away(seeded: RunTables) -> None:

@@ -83,6 +83,16 @@ def test_what_a_verdict_rests_on() -> None:
     assert [need.title for need in needs["RQ4"]] == [CROSSED], "no choice among the 72 answers it"
 
 
+def test_a_crossed_track_answers_the_question_of_strategies() -> None:
+    crossed = compile_plan(STUDY, track="crossed")
+    needs = needs_of(crossed)["RQ4"]
+    assert len(needs) == 6 * 4
+    assert [len(group) for group in needs[0].groups] == [3, 3], "one run of each source's own model is enough"
+    choice = choose_within(crossed, 35)
+    assert "RQ4" in choice.answerable
+    assert choice.hours <= 35
+
+
 def test_too_little_is_said() -> None:
     with pytest.raises(UsageError, match=r"--budget-hours is 0.1; the cheapest experiment takes 0.17 hours"):
         choose_within(PLAN, 0.1)

@@ -108,6 +108,24 @@ def test_the_controls_stand_beside_the_72() -> None:
     assert same == ["c-cola-2k", "c-imdb-2k", "c-sst2-2k"]  # the first legs of sequences 6, 1 and 2
 
 
+def test_the_crossed_track_stands_beside_the_72() -> None:
+    study = load_study("qwen2-finance")
+    crossed = compile_plan(study, track="crossed")
+    assert crossed.totals["experiments"] == 10 + 90 + 60
+    assert (crossed.totals["steps_planned"], crossed.totals["steps_to_run"]) == (204_000, 144_000)
+    full = compile_plan(study)
+    shared = {p.experiment.id for p in crossed.experiments} & {p.experiment.id for p in full.experiments}
+    assert shared == {f"1-{task}" for task in study.panel("main")}
+    # what the 72 are does not hang on it: without it, every stage is the same
+    left = tuple(e for e in study.experiments if e.phase not in ("crossed", "rows"))
+    alone = compile_plan(study.model_copy(update={"experiments": left}))
+    assert list(alone.stages) == list(full.stages)
+    assert alone.to_json() == full.to_json()
+    # the last rung is a cooldown off the trunk that direct fine-tuning trains anyway
+    last = next(p for p in crossed.experiments if p.experiment.id == "r-math~rowsall")
+    assert set(last.trainings[:-1]) <= set(full.stages)
+
+
 def test_shared_work_is_shared_exactly() -> None:
     plan = compile_plan(load_study("qwen2-finance"))
     by_id = {p.experiment.id: p for p in plan.experiments}

@@ -19,7 +19,7 @@ from regimen.study import EndPoint, Experiment, Pair
 
 
 def recipe_key(evidence: Evidence, experiment: Experiment) -> tuple[Any, ...]:
-    """The recipe of a run without its seed: legs, adapter, learning rate, and those before them."""
+    """The recipe of a run without its seed: legs, all settings of its own, and those before them."""
     study = evidence.study
     before: tuple[Any, ...] = ()
     if experiment.start_from is not None:
@@ -28,8 +28,10 @@ def recipe_key(evidence: Evidence, experiment: Experiment) -> tuple[Any, ...]:
         (leg.kind, tuple(sorted((name, round(share, 12)) for name, share in leg.shares.items())), leg.steps)
         for leg in experiment.legs
     )
-    adapter = study.adapter_of(experiment).model_dump_json()
-    return (before, legs, adapter, experiment.learning_rate)
+    rates = tuple(study.learning_rate_of(experiment, leg.kind) for leg in experiment.legs)
+    of = (study.base_of, study.adapter_of, study.batch_of, study.schedule_of, study.validation_of)
+    settings = tuple(part.model_dump_json() if (part := find(experiment)) else None for find in of)
+    return (before, legs, rates, experiment.rows, settings)
 
 
 @lru_cache(maxsize=2)  # asked for each end of each contrast

@@ -18,6 +18,7 @@ from regimen.analysis.strategies import recipe_hours, recipe_steps, trains_on
 from regimen.plan import PrepareSpec, TrainSpec
 from regimen.results.facts import PreparedFacts, TrainedFacts
 from regimen.study import Experiment
+from regimen.study.schema import OVERRIDES
 
 _ROUNDS = 8  # of a bound and the spread that it implies, until they agree
 _ONE_SIDED = 1.6449  # the normal quantile at 95%: bounds for many rungs are never tighter than for one
@@ -112,8 +113,12 @@ def _clusters(climber: Climber) -> int:
 
 
 def same_recipe(one: Climber, other: Climber) -> bool:
-    mixtures = [[(leg.kind, dict(leg.mixture)) for leg in climber.experiment.legs] for climber in (one, other)]
-    return mixtures[0] == mixtures[1] and one.experiment.start_from == other.experiment.start_from
+    """True if the two differ in their steps alone, seeds apart."""
+    a, b = one.experiment, other.experiment
+    mixtures = [[(leg.kind, dict(leg.mixture)) for leg in experiment.legs] for experiment in (a, b)]
+    settings = [name for name in OVERRIDES if name != "seed"]
+    same = all(getattr(a, name) == getattr(b, name) for name in settings)
+    return same and mixtures[0] == mixtures[1] and a.start_from == b.start_from
 
 
 def rung_of(evidence: Evidence, climber: Climber, fraction: float) -> Rung:

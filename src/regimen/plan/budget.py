@@ -14,6 +14,7 @@ from regimen.errors import UsageError
 from regimen.plan.options import check_hours
 from regimen.plan.plan import Choice, Plan, PlannedExperiment
 from regimen.plan.stages import TrainSpec
+from regimen.study import Study
 from regimen.study.contrasts import ranked_experiments
 from regimen.study.endpoints import ZERO_SHOT
 from regimen.study.questions import BestRule, Contrast, Ranking, RankRule, ThresholdRule
@@ -34,8 +35,8 @@ class Need:
 def needs_of(plan: Plan) -> dict[str, tuple[Need, ...]]:
     """The experiments that each question needs: all of its contrasts, for no verdict is given while one is missing.
 
-    A threshold needs one fine-tuning on each task's own rows. A ranking of strategies needs a crossed track, which no
-    choice among these experiments makes.
+    A threshold needs one fine-tuning on each task's own rows. A ranking of strategies needs every cell of the study's
+    crossed design, at least one run of each; without such a design no choice among the experiments makes one.
     """
     known = {planned.experiment.id for planned in plan.experiments}
     needs: dict[str, tuple[Need, ...]] = {}
@@ -43,7 +44,7 @@ def needs_of(plan: Plan) -> dict[str, tuple[Need, ...]]:
         if isinstance(question.rule, ThresholdRule):
             needs[name] = tuple(_by_task(plan))
         elif isinstance(question.rule, RankRule):
-            needs[name] = (Need(f"crossed:{name}", CROSSED, (frozenset(),)),)
+            needs[name] = tuple(_cells(plan.study, known)) or (Need(f"crossed:{name}", CROSSED, (frozenset(),)),)
         else:
             needs[name] = tuple(_need(contrast, known) for contrast in question.contrasts if contrast.pairs)
             if isinstance(question.rule, BestRule):
@@ -59,6 +60,15 @@ def _need(contrast: Contrast, known: set[str]) -> Need:
 def _to_rank(plan: Plan, ranking: Ranking, known: set[str]) -> Need:
     names = ranked_experiments(ranking, plan.study.experiments)
     return Need(f"ranking:{ranking.title}", ranking.title, tuple(frozenset({name} & known) for name in names))
+
+
+def _cells(study: Study, known: set[str]) -> Iterator[Need]:
+    """The cells of which the plan has anything."""
+    for name, cells in study.crossed.items():
+        for strategy, recipes in cells.items():
+            groups = tuple(frozenset(recipe.run_ids) & known for recipe in recipes)
+            if any(groups):
+                yield Need(f"crossed:{name}:{strategy}", f"{name} trained {strategy.replace('-', ', ')}", groups)
 
 
 def _by_task(plan: Plan) -> Iterator[Need]:

@@ -17,6 +17,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError, model_validator
 
+from regimen.study.crossed import Cell
 from regimen.study.recipes import MARK
 from regimen.study.schema import Adapter, Base, Batch, Experiment, Schedule
 from regimen.study.values import Count, Frozen, Passes
@@ -133,6 +134,14 @@ class Parts:
 
 
 @dataclass(frozen=True)
+class Scaled:
+    """The counts of a profile for counts as they are written."""
+
+    steps: Callable[[int], int]
+    rows: Callable[[int], int]
+
+
+@dataclass(frozen=True)
 class Setting:
     """A value of an axis as it is used, the fields of an experiment that it decides, and its form in ids."""
 
@@ -151,13 +160,8 @@ class Setting:
         return f"{text} {name}" if self.axis in ("rows", "steps", "epochs") else f"{name} {text}"
 
 
-def put_in(
-    experiment: Experiment, combination: Mapping[str, object], parts: Parts, scaled: Callable[[int], int]
-) -> list[Setting]:
-    """The settings of one combination for an experiment, in order; raises AxisFault for a value that cannot be.
-
-    `scaled` gives the steps of the profile for steps as they are written.
-    """
+def put_in(experiment: Experiment, combination: Mapping[str, object], parts: Parts, scaled: Scaled) -> list[Setting]:
+    """The settings of one combination for an experiment, in order; raises AxisFault for a value that cannot be."""
     settings: list[Setting] = []
     fields: dict[str, object] = {}
     for axis, value in combination.items():
@@ -167,7 +171,8 @@ def put_in(
             message = str(fault.errors()[0]["msg"]).removeprefix("Value error, ")
             raise AxisFault(axis, f"{message[0].lower()}{message[1:]} (not {value!r})") from None
         fields |= changed
-        settings.append(Setting(axis, used, changed, _label(axis, used)))
+        written = value if axis == "rows" else used  # ids keep the planned rows, whatever the profile
+        settings.append(Setting(axis, used, changed, _label(axis, written)))
     return settings
 
 
@@ -177,7 +182,7 @@ def _put(
     experiment: Experiment,
     before: Mapping[str, object],
     parts: Parts,
-    scaled: Callable[[int], int],
+    scaled: Scaled,
 ) -> tuple[Scalar, dict[str, object]]:
     """(the value as it is used, the experiment's fields that it decides); `before` holds those of other axes."""
     part, _, field = axis.partition(".")
@@ -191,10 +196,10 @@ def _put(
     if axis == "rows":
         if value == ALL:
             return ALL, {"rows": None}
-        rows = TypeAdapter(Count).validate_python(value)
+        rows = scaled.rows(TypeAdapter(Count).validate_python(value))
         return rows, {"rows": rows}
     if axis in ("steps", "epochs"):
-        return _length(axis, value, experiment, scaled)
+        return _length(axis, value, experiment, scaled.steps)
     rate = Experiment.model_validate(dict(experiment) | {axis: value}).learning_rate
     assert rate is not None
     usual = {getattr(parts.schedule.learning_rate, leg.kind) for leg in experiment.legs}
@@ -223,6 +228,8 @@ def varied(experiment: Experiment, settings: list[Setting], parts: Parts) -> Exp
     fields["id"] = experiment.id + suffix(settings)
     fields["title"] = f"{experiment.title} ({', '.join(setting.words for setting in settings)})"
     fields["varied"] = {**experiment.varied, **{setting.axis: setting.value for setting in settings}}
+    if experiment.cell is not None:
+        fields["cell"] = Cell(set=experiment.cell.set + suffix(settings), strategy=experiment.cell.strategy)
     try:
         return Experiment.model_validate(dict(experiment) | fields)
     except ValidationError as fault:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, StringConstraints, Tag
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, StringConstraints, Tag
 
 from regimen.study.axes import Vary
+from regimen.study.crossed import Cell
 from regimen.study.margins import Margins
 from regimen.study.questions import ContrastGroup, Gate, Question
 from regimen.study.schema import Adapter, Base, Batch, Cost, LegKind, OwnValidate, Phase, Schedule
@@ -126,6 +127,28 @@ class ChainGroup(Common):
     stages: tuple[ChainStage, ...] = Field(min_length=1)
 
 
+def _sources_of_a_set(sources: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(sources)) < len(sources):
+        raise ValueError(f"a source appears twice in the set {', '.join(sources)}")
+    return sources
+
+
+SourceSet = Annotated[tuple[Name, ...], Field(min_length=2, max_length=20), AfterValidator(_sources_of_a_set)]
+
+
+class CrossedGroup(Common):
+    """A crossed design: {set: sources}, each set trained on by every strategy (`study.crossed` says which these are).
+
+    `steps` are those of a set, the same for every strategy and for each of its sources, so that their number must be a
+    multiple of that of the sources. Ids are "{set}-mixed", "{set}-sequential", "{set}-sequential-reversed", and
+    "{set}-separate-{source}".
+    """
+
+    crossed: Annotated[dict[Prefix, SourceSet], Field(min_length=1)]
+    kind: LegKind = "finetune"
+    steps: Steps
+
+
 class ExperimentFile(Common):
     """One experiment in full."""
 
@@ -135,6 +158,7 @@ class ExperimentFile(Common):
     start_from: ExperimentId | None = None
     replicate_of: ExperimentId | None = None
     varied: dict[str, bool | int | float | str] = Field(default_factory=dict)
+    cell: Cell | None = None
 
 
 class ReplicateGroup(Frozen):
@@ -159,6 +183,7 @@ def _group_kind(value: Any) -> str:
 _GROUP_KEYS = {
     "baseline": "baseline",
     "chain": "chain",
+    "crossed": "crossed",
     "replicates": "replicates",
     "pretrain": "runs",
     "finetune": "runs",
@@ -167,6 +192,7 @@ Group = Annotated[
     Annotated[BaselineGroup, Tag("baseline")]
     | Annotated[RunGroup, Tag("runs")]
     | Annotated[ChainGroup, Tag("chain")]
+    | Annotated[CrossedGroup, Tag("crossed")]
     | Annotated[ReplicateGroup, Tag("replicates")]
     | Annotated[ExperimentFile, Tag("single")],
     Discriminator(_group_kind),
@@ -174,19 +200,22 @@ Group = Annotated[
 GROUP_TAGS = frozenset({*_GROUP_KEYS.values(), "single"})
 
 
-class StepsRule(Frozen):
-    """Scales every planned step count: steps / divide, at least `at_least`."""
+class Scale(Frozen):
+    """Scales planned counts of steps, or of rows: count / divide, at least `at_least`."""
 
     divide: Count = 1
     at_least: Count = 1
 
-    def scaled(self, steps: int) -> int:
-        """The step count under this rule, rounded to the nearest whole step."""
-        return steps if self.divide == 1 else max(self.at_least, round(steps / self.divide))
+    def scaled(self, count: int) -> int:
+        """The count under this scale, rounded to the nearest whole number."""
+        return count if self.divide == 1 else max(self.at_least, round(count / self.divide))
 
 
 class ProfileFile(Frozen):
-    """The changes of a profile: whole parts, or single values of `batch`, `schedule`, `evaluation`, `adapter`."""
+    """The changes of a profile: whole parts, or single values of `batch`, `schedule`, `evaluation`, `adapter`.
+
+    `steps` and `rows` scale the counts that are planned; ids keep the planned ones.
+    """
 
     base: dict[str, Any] | None = None
     adapter: dict[str, Any] | None = None
@@ -195,7 +224,8 @@ class ProfileFile(Frozen):
     evaluation: dict[str, Any] | None = None
     cost: dict[str, Any] | None = None
     data: Literal["hub", "miniature"] | None = None
-    steps: StepsRule = StepsRule()
+    steps: Scale = Scale()
+    rows: Scale = Scale()
 
 
 class StudyFile(Frozen):

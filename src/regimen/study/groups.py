@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from regimen.study.axes import SEED, AxisFault, Parts, Vary, put_in, suffix, varied
-from regimen.study.file import BaselineGroup, Common, ExperimentFile, Group, ReplicateGroup, StepsRule, StudyFile
+from regimen.study.axes import SEED, AxisFault, Parts, Scaled, Vary, put_in, suffix, varied
+from regimen.study.file import BaselineGroup, Common, ExperimentFile, Group, ReplicateGroup, Scale, StudyFile
 from regimen.study.precision import settled
 from regimen.study.recipes import Replicates, chosen_by, recipes_of
 from regimen.study.schema import Experiment
@@ -21,10 +21,11 @@ MAX_EXPERIMENTS = 10_000
 class Groups:
     """Unfolds one group after another; `experiments` are those so far."""
 
-    def __init__(self, file: StudyFile, rule: StepsRule, parts: Parts):
+    def __init__(self, file: StudyFile, steps: Scale, rows: Scale, parts: Parts):
         self.experiments: list[Experiment] = []
         self._file = file
-        self._rule = rule
+        self._steps = steps
+        self._rows = rows
         self._parts = parts
         self._replicates = Replicates(file.seed)
 
@@ -34,13 +35,18 @@ class Groups:
             self.experiments += _further_runs(group, self.experiments, self._replicates)
             return
         seeds = _seeds_of(self._file, group)
-        plain = unfold(group, self._file.tasks, self._rule, self._parts)
+        plain = [self._with_rows(one) for one in unfold(group, self._file.tasks, self._steps, self._parts)]
         runs = 1 if seeds is None else len(seeds) if isinstance(seeds, tuple) else seeds
         self._check_count(len(plain) * (group.vary.count if group.vary else 1) * runs)
         for recipe in self._variants(group, plain, group.vary) if group.vary else plain:
             base = None if recipe.base is None else settled(recipe.base)
             one = recipe.model_copy(update={"base": None if base == self._parts.base else base})
             self.experiments += self._replicates.of(one, seeds)
+
+    def _with_rows(self, experiment: Experiment) -> Experiment:
+        """The experiment with its rows as the profile scales them."""
+        rows = experiment.rows
+        return experiment if rows is None else experiment.model_copy(update={"rows": self._rows.scaled(rows)})
 
     def _check_count(self, more: int) -> None:
         count = len(self.experiments) + more
@@ -55,9 +61,10 @@ class Groups:
         _check_axes(group, vary)
         known = {experiment.id for experiment in self.experiments}
         made: dict[str, Experiment] = {}
+        scaled = Scaled(self._steps.scaled, self._rows.scaled)
         for experiment in plain:
             for combination in vary.combinations():
-                settings = put_in(experiment, combination, self._parts, self._rule.scaled)
+                settings = put_in(experiment, combination, self._parts, scaled)
                 one = varied(experiment, settings, self._parts)
                 same = f"{experiment.start_from}{suffix(settings)}"
                 if same in made or same in known:

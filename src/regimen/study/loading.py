@@ -22,7 +22,6 @@ from regimen.study.contrasts import check_rankings, unfold_contrasts
 from regimen.study.file import (
     GROUP_TAGS,
     ProfileFile,
-    StepsRule,
     StudyFile,
 )
 from regimen.study.groups import Groups
@@ -181,7 +180,7 @@ def _with_profile(file: StudyFile, document: Document, origin: str, name: str, p
     parts["base"] = settled(parts["base"])
     faults: list[str] = []
     own = Parts(parts["base"], parts["adapter"], parts["batch"], parts["schedule"])
-    experiments = _unfolded(file, profile.steps, own, document, faults)
+    experiments = _unfolded(file, profile, own, document, faults)
     by_id = {experiment.id: experiment for experiment in experiments}
     questions: dict[str, Question[Contrast]] = {}
     for key, question in file.questions.items():
@@ -236,10 +235,10 @@ def _phases(file: StudyFile, experiments: Sequence[Experiment]) -> dict[str, Pha
 
 
 def _unfolded(
-    file: StudyFile, rule: StepsRule, parts: Parts, document: Document, faults: list[str]
+    file: StudyFile, profile: ProfileFile, parts: Parts, document: Document, faults: list[str]
 ) -> list[Experiment]:
     """The file's experiments; what is wrong with a group goes into `faults` with its line."""
-    groups = Groups(file, rule, parts)
+    groups = Groups(file, profile.steps, profile.rows, parts)
     for index, group in enumerate(file.experiments):
         place: Position = ("experiments", index)
         try:

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import AliasChoices, Field, model_validator
 
+from regimen.study.crossed import Cell
 from regimen.study.endpoints import EndPoint
 from regimen.study.values import (
     Count,
@@ -140,7 +141,7 @@ class Experiment(Frozen):
     `base`, `adapter`, `batch`, `schedule`, `learning_rate`, `seed` and `validation` override the study's; None takes
     the study's. `rows` trains on so many rows of each source (None: all). `replicate_of` names the first run of the
     same recipe, from which this one differs in the seed alone; `varied` holds the values of the axes along which its
-    group varies.
+    group varies, `cell` its place in a crossed design.
     """
 
     id: ExperimentId
@@ -158,6 +159,7 @@ class Experiment(Frozen):
     seed: Seed | None = None
     replicate_of: ExperimentId | None = None
     varied: dict[str, bool | int | float | str] = Field(default_factory=dict)
+    cell: Cell | None = None
     validation: OwnValidate = None
 
     @property

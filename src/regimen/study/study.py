@@ -12,6 +12,7 @@ from pydantic import Field
 
 from regimen.errors import UsageError
 from regimen.study.axes import base_label
+from regimen.study.crossed import Crossed, crossed_of
 from regimen.study.endpoints import ZERO_SHOT, EndPoint
 from regimen.study.margins import DEFAULT_MARGINS, Margins
 from regimen.study.questions import Contrast, Gate, Question
@@ -84,6 +85,11 @@ class Study(Frozen):
     def recipes(self) -> tuple[Recipe, ...]:
         """The recipes, each with its runs, in the study's order."""
         return recipes_of(self.experiments)
+
+    @property
+    def crossed(self) -> Crossed:
+        """The crossed design, {set: {strategy: recipes}}; empty where the study declares none."""
+        return crossed_of(self.recipes)
 
     @property
     def full_track(self) -> tuple[Experiment, ...]:

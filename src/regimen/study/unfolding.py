@@ -10,15 +10,17 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from regimen.study.axes import Parts
+from regimen.study.crossed import Cell, CrossedStrategy
 from regimen.study.file import (
     BaselineGroup,
     ChainGroup,
     Common,
+    CrossedGroup,
     ExperimentFile,
     LegFile,
     RunFile,
     RunGroup,
-    StepsRule,
+    Scale,
 )
 from regimen.study.schema import Batch, Experiment, Leg, LegKind, Schedule
 from regimen.study.tasks import Task
@@ -39,7 +41,10 @@ def mixture_text(mixture: dict[str, float], *, always_weights: bool = True) -> s
 
 
 def unfold(
-    group: BaselineGroup | RunGroup | ChainGroup | ExperimentFile, tasks: dict[str, Task], rule: StepsRule, parts: Parts
+    group: BaselineGroup | RunGroup | ChainGroup | CrossedGroup | ExperimentFile,
+    tasks: dict[str, Task],
+    rule: Scale,
+    parts: Parts,
 ) -> list[Experiment]:
     """The recipes of one group, one run of each, steps scaled by `rule`; raises ValueError for a faulty group."""
     if isinstance(group, BaselineGroup):
@@ -48,6 +53,8 @@ def unfold(
         return _unfold_runs(group, rule, parts)
     if isinstance(group, ChainGroup):
         return _unfold_chain(group, rule, parts)
+    if isinstance(group, CrossedGroup):
+        return _unfold_crossed(group, rule, parts)
     return [
         Experiment(
             id=group.id,
@@ -56,6 +63,7 @@ def unfold(
             start_from=group.start_from,
             replicate_of=group.replicate_of,
             varied=group.varied,
+            cell=group.cell,
             legs=tuple(_leg(leg, rule) for leg in group.legs),
             **_shared(group, parts),
         )
@@ -100,7 +108,7 @@ def _unfold_baselines(group: BaselineGroup, tasks: dict[str, Task], parts: Parts
     ]
 
 
-def _unfold_runs(group: RunGroup, rule: StepsRule, parts: Parts) -> list[Experiment]:
+def _unfold_runs(group: RunGroup, rule: Scale, parts: Parts) -> list[Experiment]:
     if group.pretrain is not None and group.finetune is not None:
         raise ValueError("a group has `pretrain` or `finetune`, not both; write two groups")
     kind: LegKind = "pretrain" if group.pretrain is not None else "finetune"
@@ -131,7 +139,7 @@ def _length(prefix: str, run: RunFile, group: RunGroup) -> tuple[int | tuple[int
     raise ValueError(f"{prefix!r} has neither `steps` nor `epochs`, and its group has none either")
 
 
-def _unfold_chain(group: ChainGroup, rule: StepsRule, parts: Parts) -> list[Experiment]:
+def _unfold_chain(group: ChainGroup, rule: Scale, parts: Parts) -> list[Experiment]:
     experiments: list[Experiment] = []
     for stage in group.stages:
         if not stage.legs and stage.steps is None and stage.epochs is None:
@@ -150,7 +158,40 @@ def _unfold_chain(group: ChainGroup, rule: StepsRule, parts: Parts) -> list[Expe
     return experiments
 
 
-def _leg(leg: LegFile, rule: StepsRule) -> Leg:
+def _unfold_crossed(group: CrossedGroup, rule: Scale, parts: Parts) -> list[Experiment]:
+    """The cells of each set; what trains alone comes first, since the sequential ones begin with it."""
+    experiments: list[Experiment] = []
+    for name, sources in group.crossed.items():
+        each, rest = divmod(group.steps, len(sources))
+        if rest:
+            raise ValueError(
+                f"the set {name!r} has {len(sources)} sources, and {group.steps:,} steps are no multiple of that; "
+                f"give {group.steps - rest:,} or {group.steps - rest + len(sources):,}"
+            )
+        legs = {one: Leg(kind=group.kind, mixture={one: 100.0}, steps=rule.scaled(each)) for one in sources}
+        together = Leg(kind=group.kind, mixture=dict.fromkeys(sources, 1.0), steps=rule.scaled(each) * len(sources))
+        ways: dict[CrossedStrategy, dict[str, tuple[Leg, ...]]] = {
+            "separate": {f"-{one}": (leg,) for one, leg in legs.items()},
+            "mixed": {"": (together,)},
+            "sequential": {"": tuple(legs.values())},
+            "sequential-reversed": {"": tuple(reversed(legs.values()))},
+        }
+        for strategy, models in ways.items():
+            title = _titled(group.title, set=name, strategy=strategy)
+            experiments += [
+                Experiment(
+                    id=f"{name}-{strategy}{ending}",
+                    title=title,
+                    legs=trained,
+                    cell=Cell(set=name, strategy=strategy),
+                    **_shared(group, parts),
+                )
+                for ending, trained in models.items()
+            ]
+    return experiments
+
+
+def _leg(leg: LegFile, rule: Scale) -> Leg:
     forms = [("pretrain", leg.pretrain), ("finetune", leg.finetune), (leg.kind, leg.mixture)]
     given = [(kind, mixture) for kind, mixture in forms if mixture is not None]
     if len(given) != 1 or given[0][0] is None:
