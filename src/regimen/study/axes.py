@@ -171,7 +171,8 @@ def put_in(experiment: Experiment, combination: Mapping[str, object], parts: Par
             message = str(fault.errors()[0]["msg"]).removeprefix("Value error, ")
             raise AxisFault(axis, f"{message[0].lower()}{message[1:]} (not {value!r})") from None
         fields |= changed
-        written = value if axis == "rows" else used  # ids keep the planned rows, whatever the profile
+        # ids keep the planned rows, whatever the profile
+        written = int(str(value)) if axis == "rows" and value != ALL else used
         settings.append(Setting(axis, used, changed, _label(axis, written)))
     return settings
 
