@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from regimen.study.crossed import CrossedStrategy
 from regimen.study.schema import Experiment
 from regimen.study.values import SEEDS, Seeds
 
@@ -45,6 +46,19 @@ def recipes_of(experiments: Iterable[Experiment]) -> tuple[Recipe, ...]:
     for experiment in experiments:
         runs.setdefault(experiment.recipe, []).append(experiment)
     return tuple(Recipe(name, tuple(sorted(own, key=lambda run: run.id != name))) for name, own in runs.items())
+
+
+Crossed = Mapping[str, Mapping[CrossedStrategy, tuple[Recipe, ...]]]
+
+
+def crossed_of(recipes: Iterable[Recipe]) -> Crossed:
+    """{set: {strategy: recipes}} of the recipes that are cells of a design, in their order; empty where none is."""
+    found: dict[str, dict[CrossedStrategy, list[Recipe]]] = {}
+    for recipe in recipes:
+        cell = recipe.first.cell
+        if cell is not None:
+            found.setdefault(cell.set, {}).setdefault(cell.strategy, []).append(recipe)
+    return {name: {way: tuple(own) for way, own in cells.items()} for name, cells in found.items()}
 
 
 def chosen_by(patterns: Sequence[str], experiments: Sequence[Experiment]) -> tuple[Experiment, ...]:

@@ -12,11 +12,10 @@ from pydantic import Field
 
 from regimen.errors import UsageError
 from regimen.study.axes import base_label
-from regimen.study.crossed import Crossed, crossed_of
 from regimen.study.endpoints import ZERO_SHOT, EndPoint
 from regimen.study.margins import DEFAULT_MARGINS, Margins
 from regimen.study.questions import Contrast, Gate, Question
-from regimen.study.recipes import MARK, Recipe, chosen_by, recipes_of
+from regimen.study.recipes import MARK, Crossed, Recipe, chosen_by, crossed_of, recipes_of
 from regimen.study.schema import (
     Adapter,
     Base,
