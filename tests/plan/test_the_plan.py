@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from regimen import compile_plan, load_study
+from tests.support.studies import with_fields
 
 GOLDEN = Path(__file__).parent / "golden" / "experiments.csv"
 
@@ -118,7 +119,8 @@ def test_the_crossed_track_stands_beside_the_72() -> None:
     assert shared == {f"1-{task}" for task in study.panel("main")}
     # what the 72 are does not hang on it: without it, every stage is the same
     left = tuple(e for e in study.experiments if e.phase not in ("crossed", "rows"))
-    alone = compile_plan(study.model_copy(update={"experiments": left}))
+    tracks = {name: patterns for name, patterns in study.tracks.items() if name != "crossed"}
+    alone = compile_plan(with_fields(study, experiments=left, tracks=tracks))
     assert list(alone.stages) == list(full.stages)
     assert alone.to_json() == full.to_json()
     # the last rung is a cooldown off the trunk that direct fine-tuning trains anyway
