@@ -8,6 +8,8 @@ from __future__ import annotations
 import copy
 import io
 import json
+import os
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -24,6 +26,7 @@ from regimen.cli.app import main
 from regimen.plan import compile_plan
 from regimen.results import RunFolder
 from regimen.study import load_study
+from tests.support.checkout import ROOT
 from tests.support.studies import MINIMAL
 
 SECONDS = 5.0
@@ -126,8 +129,10 @@ RECORDED = {
 RECORDS = changed(RECORDED).map(lambda value: json.dumps(value).encode()) | damaged(json.dumps(RECORDED))
 RECORDS |= ANYTHING.map(lambda value: json.dumps(value).encode())
 SLOW_TO_MAKE = [HealthCheck.too_slow, HealthCheck.data_too_large]
-few = settings(max_examples=40, deadline=None, suppress_health_check=SLOW_TO_MAKE)
-many = settings(max_examples=2000, deadline=None, suppress_health_check=SLOW_TO_MAKE)
+EXAMPLES = "REGIMEN_FUZZ_EXAMPLES"
+GIBIBYTE = 1 << 30
+ALL_SECONDS = 3600
+few = settings(max_examples=int(os.environ.get(EXAMPLES, "40")), deadline=None, suppress_health_check=SLOW_TO_MAKE)
 
 
 @pytest.fixture(scope="module")
@@ -176,15 +181,27 @@ def test_a_run_json_is_read_or_refused(text: bytes, folder: Path) -> None:
     status_of(text, folder)
 
 
-@pytest.mark.soak
-@many
-@given(text=STUDIES)
-def test_two_thousand_studies_are_planned_or_refused(text: bytes, home: Path) -> None:
-    plan_of(text, home)
+def in_a_child(test: str) -> None:
+    """Runs 2,000 examples of `test` in a child process that may take a gibibyte of memory and no more.
+
+    The processor time of each command is limited by `ends_well`, that of all of them by the child's own limit.
+    """
+    preparation = f"import resource as r; r.setrlimit(r.RLIMIT_AS, ({GIBIBYTE}, {GIBIBYTE}))\n"
+    preparation += f"r.setrlimit(r.RLIMIT_CPU, ({ALL_SECONDS}, {ALL_SECONDS}))\n"
+    preparation += "import sys, pytest; sys.exit(pytest.main(sys.argv[1:]))"
+    chosen = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", f"{__file__}::{test}"]
+    environment = os.environ | {EXAMPLES: "2000", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", preparation, *chosen]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
+    assert "1 passed" in done.stdout
 
 
 @pytest.mark.soak
-@many
-@given(text=RECORDS)
-def test_two_thousand_run_json_files_are_read_or_refused(text: bytes, folder: Path) -> None:
-    status_of(text, folder)
+def test_two_thousand_studies_are_planned_or_refused_within_a_gibibyte() -> None:
+    in_a_child("test_a_study_is_planned_or_refused")
+
+
+@pytest.mark.soak
+def test_two_thousand_run_json_files_are_read_or_refused_within_a_gibibyte() -> None:
+    in_a_child("test_a_run_json_is_read_or_refused")

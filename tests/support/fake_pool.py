@@ -108,9 +108,8 @@ def run(
     """Schedules the plan in `out` to its end; returns the scheduler with the states of stages, and the pool."""
     folder = RunFolder(out)
     folder.create(plan.study, plan, {})
-    ledger = Ledger(out)
     pool = FakePool(folder.stages, script=script)
-    scheduler = Trial(plan, folder, pool, ledger, out, stopping, lambda event: None, refused or {})
-    scheduler.run()
-    ledger.close()
+    with Ledger(out) as ledger:
+        scheduler = Trial(plan, folder, pool, ledger, out, stopping, lambda event: None, refused or {})
+        scheduler.run()
     return scheduler, pool

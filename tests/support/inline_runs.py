@@ -60,10 +60,9 @@ def run_inline(
     folder.create(plan.study, plan, {"compile": plan.options.to_json()})
     options = RunOptions(out, data=data, here=here, checkpoint_seconds=checkpoint_seconds, trust_code=trust_code)
     pool = InlinePool(Context(WorkerSetup(options, cache_home()), stopping))
-    ledger = Ledger(out)
-    scheduler = Scheduler(plan, folder, pool, ledger, cache_home(), stopping, lambda event: None)
-    scheduler.run()
-    ledger.close()
+    with Ledger(out) as ledger:
+        scheduler = Scheduler(plan, folder, pool, ledger, cache_home(), stopping, lambda event: None)
+        scheduler.run()
     return scheduler
 
 

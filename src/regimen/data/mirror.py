@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from regimen.data.hub_files import HubFile, HubTable, listing
 from regimen.data.sources import SUFFIXES
 from regimen.errors import ModelError, RegimenError, SourceMissing
 from regimen.files import write_json
@@ -25,7 +26,6 @@ from regimen.study.sources import Source
 MANIFEST = "manifest.json"
 PARTIAL = ".partial"
 BASE_FILES = re.compile(r"[^/]+\.(json|safetensors|txt|model|jinja)")
-_HUB_PATH = re.compile(r"hf://datasets/([^/]+/[^/@]+)@(refs/convert/parquet|[^/]+)/(.+)")
 
 Say = Callable[[str], None]
 
@@ -67,7 +67,8 @@ def mirror_source(name: str, source: Source, to: Path, say: Say) -> Iterator[Kep
     assert source.hub is not None
     for config in source.configs:
         try:
-            found = _data_files(source, config)
+            table = HubTable(source.hub, config, source.revision, source.parquet_branch)
+            found = listing(table, splits_of(source)).splits
         except Exception as fault:  # the client raises many types: no network, no such repository, gated, a script
             raise SourceMissing(f"source {name!r}: {source.hub} cannot be read from the Hub: {_first(fault)}") from None
         for split in splits_of(source):
@@ -111,43 +112,28 @@ def write_manifest(to: Path, about: dict[str, Any], kept: list[Kept]) -> Path:
     return to / MANIFEST
 
 
-def _data_files(source: Source, config: str | None) -> dict[str, list[tuple[str, str, str]]]:
-    """{split: [(repository, commit or reference, file)]}, as the `datasets` library finds them."""
-    from datasets import load_dataset_builder
-
-    assert source.hub is not None
-    if source.parquet_branch:
-        folder = f"hf://datasets/{source.hub}@refs/convert/parquet/{config or 'default'}"
-        files = {split: f"{folder}/{split}/*.parquet" for split in splits_of(source)}
-        builder = load_dataset_builder("parquet", data_files=files)
-    else:
-        builder = load_dataset_builder(source.hub, config, revision=source.revision)
-    found: dict[str, list[tuple[str, str, str]]] = {}
-    for split, paths in (builder.config.data_files or {}).items():
-        matched = [_HUB_PATH.fullmatch(str(path)) for path in paths]
-        found[str(split)] = [(m[1], m[2], m[3]) for m in matched if m]
-    return found
-
-
 def _mirror_split(
-    name: str, source: Source, config: str | None, split: str, files: list[tuple[str, str, str]], to: Path, say: Say
+    name: str, source: Source, config: str | None, split: str, files: list[HubFile], to: Path, say: Say
 ) -> Iterator[Kept]:
     folder = f"{source.hub}/{config}" if config else str(source.hub)
-    suffix = next((s for s in SUFFIXES if files and files[0][2].endswith(s)), None)
+    suffix = next((s for s in SUFFIXES if files and files[0].file.endswith(s)), None)
     if suffix is None:
-        kinds = ", ".join(sorted({Path(file).suffix for _, _, file in files})) or "none"
+        kinds = ", ".join(sorted({Path(file.file).suffix for file in files})) or "none"
         raise SourceMissing(
             f"source {name!r}: the files of {folder}/{split} are {kinds}; {', '.join(SUFFIXES)} are read"
         )
-    repo, commit = files[0][0], files[0][1]
+    repo, commit = files[0].repo, files[0].commit
     if commit.startswith("refs/"):
         from huggingface_hub import HfApi
 
         commit = HfApi().dataset_info(repo, revision=commit).sha or commit
     many = len(files) > 1
     pairs = [
-        (file, f"{folder}/{split}-{number:05d}-of-{len(files):05d}{suffix}" if many else f"{folder}/{split}{suffix}")
-        for number, (_, _, file) in enumerate(files)
+        (
+            file.file,
+            f"{folder}/{split}-{number:05d}-of-{len(files):05d}{suffix}" if many else f"{folder}/{split}{suffix}",
+        )
+        for number, file in enumerate(files)
     ]
     enough = source.limit if split == source.split and source.takes_first_rows else None
     rows = 0

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from regimen.data.own_files import OwnFiles, own_files
 from regimen.data.readers import file_rows, remark
@@ -18,7 +17,6 @@ from regimen.data.row import Row
 from regimen.errors import SourceMissing
 from regimen.study.sources import TEST_FILES, VALIDATION_FILES, Side, Source
 
-BATCH_ROWS = 512
 SUFFIXES = (".jsonl", ".parquet", ".csv", ".json")  # of a mirror's files
 
 
@@ -63,6 +61,7 @@ def parts_of(source_name: str, source: Source, split: str, where: Where) -> list
     return [
         Part(
             f"{source.hub}/{_slash(config)}{split}",
+            field=source.field,
             hub=(source.hub, config, split, source.revision, source.parquet_branch),
         )
         for config in source.configs
@@ -152,34 +151,12 @@ def _rows(part: Part) -> Iterator[Row]:
             yield from file_rows(part.name if len(part.paths) == 1 else path.name, path, part.field)
     else:
         assert part.hub is not None
-        yield from _hub_rows(*part.hub)
+        yield from _hub_rows(*part.hub, part.field)
 
 
-def _hub_rows(hub: str, config: str | None, split: str, revision: str, parquet_branch: bool) -> Iterator[Row]:
-    from datasets import load_dataset
+def _hub_rows(
+    hub: str, config: str | None, split: str, revision: str, parquet_branch: bool, field: str | None
+) -> Iterator[Row]:
+    from regimen.data.hub_files import HubTable, hub_rows
 
-    try:
-        if parquet_branch:
-            pattern = f"hf://datasets/{hub}@refs/convert/parquet/{config or 'default'}/{split}/*.parquet"
-            dataset = load_dataset("parquet", data_files=pattern, split="train", streaming=True)
-        else:
-            dataset = load_dataset(hub, config, split=split, revision=revision, streaming=True)
-        yield from _unbatched(dataset)
-    except GeneratorExit:
-        raise
-    except Exception as fault:
-        if isinstance(fault, OSError) and fault.filename:  # of a file here, no matter of the network
-            raise SourceMissing(
-                f"{hub} ({split}): the cache of the Hub cannot be used ({fault}); set HF_HOME to a folder of yours"
-            ) from None
-        first = str(fault).splitlines()[0] if str(fault) else type(fault).__name__
-        raise SourceMissing(
-            f"{hub} ({split}) cannot be read from the Hub: {first}; without a network use --data with a mirror"
-        ) from None
-
-
-def _unbatched(dataset: Any) -> Iterator[Row]:
-    for batch in dataset.iter(batch_size=BATCH_ROWS):
-        columns = list(batch)
-        for values in zip(*(batch[column] for column in columns), strict=True):
-            yield dict(zip(columns, values, strict=True))
+    yield from hub_rows(HubTable(hub, config, revision, parquet_branch), split, field)

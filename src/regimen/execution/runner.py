@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -121,24 +121,22 @@ def _schedule(
 
     Where the tests have grown, rows are prepared first, and trainings that read a test item are taken back.
     """
-    pool = make_pool(options, plan)
-    ledger = Ledger(options.out)
-    try:
-        with tracked(options.trackers, plan, folder, observe, stopping) as heard:
-            survey(plan, folder, heard)  # sets damaged results aside before anything is compared
-            if must_look_first(plan, folder):
-                first = preparations(plan)
-                refusals = {name: why for name, why in refused.items() if name in first.stages}
-                early = Scheduler(first, folder, pool, ledger, cache_of(options), stopping, heard, refusals)
-                early.run()
-                refused = {**refused, **early.errors}
-            for taken in [] if stopping() else take_back(plan, folder):
-                heard(Note(taken.sentence))
-            scheduler = Scheduler(plan, folder, pool, ledger, cache_of(options), stopping, heard, refused)
-            scheduler.run()
-    finally:
-        pool.close()
-        ledger.close()
+    with (
+        closing(make_pool(options, plan)) as pool,
+        Ledger(options.out) as ledger,
+        tracked(options.trackers, plan, folder, observe, stopping) as heard,
+    ):
+        survey(plan, folder, heard)  # sets damaged results aside before anything is compared
+        if must_look_first(plan, folder):
+            first = preparations(plan)
+            refusals = {name: why for name, why in refused.items() if name in first.stages}
+            early = Scheduler(first, folder, pool, ledger, cache_of(options), stopping, heard, refusals)
+            early.run()
+            refused = {**refused, **early.errors}
+        for taken in [] if stopping() else take_back(plan, folder):
+            heard(Note(taken.sentence))
+        scheduler = Scheduler(plan, folder, pool, ledger, cache_of(options), stopping, heard, refused)
+        scheduler.run()
     return scheduler
 
 

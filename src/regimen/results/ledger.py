@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TypedDict, cast
+from typing import Self, TypedDict, cast
 
 from regimen.errors import MachineError
 from regimen.files import why_unwritable
@@ -48,7 +48,7 @@ class LedgerRow(TypedDict):
 
 
 class Ledger:
-    """The writer's side. The driver holds the only one of a run folder.
+    """The writer's side, closed at the end of its `with`. The driver holds the only one of a run folder.
 
     Raises MachineError where the disk takes nothing more.
     """
@@ -76,6 +76,12 @@ class Ledger:
                 yield self._db
         except sqlite3.OperationalError as fault:
             raise _unwritable(self._path, fault) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Closes the file."""
