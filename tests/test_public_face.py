@@ -30,7 +30,7 @@ def python(code: str) -> str:
 
 
 def test_importing_regimen_loads_nothing_heavy() -> None:
-    heavy = "[m for m in ('torch', 'pandas', 'transformers', 'datasets', 'plotly', 'numpy') if m in sys.modules]"
+    heavy = "[m for m in ('torch', 'pandas', 'transformers', 'datasets', 'numpy') if m in sys.modules]"
     assert python(f"import sys, regimen; print({heavy})") == "[]"
 
 

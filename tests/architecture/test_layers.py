@@ -40,7 +40,6 @@ HOMES = {
     "ray": ("execution/ray_pool.py",),
     "peft": ("engine/",),
     "lm_eval": ("evaluation/",),
-    "plotly": ("report/",),
     "datasets": ("data/", "evaluation/"),
     "torch": ("engine/", "stages/", "execution/worker.py"),
     "transformers": ("engine/", "data/chat.py"),

@@ -9,7 +9,7 @@ from regimen.analysis.rules import Rules
 from regimen.plan import Plan
 from regimen.report.html_page import render
 from regimen.report.run_reading import read
-from regimen.report.run_report import page_context
+from regimen.report.run_report import short_context
 from regimen.results import RunFolder
 from regimen.study import EndPoint, Pair
 from tests.support.item_scores import scores_of
@@ -46,7 +46,7 @@ def test_everything_that_is_said_of_a_run_follows_alpha(finished: RunFolder, pla
         assert f"(Holm over all of them, {100 * alpha:g}%)" in found.gate.rule
         for row in reading.rows:
             assert reading.is_clear(row) == (row.p_adjusted is not None and row.p_adjusted <= alpha)
-        text = render("report.md.jinja", page_context(reading))
+        text = render("report.md.jinja", short_context(reading))
         assert f"Benjamini-Hochberg over the whole grid, {100 * alpha:g}%." in text
     marked = [sum(reading.is_clear(row) for row in reading.rows) for reading in (strict, lax)]
     assert marked[0] < marked[1], "some cell lies between the two levels, or this test tests nothing"

@@ -1,10 +1,10 @@
-"""The page in a real browser: no network, no complaint, every link, the filters, the keyboard, print, the live page."""
+"""The page in a real browser: no network, no complaint, every link, the table, the keyboard, print, the live page."""
 
 from __future__ import annotations
 
+import csv
 import shutil
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,66 +14,59 @@ from regimen.plan import Plan
 from regimen.report.live_page import Watch, make_server
 from regimen.report.run_report import write_report
 from regimen.results import RunFolder
+from tests.report.conftest import CHROMIUM
 from tests.support import made_reports
 from tests.support.patience import patient
 
-playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the PATH")
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-extensions"]
+TABS = "[...document.querySelectorAll('nav a')].map(one => one.hash.slice(1))"
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright_api.sync_playwright() as player:
-        started = player.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield started
-        started.close()
-
-
-@pytest.fixture
-def tab(browser: Any) -> Iterator[Any]:
-    """A tab of 1280 x 900 that notes complaints and requests, and may not reach the network."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, offline=True)
-    opened = context.new_page()
-    opened.complaints, opened.asked = [], []
-    opened.on("console", lambda message: opened.complaints.append(message.text))
-    opened.on("pageerror", lambda error: opened.complaints.append(str(error)))
-    opened.on("request", lambda request: opened.asked.append(request.url))
-    yield opened
-    context.close()
-
-
-def through(tab: Any) -> None:
-    """Scrolls through the page until every figure has been drawn."""
-    for figure in tab.query_selector_all("figure.chart:not(.own)"):
-        figure.scroll_into_view_if_needed()
-        tab.wait_for_function("figure => figure.classList.contains('drawn')", arg=figure, timeout=patient(30_000))
+def tabs(tab: Any) -> list[str]:
+    return tab.evaluate(TABS)
 
 
 def shown(tab: Any, selector: str) -> int:
     return tab.evaluate("s => [...document.querySelectorAll(s)].filter(e => e.checkVisibility()).length", selector)
 
 
-@pytest.mark.slow
-def test_it_opens_from_a_file_paints_fast_and_draws_every_figure(tab: Any, page: Path) -> None:
+def go(tab: Any, address: str) -> None:
+    """Follows an address and waits until its section has been drawn."""
+    name = address.split("?")[0]
+    tab.evaluate("address => { location.hash = address }", address)
+    tab.wait_for_function(
+        "name => { const one = document.getElementById(name); return one.checkVisibility() && "
+        "(!one.querySelector(':scope > .live') || one.classList.contains('drawn')) }",
+        arg=name,
+        timeout=patient(30_000),
+    )
+
+
+def names(tab: Any) -> list[str]:
+    """The experiments that the table shows, from above."""
+    return tab.evaluate("[...document.querySelectorAll('.tabulator-table .named small')].map(e => e.textContent)")
+
+
+def test_it_opens_from_a_file_paints_fast_and_draws_every_section(tab: Any, page: Path) -> None:
     tab.goto(page.as_uri())
     painted = tab.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
-    assert painted < 10_000, "2 s on a quiet machine; tests run on busy ones"
-    assert tab.evaluate("window.Plotly === undefined || document.querySelector('figure.drawn') !== null")
-    through(tab)
-    assert tab.evaluate("document.querySelectorAll('figure .live .main-svg').length") > 5
+    assert painted < 10_000, "1 s on a quiet machine; tests run on busy ones"
+    assert tabs(tab)[:2] == ["overview", "results"]
+    for name in tabs(tab):
+        go(tab, name)
+        assert shown(tab, "main > section") == 1
     assert tab.complaints == []
     assert [url for url in tab.asked if not url.startswith(("file:", "data:", "blob:"))] == []
 
 
 def test_every_link_leads_to_something_that_is_then_shown(tab: Any, page: Path) -> None:
     tab.goto(page.as_uri())
-    broken = tab.evaluate(
+    count, broken = tab.evaluate(
         """async () => {
           const hashes = [...new Set([...document.querySelectorAll('a[href^="#"]')].map(a => a.getAttribute('href')))];
           const broken = [];
-          for (const hash of hashes) {
+          for (const hash of hashes.filter(one => !one.includes('?'))) {
             location.hash = hash;
             dispatchEvent(new HashChangeEvent('hashchange'));
             const target = document.getElementById(decodeURIComponent(hash.slice(1)));
@@ -82,47 +75,56 @@ def test_every_link_leads_to_something_that_is_then_shown(tab: Any, page: Path) 
           return [hashes.length, broken];
         }"""
     )
-    assert broken[0] > 100
-    assert broken[1] == []
+    assert count > 15
+    assert broken == []
+    go(tab, "results?experiment=3a-sst2")
+    assert "3a-sst2" in tab.text_content(".panel h3")
+    assert "glue-sst2 100%" in " ".join(tab.inner_text(".panel table").split())
+    tab.keyboard.press("Escape")
+    tab.wait_for_function("() => !document.querySelector('.panel')")
     assert tab.complaints == []
 
 
-def test_filters_hide_what_they_name_and_work_by_keyboard(tab: Any, page: Path) -> None:
+def test_the_table_filters_sorts_and_keeps_its_state_in_the_address(tab: Any, page: Path, finished: RunFolder) -> None:
     tab.goto(page.as_uri())
-    heat = "#change tbody tr"
-    everything, columns = shown(tab, heat), shown(tab, "#change thead th")
-    tab.focus('input[name=phase][value="2B"]')
-    tab.keyboard.press("Space")
-    assert shown(tab, f'{heat}[data-phase="2B"]') == 0
-    assert 0 < shown(tab, heat) < everything
-    assert "shown" in tab.text_content("#filtered")
-    tab.focus('input[name=group][value="financial"]')
-    tab.keyboard.press("Space")
-    assert shown(tab, "#change thead th") == columns - 5
-    tab.keyboard.press("Space")
-    tab.focus('input[name=phase][value="2B"]')
-    tab.keyboard.press("Space")
-    assert (shown(tab, heat), shown(tab, "#change thead th")) == (everything, columns)
-    assert tab.text_content("#filtered") == ""
-    tab.focus("input[name=text]")
+    go(tab, "results")
+    everything = names(tab)
+    assert len(everything) > 5
+    tab.focus("#results input[type=search]")
     tab.keyboard.type("3A-SST2")
-    assert shown(tab, heat) == 1
-    tab.keyboard.press("Enter")
-    assert shown(tab, heat) == 1, "Enter sends nothing anywhere"
+    tab.wait_for_function("() => document.querySelectorAll('.tabulator-table .named').length === 1")
+    assert names(tab) == ["3a-sst2"]
+    assert "text=3A-SST2" in tab.evaluate("location.hash")
+    assert "1 of " in tab.text_content("#results output")
+    assert shown(tab, ".tabulator-frozen-rows-holder .tabulator-row") >= 4, "what they are held against stays"
+    go(tab, "results?sort=t%3Asst2%3Adesc&show=score")
+    tab.wait_for_selector(".tabulator-col[aria-sort=descending]")
+    rows = csv.DictReader((finished.report / "results.csv").read_text().splitlines())
+    scores = {
+        row["experiment"]: float(row["value"]) for row in rows if row["task"] == "sst2" and row["primary"] == "True"
+    }
+    order = [scores[name] for name in names(tab) if name in scores]
+    assert order == sorted(order, reverse=True)
+    with tab.expect_download() as taken:
+        tab.click("#results button:text-is('CSV')")
+    saved = list(csv.reader(Path(taken.value.path()).read_text().splitlines()))
+    assert saved[0][:2] == ["experiment", "title"]
+    at = saved[0].index("sst2")
+    assert {row[0]: float(row[at]) for row in saved[1:] if row[0] in scores and row[at]} == pytest.approx(
+        {row[0]: scores[row[0]] for row in saved[1:] if row[0] in scores}, rel=1e-5
+    )
+    assert tab.complaints == []
 
 
-def test_the_keyboard_reaches_answers_and_opens_experiments(tab: Any, page: Path) -> None:
+def test_the_keyboard_reaches_the_answers_and_what_scrolls(tab: Any, page: Path) -> None:
     tab.goto(page.as_uri())
     tab.keyboard.press("Tab")
     assert tab.evaluate("document.activeElement.className") == "skip"
     tab.keyboard.press("Enter")
-    assert tab.evaluate("location.hash") == "#answers"
-    tab.focus("#x-3a-sst2 summary")
+    assert tab.evaluate("location.hash") == "#overview"
+    tab.focus(".card .more a")
     tab.keyboard.press("Enter")
-    assert tab.evaluate("document.getElementById('x-3a-sst2').open")
-    tab.focus('#change a[href="#x-3a-sst2--sst2"]')
-    tab.keyboard.press("Enter")
-    tab.wait_for_function("() => document.activeElement.id === 'x-3a-sst2--sst2'")
+    tab.wait_for_function("() => document.activeElement.closest('#evidence') !== null")
     lost = tab.evaluate(
         "[...document.querySelectorAll('.wide')].filter(e => e.scrollWidth > e.clientWidth + 1 && e.tabIndex < 0 "
         "&& !e.closest('figure')).length"
@@ -130,35 +132,43 @@ def test_the_keyboard_reaches_answers_and_opens_experiments(tab: Any, page: Path
     assert lost == 0, "what scrolls sideways can be reached by the keyboard"
 
 
-def test_print_shows_everything_with_still_pictures(tab: Any, page: Path, tmp_path: Path) -> None:
+def test_the_overview_is_one_screen(browser: Any, page: Path) -> None:
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    tab = context.new_page()
     tab.goto(page.as_uri())
-    figure = tab.query_selector("figure.chart:not(.own)")
-    figure.scroll_into_view_if_needed()
-    tab.wait_for_function("() => document.querySelector('figure.drawn') !== null")
-    tab.evaluate("dispatchEvent(new Event('beforeprint'))")
-    tab.emulate_media(media="print")
-    assert tab.evaluate("[...document.querySelectorAll('details')].every(part => part.open)")
-    assert shown(tab, ".still svg") == tab.evaluate("document.querySelectorAll('.still').length")
-    assert shown(tab, ".live .main-svg") == 0
-    assert shown(tab, "nav") == 0
-    tab.pdf(path=str(tmp_path / "print.pdf"))
-    assert (tmp_path / "print.pdf").stat().st_size > 100_000
-    tab.emulate_media(media="screen")
-    tab.evaluate("dispatchEvent(new Event('afterprint'))")
-    assert not tab.evaluate("document.getElementById('x-3a-sst2').open")
+    last = tab.evaluate(
+        "Math.max(...[...document.querySelectorAll('#overview *')].map(e => e.getBoundingClientRect().bottom))"
+    )
+    assert last <= 900
+    context.close()
 
 
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("width", [1440, 1280, 800, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_leaves_the_screen_sideways(browser: Any, page: Path, width: int, scheme: str) -> None:
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
     tab = context.new_page()
     tab.goto(page.as_uri())
-    tab.evaluate("location.hash = 'x-3a-sst2'")
-    assert tab.evaluate("document.documentElement.scrollWidth") <= width
+    for name in tabs(tab):
+        go(tab, name)
+        assert tab.evaluate("document.documentElement.scrollWidth") <= width, name
     ground = tab.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert ground == {"light": "rgb(255, 255, 255)", "dark": "rgb(21, 27, 33)"}[scheme]
+    assert ground == {"light": "rgb(255, 255, 255)", "dark": "rgb(18, 23, 28)"}[scheme]
     context.close()
+
+
+def test_print_shows_every_printed_section_with_the_plain_table(tab: Any, page: Path, tmp_path: Path) -> None:
+    tab.goto(page.as_uri())
+    go(tab, "results")
+    tab.emulate_media(media="print")
+    printed = tab.evaluate("document.querySelectorAll('main > section:not(.unprinted)').length")
+    assert shown(tab, "main > section") == printed
+    assert shown(tab, "table.grid") >= 1
+    assert shown(tab, ".tabulator") == 0
+    assert shown(tab, "nav") == 0
+    tab.pdf(path=str(tmp_path / "print.pdf"), prefer_css_page_size=True)
+    pages = (tmp_path / "print.pdf").read_bytes().count(b"/Type /Page\n")
+    assert 2 <= pages <= 14
 
 
 def test_hostile_data_runs_nothing(tab: Any, tmp_path: Path) -> None:
@@ -168,8 +178,12 @@ def test_hostile_data_runs_nothing(tab: Any, tmp_path: Path) -> None:
     page = write_report(folder, plan)
     tab.on("dialog", lambda dialog: (tab.complaints.append(dialog.message), dialog.dismiss()))
     tab.goto(page.as_uri())
-    tab.query_selector("figure.chart:not(.own)").scroll_into_view_if_needed()
-    tab.wait_for_function("() => document.querySelector('figure.drawn') !== null")
+    for address in (
+        *tabs(tab),
+        "results?experiment=3a-sst2",
+        "results?sort=%3Cimg%20src%3Dx%3E&text=%3Cimg%20src%3Dx%3E",
+    ):
+        go(tab, address)
     assert tab.complaints == []
     assert tab.evaluate("document.images.length") == 0
 
@@ -189,16 +203,17 @@ def test_the_live_page_moves_without_a_reload(browser: Any, plan: Plan, finished
         try:
             tab.goto(f"http://127.0.0.1:{server.server_address[1]}/")
             tab.evaluate("window.same = true")
-            tab.uncheck('input[name=phase][value="2B"]')
-            tab.evaluate("document.getElementById('x-3a-sst2').open = true")
+            tab.evaluate("location.hash = 'results?strategy=multi-task'")
             for stage in finished.stages.iterdir():
                 shutil.copytree(stage, folder.stages / stage.name)
             tab.wait_for_function(
-                "() => document.querySelectorAll('#leaders tbody tr').length > 3", timeout=patient(120_000)
+                "() => document.querySelector('#overview .facts').textContent.includes('experiments done') && "
+                "document.querySelectorAll('.panels figure g').length > 20",
+                timeout=patient(120_000),
             )
             assert tab.evaluate("window.same"), "the page was not loaded again"
-            assert tab.evaluate("document.getElementById('x-3a-sst2').open"), "what was open stays open"
-            assert shown(tab, '#change tbody tr[data-phase="2B"]') == 0, "filters stay"
+            assert tab.evaluate("location.hash") == "#results?strategy=multi-task", "the table's state stays"
+            assert shown(tab, "main > section") == 1
             assert complaints == []
         finally:
             context.close()

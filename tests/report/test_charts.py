@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from itertools import pairwise
 from xml.etree import ElementTree
@@ -22,7 +21,6 @@ from regimen.report.charts import (
     Rows,
     Series,
     Ternary,
-    plotly_of,
     svg_of,
 )
 from regimen.report.charts.scales import Scale
@@ -58,17 +56,6 @@ def test_a_drawing_is_well_formed_and_names_what_it_shows(chart: Chart, standalo
         "svg", "title", "style", "rect", "text", "line", "polyline", "polygon", "circle", "a",
     }  # fmt: skip
     assert bool(list(root.iter(f"{SVG}a"))) is (not standalone and chart.name in ("lines", "gantt"))
-
-
-@pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.name)
-def test_plotly_gets_plain_json_without_markup(chart: Chart) -> None:
-    drawn = plotly_of(chart)
-    if isinstance(chart, Matrix):
-        assert drawn is None
-        return
-    text = json.dumps(drawn, allow_nan=False)
-    assert "<img" not in text
-    assert "<extra></extra>" in text
 
 
 def test_marks_stand_where_their_numbers_say() -> None:

@@ -80,7 +80,7 @@ def test_the_page_moves_with_the_run(moving: tuple[Watch, RunFolder, int], finis
     assert "connect-src 'self'" in page
     for stage in finished.stages.iterdir():
         shutil.copytree(stage, folder.stages / stage.name)
-    all_done = f"<b>{len(watched)} / {len(watched)}</b>".encode()
+    all_done = f"{len(watched)} of {len(watched)} experiments done".encode()
     wait_until(lambda: all_done in ask(port, "/content")[2])
     assert json.loads(ask(port, "/state")[2])["version"] != before
     assert ask(port, "/content")[1]["ETag"] == f'"{watch.content.version}"'

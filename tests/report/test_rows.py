@@ -15,7 +15,7 @@ from regimen.report.run_report import write_report
 from regimen.results import PreparedFacts, RunFolder
 from regimen.results.rows import token_shares
 from tests.support.inline_runs import change_facts
-from tests.support.made_reports import Page
+from tests.support.made_reports import Page, packed_data
 
 
 def prepared(blocks: int, tokens: int, loss_tokens: int) -> PreparedFacts:
@@ -63,19 +63,14 @@ def test_the_page_tells_what_each_experiment_took_and_how_scores_stand_without_t
     scored = plan.stages[planned.evaluations["sst2"]]
     assert isinstance(scored, EvaluateSpec)
     change(folder, scored, twins=6, metrics_without_twins={"accuracy": 0.4321, "f1": 0.1})
-    text = write_report(folder, plan).read_text(encoding="utf-8")
-    section = text.split('<details id="x-3c-6-glue">', 1)[1].split("</article>", 1)[0]
-    shown = Page(section).text
-    assert "of sequences of tokens of loss tokens epochs of it" in shown
-    assert "3.25" in shown
-    assert "without near twins" in shown
-    assert "0.432" in shown
-    other = text.split('<details id="x-3a-sst2">', 1)[1].split("</article>", 1)[0]
-    assert "without near twins" not in other, "a column only where there is something in it"
-    page = Page(text).text
-    assert "glue-mrpc finetune 33 30 in 5 blocks 3 250 100" in page
-    assert "with a near twin GLUE SST-2" not in page
-    assert "task items with a near twin sst2 40 6" in page
+    page = write_report(folder, plan)
+    recipes, table = packed_data(page, "recipes"), packed_data(page, "results")
+    assert [leg["epochs"] for leg in recipes["3c-6-glue"]["legs"] if leg["source"] == "glue-mrpc"] == [3.25]
+    alone = {row["id"]: table["scores"]["sst2"]["accuracy"]["alone"][place] for place, row in enumerate(table["rows"])}
+    assert {name: value for name, value in alone.items() if value is not None} == {"3c-6-glue": 0.4321}
+    text = Page(page.read_text(encoding="utf-8")).text
+    assert "glue-mrpc finetune 33 30 in 5 blocks 3 250 100" in text
+    assert "task items with a near twin sst2 40 6" in text
 
 
 def test_of_one_source_all_tokens_are_its_own(finished: RunFolder, plan: Plan, tmp_path: Path) -> None:
@@ -84,6 +79,5 @@ def test_of_one_source_all_tokens_are_its_own(finished: RunFolder, plan: Plan, t
     for stage in plan.stages.values():
         if isinstance(stage, PrepareSpec) and stage.source_name == "glue-sst2":
             change(folder, stage, blocks=5, tokens=300, loss_tokens=75)
-    text = write_report(folder, plan).read_text(encoding="utf-8")
-    section = text.split('<details id="x-3a-sst2">', 1)[1].split("</article>", 1)[0]
-    assert "glue-sst2 100% 100% 100% not yet" in Page(section).text
+    [leg] = packed_data(write_report(folder, plan), "recipes")["3a-sst2"]["legs"]
+    assert [leg[share] for share in ("share", "tokens", "loss_tokens", "epochs")] == [1.0, 1.0, 1.0, None]

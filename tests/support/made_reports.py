@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -70,6 +74,13 @@ def make_hostile(folder: RunFolder, plan: Plan) -> None:
         elif isinstance(stage, ItemsSpec):
             items = [json.loads(line) for line in (path / "items.jsonl").read_text().splitlines()]
             (path / "items.jsonl").write_text("".join(json.dumps(i | {"prompt": HOSTILE}) + "\n" for i in items))
+
+
+def packed_data(page: Path, name: str) -> Any:
+    """A block of data that lies packed in the page."""
+    found = re.search(rf'id="data-{name}">([^<]+)</script>', page.read_text(encoding="utf-8"))
+    assert found, f"the page holds no {name}"
+    return json.loads(gzip.decompress(base64.b64decode(found[1])))
 
 
 class Page(HTMLParser):

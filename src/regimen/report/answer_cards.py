@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from regimen.analysis.declared_contrasts import JudgedContrast
+from regimen.analysis.effects import MeanEffect
 from regimen.analysis.findings import Answer
+from regimen.analysis.headlines import IntervalPlot
 from regimen.analysis.taxonomy import StrategyRow
 from regimen.analysis.thresholds import Threshold
 from regimen.report.charts import Axis, Mark, Rows
 from regimen.report.run_reading import Reading
-from regimen.report.words import NOT_YET, anchor, file_stem, interval, number, probability, signed
+from regimen.report.words import NOT_YET, file_stem, interval, number, probability, signed
 from regimen.study import EndPoint
 
 WITHOUT_EVIDENCE = (NOT_YET, "not identifiable")
@@ -23,7 +25,7 @@ WITHOUT_EVIDENCE = (NOT_YET, "not identifiable")
 
 @dataclass(frozen=True)
 class ContrastRow:
-    """A contrast, the end points that it compares, and the anchor of the first one's section ("" for none)."""
+    """A contrast, the end points that it compares, and the address of the first one's panel ("" for none)."""
 
     judged: JudgedContrast
     names: Sequence[EndPoint]
@@ -47,7 +49,10 @@ class AnswerCard:
     id: str
     question: str
     verdict: str
+    headline: str
     summary: str
+    effect: MeanEffect | None
+    plot: IntervalPlot | None
     contrasts: Sequence[ContrastRow]
     thresholds: Sequence[tuple[str, Threshold]]
     chart: Rows | None
@@ -73,7 +78,18 @@ def _answer(reading: Reading, answer: Answer) -> AnswerCard:
     titles = reading.plan.study.tasks
     thresholds = [(titles[entry.task].title, entry) for entry in answer.tasks or ()]
     verdict, summary = supported(answer, reading.findings.taxonomy)
-    return AnswerCard(answer.id, answer.question, verdict, summary, rows, thresholds, _chart(answer, rows))
+    return AnswerCard(
+        id=answer.id,
+        question=answer.question,
+        verdict=verdict,
+        headline=answer.headline if verdict == answer.verdict else summary,
+        summary=summary,
+        effect=answer.effect,
+        plot=answer.plot,
+        contrasts=rows,
+        thresholds=thresholds,
+        chart=_chart(answer, rows),
+    )
 
 
 def supported(answer: Answer, strategies: Sequence[StrategyRow]) -> tuple[str, str]:
@@ -97,7 +113,7 @@ def supported(answer: Answer, strategies: Sequence[StrategyRow]) -> tuple[str, s
 
 def _row(reading: Reading, judged: JudgedContrast) -> ContrastRow:
     ends = list(dict.fromkeys(end for pair in judged.contrast.pairs for end in (pair.of, pair.against)))
-    link = anchor(ends[0]) if ends and ends[0].experiment in reading.anchors else ""
+    link = reading.link(ends[0].experiment) if ends else ""
     return ContrastRow(judged, ends, link)
 
 

@@ -10,19 +10,29 @@ from dataclasses import dataclass
 
 from regimen.analysis.transfer import Chain
 from regimen.report.run_reading import Reading
-from regimen.report.tinted_cells import TintedCell, largest_of, tinted
-from regimen.report.words import anchor, number, points, signed
+from regimen.report.tints import largest_of, tint
+from regimen.report.words import number, points, signed
 from regimen.results import better_sign
 from regimen.study import EndPoint
 
 
 @dataclass(frozen=True)
+class ChainCell:
+    """The score after a stage, its change against the nearest stage before that has one, and the change's colour."""
+
+    text: str
+    change: str
+    tint: str
+
+
+@dataclass(frozen=True)
 class ChainRow:
-    """A stage: the end point after it, its training in words, and a cell for each task."""
+    """A stage: the end point after it, its address in the page, its training in words, and a cell for each task."""
 
     end: EndPoint
+    link: str
     trained: str
-    cells: Sequence[TintedCell]
+    cells: Sequence[ChainCell]
 
 
 @dataclass(frozen=True)
@@ -31,14 +41,15 @@ class ChainTable:
 
     id: str
     title: str
-    phase: str
     measures: Sequence[tuple[str, str]]
     rows: Sequence[ChainRow]
 
 
 def chains(reading: Reading) -> list[ChainTable]:
-    """A table a chain; a cell holds the score and its change against the row above."""
-    return [_chain(reading, path) for path in paths(reading)]
+    """A table a chain; a cell holds the score and its change against the row above. One scale of colours for all."""
+    measured = [(path, *_measured(reading, path)) for path in paths(reading)]
+    largest = largest_of(step for _, _, steps in measured for step in steps.values())
+    return [_chain(reading, path, values, steps, largest) for path, values, steps in measured]
 
 
 def paths(reading: Reading) -> list[list[EndPoint]]:
@@ -59,35 +70,32 @@ def paths(reading: Reading) -> list[list[EndPoint]]:
     return all_paths
 
 
-def _chain(reading: Reading, path: list[EndPoint]) -> ChainTable:
+Scores = dict[tuple[EndPoint, str], float | None]  # by end point and task
+
+
+def _measured(reading: Reading, path: list[EndPoint]) -> tuple[Scores, Scores]:
+    """The scores along a chain, and their changes."""
     values = {(end, task): _value(reading, end, task) for end in path for task in reading.tasks}
     steps = {
         (end, task): _step(reading, values, path[: index + 1], task)
         for index, end in enumerate(path)
         for task in reading.tasks
     }
-    largest = largest_of(steps.values())
+    return values, steps
+
+
+def _chain(reading: Reading, path: list[EndPoint], values: Scores, steps: Scores, largest: float) -> ChainTable:
     rows = []
     for end in path:
-        cells = [_cell(reading, end, task, values[end, task], steps[end, task], largest) for task in reading.tasks]
-        rows.append(ChainRow(end, _trained(reading, end), cells))
+        cells = [_cell(values[end, task], steps[end, task], largest) for task in reading.tasks]
+        rows.append(ChainRow(end, reading.link(end.experiment), _trained(reading, end), cells))
     last = reading.planned[path[-1].experiment].experiment
     chain = next((one for one in reading.findings.chains if one.chain == last.id), None)
-    return ChainTable(last.id, last.title.split(":")[0], last.phase, _measures(chain), rows)
+    return ChainTable(last.id, last.title.split(":")[0], _measures(chain), rows)
 
 
-def _cell(
-    reading: Reading, end: EndPoint, task: str, value: float | None, step: float | None, largest: float
-) -> TintedCell:
-    """Its text is the score, its mark the change."""
-    return tinted(
-        step,
-        largest,
-        number(value),
-        mark=points(step) if step is not None else "",
-        link=anchor(end, task if value is not None and reading.row(end.experiment, task) is not None else ""),
-        group=reading.tasks[task].group,
-    )
+def _cell(value: float | None, step: float | None, largest: float) -> ChainCell:
+    return ChainCell(number(value), points(step) if step is not None else "", tint(step, largest))
 
 
 def _value(reading: Reading, end: EndPoint, task: str) -> float | None:

@@ -11,7 +11,8 @@ from markupsafe import Markup
 
 from regimen.analysis.experiment_comparison import ExperimentComparison, TaskDifference
 from regimen.report.charts import Axis, Mark, Rows, svg_of
-from regimen.report.html_page import asset, render
+from regimen.report.html_page import render
+from regimen.report.shell import text_of
 from regimen.report.words import interval, probability, signed
 
 
@@ -21,7 +22,7 @@ def comparison_page(found: ExperimentComparison) -> str:
     context = {
         "found": found,
         "chart": Markup(svg_of(chart)) if chart else "",
-        "style": Markup(asset("page.css")),
+        "style": Markup(text_of("browser", "shell.css")),
     }
     return render("compare.html.jinja", context)
 

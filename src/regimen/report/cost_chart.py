@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from regimen.analysis.pareto import FrontPoint
 from regimen.report.charts import Axis, Lines, Series
 from regimen.report.run_reading import Reading
-from regimen.report.words import anchor, hours, interval, signed
+from regimen.report.words import hours, interval, result_link, signed
 
 ALL = "all"
 
@@ -55,6 +55,6 @@ def _series(points: Sequence[FrontPoint], phase: str, index: int) -> Series:
             f"{point.experiment}: {signed(point.gain)} ({interval(point.low, point.high)}), {hours(point.gpu_hours)} h"
             for point in points
         ),
-        links=tuple(anchor(point.experiment) for point in points),
+        links=tuple(result_link(point.experiment) for point in points),
         group=phase,
     )

@@ -13,7 +13,7 @@ from regimen.analysis.curves import Curve, HeldOut
 from regimen.analysis.statistics.fits import PowerLaw
 from regimen.report.charts import Axis, Lines, Series
 from regimen.report.run_reading import Reading
-from regimen.report.words import anchor, known, number, span
+from regimen.report.words import known, number, result_link, span
 from regimen.results.tables import Trace
 
 POINTS = 100
@@ -50,7 +50,7 @@ def learning_curves(reading: Reading) -> Lines | None:
         colour = reading.phases.index(phase)
         if x:
             hover = tuple(f"{name}, step {step:.0f}: {loss:.3f} nats" for step, loss in zip(x, y, strict=True))
-            links = tuple(anchor(name) for _ in x)
+            links = tuple(result_link(name) for _ in x)
             series.append(
                 Series(phase, x, y, colour=colour, variant=colour // 6, hover=hover, links=links, group=phase)
             )
@@ -63,23 +63,6 @@ def learning_curves(reading: Reading) -> Lines | None:
         x=Axis("optimiser step, over all legs"),
         y=Axis("training loss (nats a token)", log=all(value > 0 for one in series for value in one.y)),
         series=tuple(series),
-    )
-
-
-def own_curve(reading: Reading, name: str) -> Lines | None:
-    """The training loss of one experiment."""
-    x, y = thinned(reading.traces.get(name, []))
-    if not x:
-        return None
-    return Lines(
-        name=f"curve-{name}",
-        title=f"Training loss of {name}",
-        alt=f"Training loss of {name}: from {y[0]:.3f} to {y[-1]:.3f} nats a token in {x[-1]:.0f} steps",
-        x=Axis("step"),
-        y=Axis("loss (nats a token)"),
-        series=(Series("", x, y, hover=tuple(f"step {a:.0f}: {b:.3f}" for a, b in zip(x, y, strict=True))),),
-        height=190,
-        legend=False,
     )
 
 
@@ -126,7 +109,7 @@ def _ladder(reading: Reading, curve: Curve, task: str, index: int) -> list[Serie
             f"{point.experiment}: {number(point.value)} {span(point.low, point.high)} after {point.steps:,.0f} steps"
             for point in curve.points
         ),
-        links=tuple(anchor(point.experiment or "", task) for point in curve.points),
+        links=tuple(result_link(point.experiment or "") for point in curve.points),
         group=group,
     )
     if curve.band is None or curve.held_out is None or not curve.held_out.holds:
@@ -147,18 +130,24 @@ def _ladder(reading: Reading, curve: Curve, task: str, index: int) -> list[Serie
 
 @dataclass(frozen=True)
 class FitRow:
-    """A curve with its fitted law; `name` is an experiment whose section shows it."""
+    """A curve with the law that was fitted to it, None where there is no fit; `name` is the curve's experiment."""
 
     curve: Curve
-    law: PowerLaw
-    held: HeldOut
+    fit: PowerLaw | None
+    held: HeldOut | None
     name: str
+
+    @property
+    def holds(self) -> bool:
+        """Whether the fit foretells the point that it has not seen."""
+        return self.held is not None and self.held.holds
 
 
 def fits(reading: Reading) -> list[FitRow]:
-    """Every curve that a power law was tried on."""
-    return [
-        FitRow(curve, curve.fit, curve.held_out, curve.experiment or curve.points[-1].experiment or "")
-        for curve in reading.findings.curves
-        if curve.fit is not None and curve.held_out is not None
-    ]
+    """Every curve of the findings, those without a fit too."""
+    rows = []
+    for curve in reading.findings.curves:
+        fitted = (curve.fit, curve.held_out) if curve.fit and curve.held_out else (None, None)
+        name = curve.experiment or (curve.points[-1].experiment if curve.points else "") or ""
+        rows.append(FitRow(curve, *fitted, name))
+    return rows

@@ -13,7 +13,7 @@ from typing import Any
 from regimen.plan import ItemsSpec, PrepareSpec
 from regimen.report.charts import Axis, Bar, Gantt
 from regimen.report.run_reading import Reading
-from regimen.report.words import NOT_YET, anchor
+from regimen.report.words import NOT_YET
 from regimen.results import ItemsFacts, Machine, Outcome, PreparedFacts, facts_of, layout
 
 
@@ -34,6 +34,24 @@ def damaged(reading: Reading) -> dict[str, str]:
     return {
         folder.folder(reading.plan.stages[name]).path.name: why.replace(f"{folder.stages}/", "")
         for name, why in reading.tables.damaged.items()
+    }
+
+
+def state_of(reading: Reading) -> dict[str, Any]:
+    """What is done, missing, skipped, damaged or refused, as the page and report.md say it."""
+    cells = reading.tables.cells.values()
+    return {
+        "status": reading.status,
+        "totals": reading.plan.totals,
+        "damaged": damaged(reading),
+        "missing": len(reading.tables.missing_cells()),
+        "refused": refused(reading),
+        "skipped": sorted({cell.skipped for cell in cells if cell.skipped}),
+        "without_value": [
+            f"{metric} of {cell.experiment} on {cell.key}: {why}"
+            for cell in cells
+            for metric, why in cell.without_value.items()
+        ],
     }
 
 
@@ -72,7 +90,7 @@ def hours(reading: Reading) -> list[dict[str, Any]]:
 def planned_gantt(reading: Reading) -> Gantt:
     """The plan's Gantt chart."""
     bars = tuple(
-        Bar(bar.label, bar.start_hour, bar.end_hour, bar.phase, _link(reading, bar.label)) for bar in reading.plan.gantt
+        Bar(bar.label, bar.start_hour, bar.end_hour, bar.phase, reading.link(bar.label)) for bar in reading.plan.gantt
     )
     return Gantt(
         name="gantt-planned",
@@ -97,7 +115,7 @@ def actual_gantt(reading: Reading) -> Gantt | None:
         training = outcome.kind == "train"
         label = reading.plan.stages[name].label if training else f"evaluations of {phase}"
         start, end = (outcome.started - first) / 60, (outcome.ended - first) / 60
-        span = spans.setdefault((label, phase, anchor(experiment) if training and experiment else ""), [start, end])
+        span = spans.setdefault((label, phase, reading.link(experiment) if training else ""), [start, end])
         span[0], span[1] = min(span[0], start), max(span[1], end)
     bars = [Bar(label, span[0], span[1], phase, link) for (label, phase, link), span in spans.items()]
     return Gantt(
@@ -108,10 +126,6 @@ def actual_gantt(reading: Reading) -> Gantt | None:
         bars=tuple(sorted(bars, key=lambda bar: (bar.start, bar.label))),
         groups=tuple(reading.phases),
     )
-
-
-def _link(reading: Reading, label: str) -> str:
-    return anchor(label) if label in reading.anchors else ""
 
 
 _LEAKS = {
@@ -144,7 +158,19 @@ def prepared(reading: Reading) -> dict[str, Any]:
             {_LEAKS[entry["leaks"]].format(entry["name"]) for entry in sources if entry["leaks"] in _LEAKS}
         ),
         "not_looked_for": sorted(_not_looked_for(reading)),
+        "handled": [(f"{e['name']}, {e['form']}:", words) for e in [*sources, *items] if (words := _handled(e))],
     }
+
+
+def _handled(entry: dict[str, Any]) -> str:
+    """What was done to texts of a source, and what was guessed of its files."""
+    counts = (
+        ("cut_examples", "examples were cut to the block"),
+        ("special_as_text", "texts hold a special token's text, read as text"),
+        ("read_apart", "prompts and answers were tokenised apart, since one token would have reached across"),
+    )
+    parts = [f"{entry[key]:,} {words}" for key, words in counts if entry[key]]
+    return "; ".join([*parts, *(f"guessed: {one}" for one in entry["guesses"] or ())])
 
 
 def _not_looked_for(reading: Reading) -> set[str]:
@@ -168,6 +194,7 @@ def _counts(facts: PreparedFacts | ItemsFacts | None) -> dict[str, Any]:
         "read_apart",
         "leaks",
         "stand_in",
+        "guesses",
     )
     counts = {key: getattr(facts, key, None) for key in known}
     return {"there": facts is not None, "drops": facts.drops if facts else {}, **counts}

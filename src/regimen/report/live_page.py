@@ -21,9 +21,10 @@ from typing import Any
 
 from regimen.errors import RegimenError, UsageError
 from regimen.plan import compile_with
-from regimen.report.html_page import render_content, render_page
+from regimen.report import shell
 from regimen.report.run_reading import read
-from regimen.report.run_report import page_context
+from regimen.report.run_report import title_of
+from regimen.report.sections import sections_of
 from regimen.results import RunFolder, layout
 
 HOST = "127.0.0.1"
@@ -46,10 +47,10 @@ def render_run(out: Path) -> Content:
     """Renders the run as it is now; the version is the content's own digest."""
     folder = RunFolder(out)
     plan = compile_with(folder.study(), folder.compile_options())
-    context = page_context(read(folder, plan))
-    part = render_content(context)
+    title, sections = title_of(plan), sections_of(read(folder, plan))
+    part = shell.content(title, sections)
     version = hashlib.sha256(part.encode()).hexdigest()[:16]
-    return Content(version, part.encode(), render_page(context, version=version).encode())
+    return Content(version, part.encode(), shell.page(title, sections, version=version).encode())
 
 
 def signature(out: Path) -> str:

@@ -16,15 +16,13 @@ from regimen.analysis.results_table import ResultRow
 from regimen.analysis.strategies import strategy_of
 from regimen.report.html_page import render
 from regimen.report.recipe_records import recipe_records
-from regimen.report.run_reading import Reading
+from regimen.report.run_reading import FLOORS, Reading
 from regimen.report.section import Section
+from regimen.report.tints import STEPS, largest_of, tint
 from regimen.report.words import number, signed
 from regimen.results import better_sign
-from regimen.results.floors import floors_of
 from regimen.study import ZERO_SHOT
 
-STEPS = 5  # of colour, either way
-FLOORS = (("tfidf", "TF-IDF with logistic regression"), ("majority", "Most frequent class"), ("chance", "Chance"))
 Column = list[float | None]
 
 
@@ -96,10 +94,10 @@ def table_rows(reading: Reading) -> list[TableRow]:
     shots = sorted({row.end.shots for row in reading.rows if row.end.shots})
     rows = [TableRow(ZERO_SHOT, "Zero-shot", pinned=True, strategy="the base as it is")]
     rows += [TableRow(f"{n}-shot", f"{n}-shot", pinned=True, strategy=f"the base, {n} examples") for n in shots]
-    floors = [floors_of(reading.plan, reading.tables.outcomes, task) for task in reading.tasks]
-    for name, title in FLOORS:
-        if any(getattr(floor, name) for floor in floors if floor):
-            rows.append(TableRow(name, title, pinned=True, strategy="no language model"))
+    for name, title in FLOORS.items():
+        if any(getattr(floor, name) for floor in reading.floors.values()):
+            about = "logistic regression on words" if name == "tfidf" else "no model"
+            rows.append(TableRow(name, title[:1].upper() + title[1:], pinned=True, strategy=about))
     for planned in reading.trained:
         experiment, mean = planned.experiment, reading.means.get(planned.experiment.id)
         rows.append(
@@ -127,14 +125,12 @@ def _parts(shares: Mapping[str, float]) -> Iterator[str]:
 def score_columns(reading: Reading) -> dict[str, dict[str, Scores]]:
     """Task -> metric -> its column, the headline first; tasks that nothing was or will be scored on are left out."""
     rows = table_rows(reading)
-    floors = {task: floors_of(reading.plan, reading.tables.outcomes, task) for task in reading.plan.study.tasks}
     found: dict[str, dict[str, Scores]] = {}
     for name, task in reading.plan.study.tasks.items():
         there = {row.metric for row in reading.rows if row.task == name}
         for metric in [one for one in task.metrics if one in there or (one == task.headline and task.panel == "main")]:
             cells = [_cell(reading, row, name, metric) for row in rows]
-            floor = floors[name]
-            plain = [getattr(floor, row.id).get(metric) if floor and hasattr(floor, row.id) else None for row in rows]
+            plain = [reading.floor(row.id, name, metric) if row.id in FLOORS else None for row in rows]
             found.setdefault(name, {})[metric] = _column(reading, rows, cells, plain, name, metric)
     return found
 
@@ -161,15 +157,21 @@ def _column(
 ) -> Scores:
     sign = better_sign(metric)
 
-    def turned(row: TableRow, cell: ResultRow | None) -> tuple[float | None, float | None, float | None]:
-        """The change and its interval, up is better."""
+    zero = next((cell.value for row, cell in zip(rows, cells, strict=True) if cell and row.id == ZERO_SHOT), None)
+
+    def turned(
+        row: TableRow, cell: ResultRow | None, floor: float | None
+    ) -> tuple[float | None, float | None, float | None]:
+        """The change and its interval, up is better; a score without a model has no interval."""
+        if floor is not None and zero is not None:
+            return sign * (floor - zero), None, None
         if cell is None or cell.delta is None or row.id == ZERO_SHOT:
             return None, None, None
         ends = sorted(sign * end for end in (cell.delta_ci_low, cell.delta_ci_high) if end is not None)
         low, high = ends if len(ends) == 2 else (None, None)
         return sign * cell.delta, low, high
 
-    changes = [turned(row, cell) for row, cell in zip(rows, cells, strict=True)]
+    changes = [turned(*one) for one in zip(rows, cells, plain, strict=True)]
     values = [cell.value if cell else floor for cell, floor in zip(cells, plain, strict=True)]
     return Scores(
         value=[_short(value) for value in values],
@@ -219,7 +221,7 @@ class StillCell:
 def _still(reading: Reading, rows: Sequence[TableRow], scores: Mapping[str, Mapping[str, Scores]]) -> Markup:
     tasks = {name: task for name, task in reading.tasks.items() if name in scores}
     columns = [scores[name][task.headline] for name, task in tasks.items()]
-    largest = max((abs(change) for one in columns for change in one.change if change is not None), default=1.0) or 1.0
+    largest = largest_of(change for one in columns for change in one.change)
     alpha = reading.findings.method.alpha
     lines = [
         (
@@ -236,9 +238,3 @@ def _still_cell(column: Scores, at: int, largest: float, alpha: float) -> StillC
     value, change, p = column.value[at], column.change[at], column.p[at]
     text = number(value) if value is not None else column.why[at].split(":")[0]
     return StillCell(text, tint(change, largest), p is not None and p <= alpha)
-
-
-def tint(change: float | None, largest: float) -> str:
-    """The colour class of a change: "t3" better, "t-3" worse, "" for none; the scale ends at `largest`."""
-    step = 0 if change is None else max(-STEPS, min(STEPS, round(STEPS * change / largest)))
-    return f"t{step}" if step else ""

@@ -16,14 +16,18 @@ from regimen.analysis.mean_changes import MeanChange, mean_changes
 from regimen.analysis.results_table import ResultRow, result_rows
 from regimen.analysis.rules import Rules
 from regimen.plan import Plan, PlannedExperiment
-from regimen.report.words import anchor
+from regimen.report.words import result_link
 from regimen.results import EvaluatedFacts, RunFolder, better_sign, facts_of
+from regimen.results.facts import Floors
+from regimen.results.floors import floors_of
 from regimen.results.status import Status, run_status
 from regimen.results.tables import RunTables, Trace, baseline_phase
 from regimen.study import ZERO_SHOT
 from regimen.study.tasks import Task
 
 Tell = Callable[[str], None]  # gets a step of the work when it begins
+# The scores that need no language model, by the name of their field in `Floors`.
+FLOORS = {"tfidf": "TF-IDF", "majority": "most frequent class", "chance": "chance"}
 
 
 def silently(step: str) -> None:
@@ -116,9 +120,25 @@ class Reading:
         return facts.metrics_without_twins.get(metric) if facts else None
 
     @cached_property
-    def anchors(self) -> dict[str, str]:
-        """Experiment -> anchor of its section, for those that have one."""
-        return {name: anchor(name) for name in (*self.planned, ZERO_SHOT)}
+    def floors(self) -> dict[str, Floors]:
+        """Task -> its scores without a language model, where its items are rendered."""
+        known = {task: floors_of(self.plan, self.tables.outcomes, task) for task in self.plan.study.tasks}
+        return {task: floors for task, floors in known.items() if floors is not None}
+
+    def floor(self, kind: str, task: str, metric: str = "") -> float | None:
+        """A score of `FLOORS` on a task, of its headline unless a metric is named."""
+        lines = self.floors.get(task)
+        return getattr(lines, kind).get(metric or self.plan.study.tasks[task].headline) if lines else None
+
+    def with_examples(self, task: str) -> list[ResultRow]:
+        """The base's own headline scores with solved examples before each question, fewest first."""
+        rows = [row for row in self.rows if row.task == task and row.primary and row.end.shots]
+        return sorted(rows, key=lambda row: row.end.shots or 0)
+
+    def link(self, experiment: str) -> str:
+        """The address of an experiment's panel in the page, "" for what has none."""
+        planned = self.planned.get(experiment)
+        return result_link(experiment) if planned and planned.experiment.legs else ""
 
     @cached_property
     def traces(self) -> dict[str, Trace]:

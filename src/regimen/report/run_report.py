@@ -13,19 +13,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from regimen import __version__
-from regimen.analysis.recipes import Recipe
 from regimen.analysis.results_table import ResultRow
 from regimen.files import write_json, write_text
 from regimen.plan import Plan
-from regimen.report import chain_tables, cost_chart, curve_charts, facts, paper, score_tables
+from regimen.report import cost_chart, curve_charts, facts, paper, score_tables, shell
 from regimen.report.answer_cards import answers
 from regimen.report.charts import Chart
-from regimen.report.experiment_cards import experiment_cards
-from regimen.report.html_page import Context, render, render_page
-from regimen.report.plain_table import advice_table, mixture_table
+from regimen.report.html_page import Context, render
 from regimen.report.run_reading import Reading, Tell, read, silently
+from regimen.report.sections import sections_of
 from regimen.report.simplex_charts import simplexes
-from regimen.report.transfer_table import transfer, transfer_matrix
+from regimen.report.transfer_table import transfer_matrix
 from regimen.results import RunFolder, layout
 from regimen.results.tables import COLUMNS
 from regimen.study import dump_study
@@ -40,17 +38,23 @@ def write_report(folder: RunFolder, plan: Plan, *, png: bool = False, tell: Tell
     """
     reading = read(folder, plan, tell=tell)
     tell("drawing the page")
-    context = page_context(reading)
-    page, short = render_page(context), render("report.md.jinja", context)
+    page = shell.page(title_of(plan), sections_of(reading))
+    context = short_context(reading)
+    short = render("report.md.jinja", context)
     tell("writing the files")
     folder.report.mkdir(parents=True, exist_ok=True)
-    paper.write_paper(folder.report, context, charts_of(context), png=png)
+    paper.write_paper(folder.report, context, charts_of(reading), png=png)
     write_text(folder.report / layout.TABLE, results_csv(reading.rows))
     write_json(folder.report / layout.FINDINGS, reading.findings.to_json())
     write_text(folder.report / layout.SUMMARY, short)
     write_text(folder.report / layout.PAGE, page)
     write_text(folder.report / INPUTS, _inputs(folder, plan) + _page_digest(folder))
     return folder.report / layout.PAGE
+
+
+def title_of(plan: Plan) -> str:
+    """The page's title."""
+    return plan.study.title or plan.study.study
 
 
 def up_to_date_report(folder: RunFolder, plan: Plan, *, tell: Tell = silently) -> Path:
@@ -92,94 +96,30 @@ def results_csv(rows: Sequence[ResultRow]) -> str:
     return out.getvalue()
 
 
-def page_context(reading: Reading) -> Context:
-    """Everything that the templates put into words."""
-    return {
+def short_context(reading: Reading) -> Context:
+    """What report.md and tables.tex put into words."""
+    findings = reading.findings
+    return facts.state_of(reading) | {
         "study": reading.plan.study,
         "plan": reading.plan,
-        "totals": reading.plan.totals,
-        "status": reading.status,
-        "damaged": facts.damaged(reading),
-        "phases": [(name, _phase_title(reading, name)) for name in reading.phases],
-        "groups": reading.groups,
-        "anchors": reading.anchors,
-        "alpha": reading.findings.method.alpha,
+        "alpha": findings.method.alpha,
         "columns": list(reading.tasks.values()),
-        **_findings(reading),
-        **_scored(reading),
-        **_ran(reading),
-        "sections": experiment_cards(reading),
-        "missing": len(reading.tables.missing_cells()),
-        "without_value": [
-            f"{metric} of {cell.experiment} on {cell.key}: {why}"
-            for cell in reading.tables.cells.values()
-            for metric, why in cell.without_value.items()
-        ],
-        "skipped": sorted({cell.skipped for cell in reading.tables.cells.values() if cell.skipped}),
-    }
-
-
-def _findings(reading: Reading) -> Context:
-    """The parts of the page that show findings."""
-    findings, moved = reading.findings, transfer(reading)
-    by_task: dict[str, list[Recipe]] = {}
-    for recipe in findings.recipes:
-        by_task.setdefault(reading.plan.study.tasks[recipe.task].title, []).append(recipe)
-    return {
         "answers": answers(reading),
         "gate": findings.gate,
-        "gate_adjust": advice_table(findings.gate.adjust),
         "taxonomy": findings.taxonomy,
-        "recipes": by_task,
-        "budgets": sorted({recipe.budget_gpu_hours for recipe in findings.recipes}),
         "tree": findings.tree,
-        "transfer": moved,
-        "transfer_chart": transfer_matrix(moved),
-        "chains": chain_tables.chains(reading),
-        "simplexes": simplexes(reading),
-        "mixtures": mixture_table(findings.mixtures),
-        "front": cost_chart.front_chart(reading),
-        "fronts": findings.pareto,
-    }
-
-
-def _scored(reading: Reading) -> Context:
-    """Scores: the heat map, the leaderboard, lines beside them, every value; curves."""
-    rows = score_tables.heat(reading)
-    return {
-        "heat": rows,
-        "tested": score_tables.has_tests(reading),
-        "heat_chart": score_tables.heat_matrix(reading, rows),
         "leaders": score_tables.leaderboard(reading),
+        "tested": score_tables.has_tests(reading),
         "lines": score_tables.lines(reading),
         "scores": score_tables.all_scores(reading),
-        "learning": curve_charts.learning_curves(reading),
-        "scaling": curve_charts.scaling_curves(reading),
-        "fits": curve_charts.fits(reading),
-    }
-
-
-def _ran(reading: Reading) -> Context:
-    """What ran, on which rows, for how long."""
-    return {
-        "planned": facts.planned_gantt(reading),
-        "actual": facts.actual_gantt(reading),
-        "hours": facts.hours(reading),
-        "prepared": facts.prepared(reading),
-        "leaks": facts.leaks(reading),
-        "refused": facts.refused(reading),
         "provenance": facts.provenance(reading),
     }
 
 
-def _phase_title(reading: Reading, name: str) -> str:
-    phase = reading.plan.study.phases.get(name)
-    return phase.title if phase else ""
-
-
-def charts_of(context: Context) -> list[Chart]:
-    """The charts that are also written as files."""
-    one = [context["heat_chart"], context["transfer_chart"], context["learning"], context["front"], context["planned"]]
-    one.append(context["actual"])
-    several = [answer.chart for answer in context["answers"]]
-    return [chart for chart in (*several, *one, *context["scaling"], *context["simplexes"]) if chart is not None]
+def charts_of(reading: Reading) -> list[Chart]:
+    """The charts that are written as files, for papers."""
+    answered = [answer.chart for answer in answers(reading)]
+    whole = [score_tables.heat_matrix(reading), transfer_matrix(reading), curve_charts.learning_curves(reading)]
+    timed = [cost_chart.front_chart(reading), facts.planned_gantt(reading), facts.actual_gantt(reading)]
+    several = [*curve_charts.scaling_curves(reading), *simplexes(reading)]
+    return [chart for chart in (*answered, *whole, *timed, *several) if chart is not None]

@@ -5,11 +5,21 @@ Owns the list. A section is a function of the run; the page knows nothing else o
 
 from __future__ import annotations
 
+from regimen.report.appendix_section import appendix_section
+from regimen.report.data_section import data_section
+from regimen.report.evidence_section import evidence_section
+from regimen.report.overview_section import overview_section
 from regimen.report.results_section import results_section
 from regimen.report.run_reading import Reading
 from regimen.report.section import Builder, Section
 
-SECTIONS: tuple[Builder, ...] = (results_section,)
+SECTIONS: tuple[Builder, ...] = (
+    overview_section,
+    results_section,
+    evidence_section,
+    data_section,
+    appendix_section,
+)
 
 
 def sections_of(reading: Reading) -> list[Section]:

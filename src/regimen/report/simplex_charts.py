@@ -6,12 +6,11 @@ table. Does not know fits.
 
 from __future__ import annotations
 
-import statistics
 from itertools import combinations
 
 from regimen.report.charts import Ternary
 from regimen.report.run_reading import Reading
-from regimen.report.words import anchor
+from regimen.report.words import result_link
 
 FEWEST = 3
 
@@ -34,17 +33,15 @@ def simplexes(reading: Reading) -> list[Ternary]:
 
 
 def _placed(reading: Reading, kind: str) -> list[tuple[str, dict[str, float], float]]:
-    """(experiment, shares, mean change over the main tasks) of plain experiments; of equal mixtures the longest."""
+    """(experiment, shares, mean change) of plain experiments; of equal mixtures the longest."""
     longest: dict[tuple[tuple[str, float], ...], tuple[int, str, float]] = {}
     for planned in reading.trained:
         experiment = planned.experiment
-        changes = [reading.change(experiment.id, task) for task in reading.tasks]
-        whole = [change for change in changes if change is not None]
-        leg = experiment.plain_leg
-        if leg is None or leg.kind != kind or not whole or len(whole) < len(changes):
+        mean, leg = reading.means.get(experiment.id), experiment.plain_leg
+        if leg is None or leg.kind != kind or mean is None:
             continue
         key = tuple(sorted(leg.shares.items()))
-        entry = (planned.steps, experiment.id, statistics.fmean(whole))
+        entry = (planned.steps, experiment.id, mean.mean)
         longest[key] = max(longest.get(key, entry), entry)
     return [(name, dict(key), mean) for key, (_, name, mean) in longest.items()]
 
@@ -61,6 +58,6 @@ def _chart(kind: str, three: tuple[str, str, str], entries: list[tuple[str, dict
         ),
         values=tuple(100 * mean for _, _, mean in entries),
         names=tuple(name for name, _, _ in entries),
-        links=tuple(anchor(name) for name, _, _ in entries),
+        links=tuple(result_link(name) for name, _, _ in entries),
         unit="points",
     )

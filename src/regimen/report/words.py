@@ -1,6 +1,6 @@
 """Numbers and names as a reader sees them; a missing number reads "not yet".
 
-Owns formats, anchors and the order of them. Does not know pages.
+Owns formats and addresses within the page. Does not know pages.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from typing import Any
+from urllib.parse import quote
 
 from regimen.digests import digest_of
 from regimen.study import EndPoint
@@ -85,10 +86,9 @@ def file_stem(name: str) -> str:
     return plain if plain == name else f"{plain}-{digest_of(name)[:6]}"
 
 
-def anchor(end: EndPoint | str, task: str = "") -> str:
-    """The anchor of an experiment's section, or of its score on a task."""
-    name = "x-" + re.sub(r"[^A-Za-z0-9.-]", "_", stem(end))
-    return f"{name}--{re.sub(r'[^A-Za-z0-9.-]', '_', task)}" if task else name
+def result_link(end: EndPoint | str) -> str:
+    """The address in the page of an experiment's recipe and scores, without its #."""
+    return f"results?experiment={quote(stem(end), safe='')}"
 
 
 def markdown(value: Any) -> str:

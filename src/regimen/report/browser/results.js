@@ -57,11 +57,12 @@
   };
   const plain = (words, kind = "") => element("span", { class: kind, title: words }, words);
 
+  const longest = (words) => Math.max(...words.split(/[\s-]+/).map((word) => word.length)); // letters of a heading that must fit
   function columnsOf(table, state, largest, hidden) {
     const head = (words, under = "") => () => under ? element("span", {}, words, element("br"), element("span", { class: "soft" }, under)) : element("span", {}, words);
     const measured = (one) => !one ? null : state.show === "difference" ? one.change : one.value;
     const columns = [{
-      field: "title", titleFormatter: head("Experiment"), frozen: true, width: innerWidth < 700 ? 150 : 230,
+      field: "title", titleFormatter: head("Experiment"), frozen: true, width: innerWidth < 700 ? 150 : 250,
       formatter: (box) => {
         const row = box.getData();
         if (row.pinned) return element("b", { title: row.strategy }, row.title);
@@ -69,23 +70,23 @@
       },
     }];
     const add = (field, width, formatter, extra = {}) => columns.push({ field, titleFormatter: head(OWN[field]), width, formatter, visible: !hidden.has(field), ...extra });
-    add("strategy", 128, (box) => plain(box.getValue(), "soft"));
-    add("mixture", 220, (box) => plain(box.getValue(), "soft"));
+    add("strategy", 104, (box) => plain(box.getValue(), "soft words"));
+    add("mixture", 220, (box) => plain(box.getValue(), "soft words"));
     const right = { hozAlign: "right", headerHozAlign: "right" };
-    add("steps", 70, (box) => known(box.getValue()) ? count(box.getValue()) : "", { ...right, sorter: ordered((value) => value) });
-    add("hours", 74, (box) => hours(box.getValue()), { ...right, sorter: ordered((value) => value) });
-    add("mean", 92, (box) => {
+    add("steps", 62, (box) => known(box.getValue()) ? count(box.getValue()) : "", { ...right, sorter: ordered((value) => value) });
+    add("hours", 62, (box) => hours(box.getValue()), { ...right, sorter: ordered((value) => value) });
+    add("mean", state.interval ? 120 : 74, (box) => {
       const row = box.getData();
       if (!known(row.mean)) return "";
       const lines = [signed(row.mean), ...(state.interval ? [span(row.mean_low, row.mean_high, signed)] : [])];
       box.getElement().classList.add(...[tint(row.mean, largest, table.steps)].filter(Boolean));
       return element("span", { title: `mean change ${signed(row.mean)} (${span(row.mean_low, row.mean_high, signed)})` }, ...lines.flatMap((line, at) => at ? [element("br"), element("small", {}, line)] : [line]));
-    }, { ...right, sorter: ordered((value) => value), minWidth: state.interval ? 120 : 92 });
+    }, { ...right, sorter: ordered((value) => value), minWidth: state.interval ? 120 : 74 });
     for (const task of table.tasks) {
       const about = task.metrics.find((one) => one.name === (state.metric || task.metrics[0].name));
       if (!about) continue;
       columns.push({
-        field: `t:${task.id}`, titleFormatter: head(task.title, about.name + (about.lower ? " (less is better)" : "")), minWidth: state.interval ? 128 : 78, widthGrow: 1,
+        field: `t:${task.id}`, titleFormatter: head(task.title, about.name + (about.lower ? " (less is better)" : "")), minWidth: state.interval ? 128 : Math.max(76, 14 + 6.5 * longest(task.title)), widthGrow: 1,
         ...right, sorter: ordered(measured), visible: !hidden.has(`t:${task.id}`),
         formatter: (box) => {
           const one = box.getValue(), lines = shown(one, state);
@@ -157,7 +158,7 @@
     const to = (name) => element("a", { href: regimen.link(NAME, { ...state, experiment: name }) }, name);
     const fact = (what, value) => element("span", { class: "fact" }, element("span", { class: "soft" }, what), " ", value);
     const head = (...words) => element("thead", {}, element("tr", {}, ...words.map((word) => element("th", { scope: "col", class: /^(kind|source|task|metric)$/.test(word) ? "left" : "" }, word))));
-    const share = (value) => known(value) ? `${(100 * value).toPrecision(3).replace(/\.?0+$/, "")}%` : "not yet";
+    const share = (value) => known(value) ? `${Number((100 * value).toPrecision(3))}%` : "not yet";
     const line = (cells, kinds = {}) => element("tr", {}, ...cells.map((words, index) => element("td", { class: kinds[index] || "" }, words)));
     const legs = element("table", {}, head("leg", "kind", "steps", "source", "of sequences", "of tokens", "of loss tokens", "epochs of it", "loss at the end"),
       element("tbody", {}, ...recipe.legs.map((leg) => line([leg.leg, leg.kind, count(leg.steps), leg.source, share(leg.share), share(leg.tokens), share(leg.loss_tokens), number(leg.epochs, 2), number(leg.loss)], { 1: "left", 3: "left" }))));
@@ -219,11 +220,11 @@
     if (old && old.tabulator) old.tabulator.destroy();
     live.replaceChildren(controls, element("p", { class: "soft note" }, "Differences are against zero-shot, turned so that up is better; an asterisk marks what is clear after correction over all cells. The first rows need no training and stay in sight. Click a name for its recipe and every metric."), place);
     const columns = columnsOf(table, state, largest, hidden);
-    const [by, direction] = state.sort.split(":");
+    const [, by = "", direction = ""] = state.sort.match(/^(.*):(asc|desc)$/) || []; // a task's own field holds a colon
     made = new Tabulator(place, {
       data: rows, columns, index: "id", layout: "fitColumns", height: "calc(100vh - 260px)", minHeight: 320, columnHeaderSortMulti: false, rowHeight: state.interval ? (state.show === "both" ? 78 : 44) : 40,
       frozenRows: (row) => row.getData().pinned, movableColumns: false, headerSortTristate: true, placeholder: "No experiment matches.",
-      columnDefaults: { headerSortStartingDir: "desc", resizable: false, vertAlign: "middle" }, initialFilter: matches, initialSort: by && columns.some((one) => one.field === by) ? [{ column: by, dir: direction || "desc" }] : [],
+      columnDefaults: { headerSortStartingDir: "desc", resizable: false, vertAlign: "middle" }, initialFilter: matches, initialSort: by && columns.some((one) => one.field === by) ? [{ column: by, dir: direction }] : [],
       ...(state.group ? { groupBy: state.group, groupHeader: (value, held) => element("span", {}, `${state.group === "phase" ? "Phase " : ""}${value} `, element("span", { class: "soft" }, `${held}`)) } : {}),
     });
     place.tabulator = made;

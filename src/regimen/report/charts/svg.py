@@ -168,7 +168,7 @@ def _rows(chart: Rows, canvas: Canvas) -> None:
     for index, mark in enumerate(chart.marks):
         y = top + step * (index + 0.5)
         canvas.text(left - 8, y + 4, scales.shortened(mark.label), anchor="end")
-        ink = COLOURS[0] if mark.strong else "#8a94a0"
+        ink = (DIVERGING[-1] if mark.value > 0 else DIVERGING[0])[1] if mark.strong else "#6b7682"
         if mark.low is not None and mark.high is not None:
             canvas.line(scale(mark.low), y, scale(mark.high), y, more=f' stroke="{ink}" stroke-width="2"')
         fill = ink if mark.strong else "#ffffff"
