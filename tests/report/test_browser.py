@@ -14,12 +14,9 @@ from regimen.plan import Plan
 from regimen.report.live_page import Watch, make_server
 from regimen.report.run_report import write_report
 from regimen.results import RunFolder
-from tests.report.conftest import CHROMIUM
 from tests.support import made_reports
 from tests.support.patience import patient
 
-pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the PATH")
 TABS = "[...document.querySelectorAll('nav a')].map(one => one.hash.slice(1))"
 
 
