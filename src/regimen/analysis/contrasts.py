@@ -15,9 +15,9 @@ from regimen.analysis.records import Size
 from regimen.analysis.rules import Rules
 from regimen.analysis.statistics.aligned_scores import TaskScores
 from regimen.analysis.statistics.equivalence import Part, inner_interval
-from regimen.analysis.statistics.power import detectable, detectable_mcnemar, fewest_discordant
 from regimen.analysis.statistics.resampling import Bootstrap, Resampled, bootstrap, mean
 from regimen.analysis.statistics.significance import Correction, PValue, adjusted, differing, is_mcnemar, p_values
+from regimen.plan.detectable import detectable, detectable_mcnemar, fewest_discordant
 from regimen.study import Pair
 
 Outcome = Literal["better", "worse", "equivalent", "undecided"]

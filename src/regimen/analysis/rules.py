@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from regimen.analysis.statistics.power import POWER
 from regimen.analysis.statistics.resampling import RESAMPLES
 from regimen.analysis.statistics.significance import SWAPS
+from regimen.plan.detectable import ALPHA, POWER
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Rules:
 
     seed: int
     declared: int | None = None
-    alpha: float = 0.05
+    alpha: float = ALPHA
     power: float = POWER
     resamples: int = RESAMPLES
     swaps: int = SWAPS

@@ -25,23 +25,26 @@ def plan(
 ) -> None:
     """Show the experiments, the shared stages, the hours, the Gantt."""
     from regimen.api import load_and_compile
+    from regimen.plan.power import power_of
     from regimen.plan.rates import measured_hours, remembered
+    from regimen.stages.item_counts import item_counts
 
-    compiled = load_and_compile(
-        study, gpus=gpus, data=data, here=folder_of(study), trust_code=trust_code, **choice.keywords()
-    )
+    here = folder_of(study)
+    compiled = load_and_compile(study, gpus=gpus, data=data, here=here, trust_code=trust_code, **choice.keywords())
+    power = power_of(compiled, item_counts(compiled, data, here)) if compiled.study.questions else []
     measured = measured_hours(compiled, remembered(compiled.study))
     reach = _reach(compiled.study)
     if json_output:
         document: Any = compiled.to_json()
         document["totals"]["measured"] = asdict(measured) if measured else None
         document["adapter_reach"] = reach
+        document["power"] = [one.to_json() for one in power]
         typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
         return
     from regimen.cli.plan_view import plan_view
     from regimen.cli.terminal import console
 
-    console().print(plan_view(compiled, gpus, measured, reach))
+    console().print(plan_view(compiled, gpus, measured, reach, power))
 
 
 def _reach(study: Study) -> float | None:

@@ -5,11 +5,15 @@ Owns the drawing. Does not know how plans are made.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from regimen.cli.power_view import power_view
 from regimen.plan import Plan, PlannedExperiment
+from regimen.plan.power import ContrastPower
 from regimen.plan.rates import MeasuredHours
 from regimen.study.axes import shown
 from regimen.study.recipes import MARK
@@ -19,10 +23,17 @@ ALWAYS = ("id", "trains on", "steps", "hours")  # columns that a study without s
 MAX_AXES = 2  # columns of the table of experiments; more would push others off a terminal of 80 columns
 
 
-def plan_view(plan: Plan, gpus: int, measured: MeasuredHours | None, reach: float | None = None) -> Group:
+def plan_view(
+    plan: Plan,
+    gpus: int,
+    measured: MeasuredHours | None,
+    reach: float | None = None,
+    power: Sequence[ContrastPower] = (),
+) -> Group:
     """The whole view; `reach` is the share of the weights under the adapters, where that is worth a line."""
     foot = (_foot(plan), _machine(measured), *_experts(reach))
-    return Group(_head(plan), _phases(plan), _experiments(plan), _gantt(plan, gpus), *_budget(plan), *foot)
+    tables = (_phases(plan), _experiments(plan), _gantt(plan, gpus), *power_view(power))
+    return Group(_head(plan), *tables, *_budget(plan), *foot)
 
 
 def _head(plan: Plan) -> Text:

@@ -35,7 +35,11 @@ def _source_faults(study: Study) -> list[tuple[tuple[str, ...], str]]:
 
 
 def _task_faults(study: Study) -> list[tuple[tuple[str, ...], str]]:
-    faults: list[tuple[tuple[str, ...], str]] = []
+    faults: list[tuple[tuple[str, ...], str]] = [
+        (("test_rows", name), unknown_text("task", name, study.tasks))
+        for name in study.test_rows
+        if name not in study.tasks
+    ]
     for name, task in study.tasks.items():
         for source_name in task.source:
             source = study.sources.get(source_name)

@@ -253,6 +253,7 @@ class StudyFile(Frozen):
     questions: dict[str, Question[ContrastGroup]] = Field(default_factory=dict)
     gate: Gate | None = None
     margin: Margins = Field(default_factory=dict)
+    test_rows: dict[Name, Count] = Field(default_factory=dict)
     profiles: dict[str, ProfileFile] = Field(default_factory=dict)
 
 

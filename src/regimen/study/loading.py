@@ -211,6 +211,7 @@ def _with_profile(file: StudyFile, document: Document, origin: str, name: str, p
         questions=questions,
         gate=file.gate,
         margin=file.margin,
+        test_rows=file.test_rows,
         validation=file.validation,
         **parts,
     )

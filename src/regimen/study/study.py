@@ -30,7 +30,7 @@ from regimen.study.schema import (
 )
 from regimen.study.sources import Source
 from regimen.study.tasks import Evaluation, Task
-from regimen.study.values import Frozen, Name, Seed
+from regimen.study.values import Count, Frozen, Name, Seed
 
 FULL = "full"
 
@@ -39,7 +39,8 @@ class Study(Frozen):
     """A whole study, as literals only. `data` "miniature" reads the package's own small copies of the sources.
 
     `seed` is the training seed: of the order of rows and the adapter's first weights. `item_seed` (default: the same)
-    decides which test items are drawn and how rows are put into blocks, so runs of one recipe share both.
+    decides which test items are drawn and how rows are put into blocks, so runs of one recipe share both. `test_rows`
+    says how many test items tasks have, so that a plan can tell what effects they show; a run counts them itself.
     """
 
     study: Name
@@ -63,6 +64,7 @@ class Study(Frozen):
     questions: dict[str, Question[Contrast]] = Field(default_factory=dict)
     gate: Gate | None = None
     margin: Margins = Field(default_factory=dict)
+    test_rows: dict[Name, Count] = Field(default_factory=dict)
 
     def experiment(self, name: str) -> Experiment:
         """The experiment of that id; raises UsageError naming the nearest ids."""

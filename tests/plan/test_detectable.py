@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import binomtest, t
 from statsmodels.stats.power import TTestPower
 
-from regimen.analysis.statistics.power import detectable, detectable_mcnemar, fewest_discordant, mcnemar_power
+from regimen.plan.detectable import detectable, detectable_mcnemar, fewest_discordant, mcnemar_power
 
 
 @pytest.mark.parametrize(("alpha", "fewest"), [(0.05, 6), (0.05 / 620, 15), (1.0, 1), (0.5, 2), (0.25, 3)])

@@ -1,6 +1,7 @@
 """The detectable effect of a test: the smallest that it finds often enough.
 
-Owns minimum detectable effects. Does not know scores or draws, only their standard errors and counts.
+Owns minimum detectable effects, before a run (`plan.power`) and after it. Does not know scores or draws, only their
+standard errors and counts.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import math
 import numpy as np
 
 POWER = 0.8
+ALPHA = 0.05  # family-wise
 _STEP = 1e-5  # how closely an effect is searched
 
 
@@ -33,13 +35,13 @@ def detectable(
     the first part is then in units of the larger of the two. None where no effect could be found: no spread is seen,
     or there are fewer clusters than must differ.
     """
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     degrees = clusters - 1 if free is None else free
     if se <= 0 or degrees < 1 or clusters < fewest_discordant(alpha):
         return None
-    edge = float(t.ppf(1 - alpha / 2, degrees)) * max(se, spread or 0.0)
-    return edge + float(t.ppf(power, degrees)) * se
+    edge = float(stdtrit(degrees, 1 - alpha / 2)) * max(se, spread or 0.0)
+    return edge + float(stdtrit(degrees, power)) * se
 
 
 def mcnemar_power(items: int, discordance: float, effect: float, alpha: float) -> float:
