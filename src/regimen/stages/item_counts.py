@@ -44,7 +44,8 @@ def _read(spec: ItemsSpec, where: Where) -> int | None:
 
 
 def _bytes(spec: ItemsSpec, where: Where) -> int:
+    splits = {name: source.split_of("test") for name, source in spec.sources.items()}
     parts = [
-        part for name, source in spec.sources.items() for part in parts_of(name, source, source.split_of("test"), where)
+        part for name, split in splits.items() if split for part in parts_of(name, spec.sources[name], split, where)
     ]
     return sum(path.stat().st_size for part in parts for path in part.paths)
