@@ -25,6 +25,7 @@ _EXAMPLES = {
         "doctor qwen2-finance --profile pilot",
         "data imdb --profile demo --rows 5",
         "metrics",
+        "schema",
         "mirror qwen2-finance --profile pilot --to mirror",
     ),
     "Run it": (

@@ -25,9 +25,13 @@ def init(
     to: Annotated[Path, typer.Option("--to", help="The study file to write.", dir_okay=False)] = Path("study.yaml"),
     base: Annotated[str, typer.Option("--base", help="A Hub id, or a folder with a model.")] = PACKAGED,
 ) -> None:
-    """Look at files and write a first study that runs; guesses are marked."""
+    """Look at files and write a first study that runs; guesses are marked.
+
+    The study's JSON schema is put beside it, so that editors complete and check its keys.
+    """
     from regimen.study import load_study
     from regimen.study.drafting import draft, source_name
+    from regimen.study.json_schema import FILE_NAME, FOR_EDITORS, schema_text
 
     if to.exists():
         raise UsageError(f"{to} exists already; choose another file with --to")
@@ -36,12 +40,13 @@ def init(
     sources = _sources(files, to.parent)
     origin = "packaged" if base == PACKAGED else "folder" if Path(base).is_dir() else "hub"
     text = draft(source_name(to.stem, ()), sources, base, origin)
-    to.write_text(text, encoding="utf-8")
+    to.write_text(f"{FOR_EDITORS}\n{text}", encoding="utf-8")
     try:
         load_study(to)
     except Exception:
         to.unlink()
         raise
+    to.with_name(FILE_NAME).write_text(schema_text(), encoding="utf-8")
     for source in sources:
         typer.echo(f"{source.name}: {source.kind}; {'; '.join(source.reasons)}")
     typer.echo(

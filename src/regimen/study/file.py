@@ -43,7 +43,10 @@ def parse_mixture(value: Any) -> Any:
     return mixture
 
 
-Mixture = Annotated[dict[Name, Weight], BeforeValidator(parse_mixture), Field(min_length=1)]
+_Weights = dict[Name, Weight]
+Mixture = Annotated[
+    _Weights, BeforeValidator(parse_mixture, json_schema_input_type=str | _Weights), Field(min_length=1)
+]
 
 
 class RunFile(Frozen):
@@ -58,7 +61,7 @@ def _as_run(value: Any) -> Any:
     return value if isinstance(value, dict) and "mixture" in value else {"mixture": value}
 
 
-Runs = dict[Prefix, Annotated[RunFile, BeforeValidator(_as_run)]]
+Runs = dict[Prefix, Annotated[RunFile, BeforeValidator(_as_run, json_schema_input_type=str | RunFile | _Weights)]]
 
 
 class Common(Frozen):
