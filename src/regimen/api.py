@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 from regimen.errors import RunFolderError
 from regimen.execution.events import Observer
 from regimen.execution.runner import RunSummary, run_plan
-from regimen.plan import DEFAULT_WIDTH, Plan, compile_plan, compile_with
+from regimen.plan import DEFAULT_WIDTH, CompileOptions, Plan, compile_with
+from regimen.plan.makespan import with_soonest_cohorts
 from regimen.plan.options import check_hours
 from regimen.plan.rates import remembered
+from regimen.plan.step_times import StepTimes
 from regimen.results import RunFolder, layout
 from regimen.stages.options import RunOptions
 from regimen.study import Study, load_study
@@ -88,21 +90,25 @@ def carry_out(
 
 @dataclass(frozen=True)
 class _Tuning:
-    """Adapters a cohort, tokens a pass, compiled layers; None: the built-in choice."""
+    """Adapters a cohort and their limit, tokens a pass, compiled layers; None: the built-in choice. `times` are
+    step times measured on so many `workers`, by which a width is chosen."""
 
     width: int | None = None
+    limit: int | None = None
+    times: StepTimes | None = None
+    workers: int = 1
     pass_tokens: int | None = None
     compiled: bool = False
 
     @staticmethod
-    def recorded(width: int, engine: object, out: Path) -> _Tuning:
-        """The tuning in a run.json, whose value `engine` is; raises RunFolderError where it is damaged."""
+    def recorded(compiled_with: CompileOptions, engine: object, out: Path) -> _Tuning:
+        """The tuning in a run.json, whose values these are; raises RunFolderError where it is damaged."""
         values = engine if isinstance(engine, dict) else {}
         tokens, compiled = values.get("pass_tokens"), values.get("compiled", False)
         whole = tokens is None or (isinstance(tokens, int) and tokens > 0)
         if not (engine is None or isinstance(engine, dict)) or not whole or not isinstance(compiled, bool):
             raise RunFolderError(f"{out / layout.SETTINGS} is damaged: its `engine` is {engine!r}; take it out")
-        return _Tuning(width, tokens, compiled)
+        return _Tuning(compiled_with.cohort_width, compiled_with.cohort_limit, pass_tokens=tokens, compiled=compiled)
 
 
 def _tuning(study: Study, out: Path | None) -> _Tuning:
@@ -110,10 +116,12 @@ def _tuning(study: Study, out: Path | None) -> _Tuning:
     if out is not None and (out / layout.SETTINGS).is_file():
         folder = RunFolder(out)
         with suppress(RunFolderError):  # a damaged run.json is written anew, as for a new folder
-            width, engine = folder.compile_options().cohort_width, folder.settings().get("engine")
-            return _Tuning.recorded(width, engine, out)
+            return _Tuning.recorded(folder.compile_options(), folder.settings().get("engine"), out)
     rate = remembered(study)
-    return _Tuning() if rate is None else _Tuning(rate.width, rate.pass_tokens, rate.compiled)
+    if rate is None:
+        return _Tuning()
+    width = rate.width if rate.times is None else None
+    return _Tuning(width, None, rate.times, rate.workers, rate.pass_tokens, rate.compiled)
 
 
 class Run:
@@ -161,7 +169,7 @@ def load_and_compile(
     eval_items: int | None = None,
     sharing: bool = True,
     cohort_width: int | None = None,
-    gpus: int = 1,
+    gpus: int | None = None,
     out: Path | None = None,
     data: Path | None = None,
     here: Path | None = None,
@@ -172,29 +180,31 @@ def load_and_compile(
 
     With a budget, compiles the best subset that fits.
 
-    The default `cohort_width` is that of the run folder `out`, or the one measured on this machine. Raises StudyError
-    or UsageError.
+    The default `cohort_width` is that of the run folder `out`; for a new one that by which the plan ends soonest on so
+    many `gpus`, by step times measured on this machine or else estimated. Raises StudyError or UsageError.
     """
     loaded = load_study(study, profile, seed=seed, seeds=seeds, item_seed=item_seed, trust_code=trust_code)
     loaded = count_epochs(loaded, data=data, here=here)
-    if cohort_width is None:
-        cohort_width = _tuning(loaded, out).width or DEFAULT_WIDTH
+    tuning = _tuning(loaded, out)
+    if cohort_width is not None:
+        tuning = replace(tuning, width=cohort_width, limit=None)
     if budget_hours is not None:
         check_hours(budget_hours)
-    plan = compile_plan(
-        loaded,
+    options = CompileOptions(
         track=track,
-        only=only,
-        tasks=tasks,
+        only=tuple(only),
+        tasks=tuple(tasks),
         eval_items=eval_items,
         sharing=sharing,
-        cohort_width=cohort_width,
-        gpus=gpus,
+        cohort_width=DEFAULT_WIDTH if tuning.width is None else tuning.width,
+        cohort_limit=tuning.limit,
     )
-    if budget_hours is None:
-        return plan
-    from regimen.plan.budget import choose_within
+    workers = tuning.workers if gpus is None else gpus
+    plan = compile_with(loaded, options, gpus=workers, times=tuning.times)
+    if budget_hours is not None:
+        from regimen.plan.budget import choose_within
 
-    choice = choose_within(plan, budget_hours)
-    chosen = compile_with(loaded, replace(plan.options, only=choice.chosen), gpus=gpus)
-    return replace(chosen, budget=choice)
+        choice = choose_within(plan, budget_hours)
+        chosen = compile_with(loaded, replace(options, only=choice.chosen), gpus=workers, times=tuning.times)
+        plan = replace(chosen, budget=choice)
+    return with_soonest_cohorts(plan) if tuning.width is None else plan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -48,7 +48,7 @@ def bench(
     use_threads(max(1, available_cores() // (1 if gpus else workers)))
     peak, origin = peak_flops(base)
     measured, best = _measure_all(plan, base, peak, seconds, widest, workers, compiling)
-    rate = _rate(best, workers)
+    rate = _rate(best, workers, by_width(measured, best))
     document = {
         "study": plan.study.study,
         "profile": plan.study.profile,
@@ -69,7 +69,7 @@ def bench(
         _show(document)
 
 
-def _rate(best: Measured, workers: int) -> Rate:
+def _rate(best: Measured, workers: int, by_width: tuple[tuple[int, float], ...]) -> Rate:
     from regimen.plan.rates import Rate, hardware
 
     return Rate(
@@ -82,13 +82,15 @@ def _rate(best: Measured, workers: int) -> Rate:
         steps_per_hour=best.steps_per_second * 3600,
         tokens_per_second=best.tokens_per_second,
         mfu=best.mfu,
+        by_width=by_width,
     )
 
 
 def _measure_all(
     plan: Plan, base: BaseModel, peak: float, seconds: float, widest: int, workers: int, compiling: bool
 ) -> tuple[list[Measured], Measured]:
-    """Measures widths 1, 2, 4, ..., then smaller passes at the best width, then compiled layers if they may pay.
+    """Measures widths 1, 2, 4, ..., then smaller passes and compiled layers, if they may pay, at the width by which the
+    plan ends soonest on so many workers.
 
     Returns all measurements and the one to use. Raises MachineError where not even one adapter fits into memory.
     """
@@ -106,13 +108,13 @@ def _measure_all(
             if not measured:
                 raise
             break
-    best = chosen(measured)
+    best = _soonest(plan, measured, workers)
     whole = best.width * study.batch.sequences * study.batch.block
     for part in (2, 4):
         tokens = min(whole, best.pass_tokens) // part
         if tokens >= best.width * study.batch.block:
             measured.append(try_out(best.width, pass_tokens=tokens))
-    best = chosen(measured)
+    best = chosen([one for one in measured if one.width == best.width])
     training = plan.steps_to_run / best.steps_per_second / workers
     if compiling and training * (1 - 1 / GAIN) > 30:  # compiling a base takes half a minute at the least
         tried = try_out(best.width, pass_tokens=best.pass_tokens, compiled=True)
@@ -121,6 +123,25 @@ def _measure_all(
         if tried.tokens_per_second >= GAIN * best.tokens_per_second and saved > 3 * tried.first_seconds:
             best = tried
     return measured, best
+
+
+def _soonest(plan: Plan, measured: list[Measured], workers: int) -> Measured:
+    """The measurement of the width by which the plan ends soonest."""
+    from regimen.plan.makespan import simulation_of
+    from regimen.plan.step_times import StepTimes
+
+    times = StepTimes(tuple((one.width, one.width / one.steps_per_second / 3600) for one in measured), "measured")
+    width = simulation_of(replace(plan, times=times)).choose(workers).width
+    return next(one for one in measured if one.width == width)
+
+
+def by_width(measured: list[Measured], best: Measured) -> tuple[tuple[int, float], ...]:
+    """For each width the steps in an hour of all adapters together, with the gain of `best` over its width's first."""
+    first: dict[int, float] = {}
+    for one in measured:
+        first.setdefault(one.width, one.steps_per_second)
+    gain = best.steps_per_second / first[best.width]
+    return tuple((width, rate * gain * 3600) for width, rate in sorted(first.items()))
 
 
 def chosen(measured: list[Measured]) -> Measured:

@@ -19,12 +19,13 @@ def plan(
     study: StudyArgument,
     choice: Choice,
     data: DataOption = None,
-    gpus: Annotated[int, typer.Option(help="GPUs of the Gantt.", metavar="N")] = 1,
+    gpus: Annotated[int, typer.Option(help="GPUs that the plan is to run on.", metavar="N")] = 1,
     trust_code: TrustOption = False,
     json_output: JsonOption = False,
 ) -> None:
     """Show the experiments, the shared stages, the hours, the Gantt."""
     from regimen.api import load_and_compile
+    from regimen.plan.makespan import makespan_of
     from regimen.plan.power import power_of
     from regimen.plan.rates import measured_hours, remembered
     from regimen.stages.item_counts import item_counts
@@ -33,10 +34,11 @@ def plan(
     compiled = load_and_compile(study, gpus=gpus, data=data, here=here, trust_code=trust_code, **choice.keywords())
     power = power_of(compiled, item_counts(compiled, data, here)) if compiled.study.questions else []
     measured = measured_hours(compiled, remembered(compiled.study))
+    makespan = makespan_of(compiled)
     reach = _reach(compiled.study)
     if json_output:
         document: Any = compiled.to_json()
-        document["totals"]["measured"] = asdict(measured) if measured else None
+        document["totals"] |= {**makespan.to_json(), "measured": asdict(measured) if measured else None}
         document["adapter_reach"] = reach
         document["power"] = [one.to_json() for one in power]
         typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
@@ -44,7 +46,7 @@ def plan(
     from regimen.cli.plan_view import plan_view
     from regimen.cli.terminal import console
 
-    console().print(plan_view(compiled, gpus, measured, reach, power))
+    console().print(plan_view(compiled, makespan, measured, reach, power))
 
 
 def _reach(study: Study) -> float | None:

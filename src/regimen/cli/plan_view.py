@@ -13,6 +13,7 @@ from rich.text import Text
 
 from regimen.cli.power_view import power_view
 from regimen.plan import Plan, PlannedExperiment
+from regimen.plan.makespan import Makespan
 from regimen.plan.power import ContrastPower
 from regimen.plan.rates import MeasuredHours
 from regimen.study.axes import shown
@@ -25,14 +26,14 @@ MAX_AXES = 2  # columns of the table of experiments; more would push others off 
 
 def plan_view(
     plan: Plan,
-    gpus: int,
+    makespan: Makespan,
     measured: MeasuredHours | None,
     reach: float | None = None,
     power: Sequence[ContrastPower] = (),
 ) -> Group:
     """The whole view; `reach` is the share of the weights under the adapters, where that is worth a line."""
-    foot = (_foot(plan), _machine(measured), *_experts(reach))
-    tables = (_phases(plan), _experiments(plan), _gantt(plan, gpus), *power_view(power))
+    foot = (_foot(plan), _makespan(plan, makespan), _machine(measured), *_experts(reach))
+    tables = (_phases(plan), _experiments(plan), _gantt(plan, plan.gpus), *power_view(power))
     return Group(_head(plan), *tables, *_budget(plan), *foot)
 
 
@@ -124,7 +125,9 @@ def _mixtures(planned: PlannedExperiment) -> str:
 
 def _gantt(plan: Plan, gpus: int) -> Table:
     end = max((bar.end_hour for bar in plan.gantt), default=0.0) or 1.0
-    table = Table(title=f"Gantt on {gpus} GPU{'s' if gpus > 1 else ''}: {end:,.1f} hours", title_justify="left")
+    table = Table(
+        title=f"Gantt on {gpus} GPU{'s' if gpus > 1 else ''}: {end:,.1f} hours without sharing", title_justify="left"
+    )
     table.add_column("phase")
     table.add_column("hours", justify="right")
     table.add_column("")
@@ -162,6 +165,17 @@ def _foot(plan: Plan) -> Text:
         f"{planned:,} steps planned, {to_run:,} to run{saved}; "
         f"{totals['gpu_hours_planned']:,.1f} GPU-hours planned, {totals['gpu_hours_to_run']:,.1f} to run, "
         f"at {totals['rate']['steps_per_gpu_hour']:,.0f} steps an hour ({totals['rate']['source']})"
+    )
+
+
+def _makespan(plan: Plan, makespan: Makespan) -> Text:
+    """How long the plan takes as it is run, and with which cohorts."""
+    options = plan.options
+    narrow = ", fewer where a long way is left" if options.cohort_limit else ""
+    return Text(
+        f"as it is run on {makespan.workers} GPU{'s' if makespan.workers > 1 else ''}: {makespan.hours:,.1f} hours, "
+        f"{options.cohort_width} adapters together at the most{narrow}, {makespan.efficiency:.0%} of the GPUs used "
+        f"(step times {makespan.source})"
     )
 
 

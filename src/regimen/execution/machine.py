@@ -14,6 +14,8 @@ from regimen.errors import UsageError
 from regimen.plan import Plan
 from regimen.stages.options import RunOptions, WorkerSetup
 
+CLUSTER_WORKERS = 8
+
 
 @dataclass(frozen=True)
 class LocalWorker:
@@ -67,6 +69,18 @@ def visible_gpus() -> int:
 def available_cores() -> int:
     """The number of cores that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def gpu_workers(pool: str, workers: int | None, gpus: int | None, address: str | None) -> int | None:
+    """The number of workers with a GPU that a run will have, before it starts; None where it computes on CPUs.
+
+    A cluster does not say how many it will be; without --workers it counts as CLUSTER_WORKERS.
+    """
+    here = visible_gpus() if gpus is None else gpus
+    if not here:
+        return None
+    cluster = pool == "ray" and address not in (None, "local")
+    return workers or (max(here, CLUSTER_WORKERS) if cluster else here)
 
 
 def default_workers(plan: Plan) -> int:

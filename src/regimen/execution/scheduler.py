@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from regimen.execution.events import AlreadyDone, Observer, StageChanged
 from regimen.execution.pool import Pool
 from regimen.execution.survey import outdated, survey
 from regimen.plan import Cohort, Plan, Stage, TrainSpec
+from regimen.plan.cohorts import critical_paths
 from regimen.results import Ledger, Outcome, PreparedFacts, RunFolder, StageFolder
 from regimen.stages.blocks import has_blocks
 from regimen.stages.messages import Ended, Failed, Job, JobEnd, Message, Placed, Progress
@@ -112,7 +113,7 @@ class Scheduler:
         for name, outcome in outcomes.items():
             if self.states[name] == "done":
                 self.ledger.ended(outcome)
-        weights = _critical_path(self.plan)
+        weights = critical_paths(self.plan.stages)
         for cohort in self.plan.cohorts:
             left = [name for name in cohort.stages if self.states[name] != "done"]
             if not left:
@@ -288,22 +289,3 @@ class Scheduler:
     def counts(self) -> Counter[str]:
         """Stages by state."""
         return Counter(self.states.values())
-
-
-def _critical_path(plan: Plan) -> dict[str, float]:
-    """Fingerprint -> length of the longest path from the stage's start to the plan's end, in steps; others count 10."""
-    followers: dict[str, list[str]] = {}
-    for name, stage in plan.stages.items():
-        for given in stage.inputs:
-            followers.setdefault(given, []).append(name)
-    length: dict[str, float] = {}
-    for name in reversed(list(_in_order(plan.stages.values()))):
-        stage = plan.stages[name]
-        own = stage.steps if isinstance(stage, TrainSpec) else 10.0
-        length[name] = own + max((length[follower] for follower in followers.get(name, ())), default=0.0)
-    return length
-
-
-def _in_order(stages: Iterable[Stage]) -> Iterable[str]:
-    """Fingerprints in the plan's own order: inputs come before the stages that need them."""
-    return (stage.fingerprint for stage in stages)

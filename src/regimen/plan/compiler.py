@@ -15,9 +15,11 @@ from regimen.errors import UsageError
 from regimen.plan.cohorts import form_cohorts
 from regimen.plan.cost import schedule_bars
 from regimen.plan.evaluations import Evaluations
+from regimen.plan.makespan import with_soonest_cohorts
 from regimen.plan.options import DEFAULT_WIDTH, CompileOptions
 from regimen.plan.plan import Plan, PlannedExperiment, Stage
 from regimen.plan.stages import ItemsSpec, LegSpec, MergedEnd, PrepareSpec, TrainSpec
+from regimen.plan.step_times import StepTimes
 from regimen.plan.validations import Validations
 from regimen.study import Study, unknown_name
 from regimen.study.recipes import chosen_by
@@ -63,13 +65,14 @@ def compile_plan(
     tasks: Sequence[str] = (),
     eval_items: int | None = None,
     sharing: bool = True,
-    cohort_width: int = DEFAULT_WIDTH,
+    cohort_width: int | None = None,
     gpus: int = 1,
+    times: StepTimes | None = None,
 ) -> Plan:
     """Compiles the experiments of a track (or those matching `only`, with what they start from).
 
-    `tasks` limits the evaluations, `eval_items` the items of each. Raises UsageError for unknown names and for counts
-    below 1.
+    `tasks` limits the evaluations, `eval_items` the items of each. Without a `cohort_width` that by which the plan ends
+    soonest on so many `gpus` by `times` (or estimates). Raises UsageError for unknown names and for counts below 1.
     """
     options = CompileOptions(
         track=track,
@@ -77,13 +80,14 @@ def compile_plan(
         tasks=tasks,  # type: ignore[arg-type]
         eval_items=eval_items,
         sharing=sharing,
-        cohort_width=cohort_width,
+        cohort_width=DEFAULT_WIDTH if cohort_width is None else cohort_width,
     )
-    return compile_with(study, options, gpus=gpus)
+    plan = compile_with(study, options, gpus=gpus, times=times)
+    return with_soonest_cohorts(plan) if cohort_width is None else plan
 
 
-def compile_with(study: Study, options: CompileOptions, *, gpus: int = 1) -> Plan:
-    """Compiles a study with these options; `gpus` only draws the Gantt.
+def compile_with(study: Study, options: CompileOptions, *, gpus: int = 1, times: StepTimes | None = None) -> Plan:
+    """Compiles a study with these options; `gpus` and `times` only say how long it takes.
 
     Raises UsageError as `compile_plan` does, and for epochs that have not been counted.
     """
@@ -102,12 +106,14 @@ def compile_with(study: Study, options: CompileOptions, *, gpus: int = 1) -> Pla
         options=options,
         experiments=tuple(planned),
         stages=stages,
-        cohorts=form_cohorts(stages, options.cohort_width),
+        cohorts=form_cohorts(stages, options.cohort_width, options.cohort_limit),
         reference=reference,
         steps_to_run=sum(stage.steps for stage in compiler.trainings.values()),
         base_references=base_references,
         gantt=schedule_bars(study, planned, gpus),
         steps_per_gpu_hour=study.cost.steps_per_gpu_hour,
+        gpus=gpus,
+        times=times or StepTimes.estimated(study.cost.steps_per_gpu_hour),
     )
 
 
@@ -218,7 +224,7 @@ class _Compiler:
     def _compile_leg(self, experiment: Experiment, leg: Leg, before: _Leg | None) -> _Leg:
         study = self._study
         adapter = study.adapter_of(experiment)
-        start = self._end(before) if before else None
+        start = self._cooldown("", before, None).fingerprint if before else None
         schedule = study.schedule_of(experiment)
         merges = before is not None and schedule.chain == "merge_then_new"
         prepares = self._prepared(experiment, leg)
@@ -240,9 +246,6 @@ class _Compiler:
         )
         stable = stable_steps(leg.steps, schedule.cooldown)
         return _Leg(spec, spec.canonical, stable, leg.steps)
-
-    def _end(self, leg: _Leg) -> str:
-        return self._cooldown("", leg, None).fingerprint
 
     def _prepared(self, experiment: Experiment, leg: Leg) -> dict[str, PrepareSpec]:
         """The preparation of each source of a leg, in the leg's form, for the experiment's base, blocks and rows."""

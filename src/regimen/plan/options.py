@@ -22,7 +22,8 @@ class CompileOptions:
 
     `only` picks experiments of `track` by id or glob, `tasks` limits the evaluations and `eval_items` the items of
     each (None: the study's). Without `sharing` every experiment trains alone. At most `cohort_width` adapters train
-    together. Raises UsageError for a value that no plan can have.
+    together; with a `cohort_limit` fewer where a long way is left (`plan.cohorts` has the rule). Raises UsageError for
+    a value that no plan can have.
     """
 
     track: str = FULL
@@ -31,11 +32,14 @@ class CompileOptions:
     eval_items: int | None = None
     sharing: bool = True
     cohort_width: int = DEFAULT_WIDTH
+    cohort_limit: int | None = None
 
     def __post_init__(self) -> None:
         check_whole("cohort_width", self.cohort_width, 1)
         if self.eval_items is not None:
             check_whole("eval_items", self.eval_items, 1)
+        if self.cohort_limit is not None:
+            check_whole("cohort_limit", self.cohort_limit, 1)
         for name in ("only", "tasks"):
             value = getattr(self, name)
             if isinstance(value, str):
@@ -50,8 +54,11 @@ class CompileOptions:
             raise UsageError(f"sharing is {self.sharing!r}; it must be true or false")
 
     def to_json(self) -> dict[str, object]:
-        """As run.json holds it."""
-        return {**asdict(self), "only": list(self.only), "tasks": list(self.tasks)}
+        """As run.json holds it; a limit only where there is one."""
+        value = {**asdict(self), "only": list(self.only), "tasks": list(self.tasks)}
+        if self.cohort_limit is None:
+            del value["cohort_limit"]
+        return value
 
     @classmethod
     def from_json(cls, value: Any) -> CompileOptions:

@@ -12,6 +12,7 @@ from typing import Any
 
 from regimen.plan.options import CompileOptions
 from regimen.plan.stages import EvaluateSpec, ItemsSpec, PrepareSpec, TrainSpec
+from regimen.plan.step_times import StepTimes
 from regimen.study import Study
 from regimen.study.endpoints import EndPoint
 from regimen.study.recipes import Recipe, recipes_of
@@ -113,7 +114,8 @@ class Plan:
     """A study compiled for one track: everything that is to be done, and what it costs by the plan's rate.
 
     `reference` holds the study's base as it is on the tasks that it has no baseline for, {task: stage};
-    `base_references` the other bases of its experiments, by the name of their end ("zero-shot~{base}").
+    `base_references` the other bases of its experiments, by the name of their end ("zero-shot~{base}"). The Gantt and
+    the choice of cohorts are for `gpus` devices, the latter by `times`.
     """
 
     study: Study
@@ -126,6 +128,8 @@ class Plan:
     steps_to_run: int
     gantt: tuple[Bar, ...]
     steps_per_gpu_hour: float
+    gpus: int
+    times: StepTimes
     budget: Choice | None = None
 
     @property

@@ -15,6 +15,7 @@ from typing import Any
 
 from regimen.files import cache_home, write_json
 from regimen.plan.plan import Plan
+from regimen.plan.step_times import StepTimes
 from regimen.study import Study
 
 FILE = "rates.json"
@@ -33,6 +34,14 @@ class Rate:
     steps_per_hour: float
     tokens_per_second: float
     mfu: float
+    by_width: tuple[tuple[int, float], ...] = ()  # adapters together, and the steps of all of them in an hour
+
+    @property
+    def times(self) -> StepTimes | None:
+        """The hours of a step by width, where they were measured."""
+        if not self.by_width:
+            return None
+        return StepTimes(tuple((width, width / steps) for width, steps in self.by_width), f"measured {self.measured}")
 
     @property
     def machine_steps_per_hour(self) -> float:
@@ -74,9 +83,16 @@ def remembered(study: Study) -> Rate | None:
     """The rate of this study on this machine, if one was measured."""
     value = _read().get(key_of(study))
     try:
-        return Rate(**value) if value else None
-    except TypeError:  # of an older version
+        return Rate(**{**value, "by_width": _widths(value.get("by_width", ()))}) if value else None
+    except (TypeError, ValueError, AttributeError):  # of an older version
         return None
+
+
+def _widths(value: Any) -> tuple[tuple[int, float], ...]:
+    points = tuple(sorted((int(width), float(steps)) for width, steps in value))
+    if any(width < 1 or not steps > 0 for width, steps in points):
+        raise ValueError(value)
+    return points
 
 
 def remember(study: Study, rate: Rate) -> Path:
@@ -95,7 +111,7 @@ def _read() -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MeasuredHours(Rate):
     """A rate, and the hours that a plan's training takes by it: without sharing, and as it is run."""
 
