@@ -55,6 +55,10 @@ def _cut(value: object) -> object:
 
 def to_json(value: object) -> Any:
     """The value as JSON holds it: dataclasses become objects, tuples lists, numbers that are not finite null."""
+    if value is None or type(value) in (int, str, bool):  # most of all values; the checks below are slow
+        return value
+    if type(value) is float:
+        return value if math.isfinite(value) else None
     if isinstance(value, EndPoint):
         return str(value)
     if isinstance(value, HasRecord):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from regimen.report.appendix_section import appendix_section
 from regimen.report.data_section import data_section
 from regimen.report.evidence_section import evidence_section
+from regimen.report.items_section import items_section
 from regimen.report.overview_section import overview_section
 from regimen.report.results_section import results_section
 from regimen.report.run_reading import Reading
@@ -17,6 +18,7 @@ SECTIONS: tuple[Builder, ...] = (
     overview_section,
     results_section,
     evidence_section,
+    items_section,
     data_section,
     appendix_section,
 )

@@ -40,7 +40,7 @@ def page(title: str, sections: Sequence[Section], version: str = "") -> str:
     """The whole document; with a `version` it asks the local server whether there is a newer one."""
     libraries = [name for name in LIBRARIES if any(name in section.libraries for section in sections)]
     scripts = dict.fromkeys(section.script for section in sections if section.script)
-    script = "\n".join(text_of("browser", name) for name in ("shell.js", *scripts))
+    script = "\n".join(text_of("browser", name) for name in ("shell.js", "controls.js", *scripts))
     styles = [text_of("assets", LIBRARIES[name].style) for name in libraries]
     digests = [digest(EARLY), digest(script), *(_library(name)[1] for name in libraries)]
     return render(
