@@ -15,6 +15,7 @@ import json
 import os
 import random
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -75,10 +76,12 @@ def make(mirror: str, path: str, size: str, form: str) -> None:
 
 def smollm2(folder: str) -> None:
     """Its tokenizer into a folder."""
-    from regimen.engine.locate import gguf_tokenizer
+    from regimen.engine.locate import locate_base
     from regimen.study import load_study
 
-    gguf_tokenizer(load_study("qwen2-finance", "pilot").base, Path(folder))
+    shutil.copytree(
+        locate_base(load_study("qwen2-finance", "pilot").base), folder, ignore=shutil.ignore_patterns("*.safetensors")
+    )
 
 
 def words(folder: str) -> None:
