@@ -6,7 +6,10 @@ headline metric alone, one test a cell, so that the correction is over one grid.
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from regimen.analysis.evidence import Evidence
@@ -63,7 +66,11 @@ def results_table(folder: RunFolder, plan: Plan) -> pd.DataFrame:
 
 def result_rows(evidence: Evidence, grid: Grid) -> list[ResultRow]:
     """The rows of results.csv with statistics; `grid` is the exploratory grid of the same evidence."""
-    return [_with_statistics(evidence, grid, ResultRow(**asdict(row))) for row in evidence.tables.rows()]
+    rows = [ResultRow(**asdict(row)) for row in evidence.tables.rows()]
+    for row in rows:  # the draws of every metric, one after another; intervals only read them
+        evidence.metric_values(row.task, row.metric)
+    with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:  # numpy sorts without Python's lock
+        return list(pool.map(partial(_with_statistics, evidence, grid), rows))
 
 
 def _with_statistics(evidence: Evidence, grid: Grid, row: ResultRow) -> ResultRow:

@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from markupsafe import Markup
 
 from regimen.analysis.declared_contrasts import JudgedContrast
-from regimen.analysis.strategies import strategy_of
 from regimen.plan import ItemsSpec
 from regimen.report.answer_cards import AnswerCard, answers
 from regimen.report.html_page import render
@@ -128,8 +127,7 @@ def _card(reading: Reading, answer: AnswerCard) -> OverviewCard:
 
 def task_scores(reading: Reading) -> list[TaskScores]:
     """The headline scores of each main task that has some, by strategy, beside its floors."""
-    study = reading.plan.study
-    names = list(dict.fromkeys(strategy_of(study, planned.experiment) for planned in reading.trained))
+    names = list(dict.fromkeys(reading.strategy.values()))
     found = []
     for task, about in reading.tasks.items():
         lower = better_sign(about.headline) < 0
@@ -145,10 +143,9 @@ def task_scores(reading: Reading) -> list[TaskScores]:
 
 def _strategy(reading: Reading, task: str, name: str, index: int, lower: bool) -> StrategyScores | None:
     scores = {
-        planned.experiment.id: row.value
-        for planned in reading.trained
-        if strategy_of(reading.plan.study, planned.experiment) == name
-        and (row := reading.row(planned.experiment.id, task)) is not None
+        experiment: row.value
+        for experiment, strategy in reading.strategy.items()
+        if strategy == name and (row := reading.row(experiment, task)) is not None
     }
     if not scores:
         return None

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from regimen.analysis.results_table import ResultRow
-from regimen.analysis.strategies import strategy_of
 from regimen.report.html_page import render
 from regimen.report.recipe_records import recipe_records
 from regimen.report.run_reading import FLOORS, Reading
@@ -90,7 +89,6 @@ def results_section(reading: Reading) -> Section:
 
 def table_rows(reading: Reading) -> list[TableRow]:
     """What experiments are held against first, then every trained experiment in the plan's order."""
-    study = reading.plan.study
     shots = sorted({row.end.shots for row in reading.rows if row.end.shots})
     rows = [TableRow(ZERO_SHOT, "Zero-shot", pinned=True, strategy="the base as it is")]
     rows += [TableRow(f"{n}-shot", f"{n}-shot", pinned=True, strategy=f"the base, {n} examples") for n in shots]
@@ -104,7 +102,7 @@ def table_rows(reading: Reading) -> list[TableRow]:
             TableRow(
                 id=experiment.id,
                 title=experiment.title,
-                strategy=strategy_of(study, experiment),
+                strategy=reading.strategy[experiment.id],
                 phase=experiment.phase,
                 mixture=", then ".join(" + ".join(_parts(leg.shares)) for leg in experiment.legs),
                 steps=planned.steps,

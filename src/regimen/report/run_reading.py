@@ -15,6 +15,7 @@ from regimen.analysis.findings import Findings, findings
 from regimen.analysis.mean_changes import MeanChange, mean_changes
 from regimen.analysis.results_table import ResultRow, result_rows
 from regimen.analysis.rules import Rules
+from regimen.analysis.strategies import strategy_of
 from regimen.plan import Plan, PlannedExperiment
 from regimen.report.words import result_link
 from regimen.results import EvaluatedFacts, RunFolder, better_sign, facts_of
@@ -58,6 +59,12 @@ class Reading:
     def trained(self) -> list[PlannedExperiment]:
         """The experiments that train, in the plan's order."""
         return [planned for planned in self.plan.experiments if planned.experiment.legs]
+
+    @cached_property
+    def strategy(self) -> dict[str, str]:
+        """Trained experiment -> its strategy."""
+        study = self.plan.study
+        return {planned.experiment.id: strategy_of(study, planned.experiment) for planned in self.trained}
 
     @cached_property
     def tasks(self) -> dict[str, Task]:
