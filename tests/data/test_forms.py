@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regimen.data.forms import class_of, group_of, render, render_text
+from regimen.data.classes import class_of
+from regimen.data.forms import group_of, render, render_text
 from regimen.data.row_fault import RowFault
 from regimen.study import load_study
 from regimen.study.sources import Form, Label
@@ -102,6 +103,7 @@ def test_scores_fall_into_bins(score: float) -> None:
         (Label(column="label", names=("a", "b")), {"label": float("nan")}, "'nan' is not a class id"),
         (Label(column="label", names=("a", "b")), {"label": None}, "'None' is not a class id from 0 to 1"),
         (Label(column="label", names={"0": "a", "1": "b"}), {"label": None}, "'None' is none of 0, 1"),
+        (Label(column="label", names=("1", "2", "3")), {"label": 0}, "'0' is none of 1, 2, 3 .they are numbers"),
         (Label(column="label", names=("a", "b")), {"lable": 1}, "the label's column is missing"),
         (Label(column="out", names={"x": "a", "y": "b"}), {"out": "z"}, "'z' is none of x, y"),
         (BINNED, {"score": "half"}, "is not a number to put into bins"),
@@ -186,6 +188,17 @@ def test_an_option_with_a_blank_is_the_choice_that_training_shows() -> None:
         (("no", "yes"), False, "no"),
         (("no", "yes"), "no", "no"),
         (("1", "0"), "1", "1"),  # as it is written, before it is a place
+        (("1", "0"), 1, "1"),  # and the same from JSON
+        (("1", "0"), 0.0, "0"),
+        (("1", "0"), True, "1"),
+        (("0", "1"), 1, "1"),
+        (("3", "5"), 5, "5"),
+        (("1", "2", "3"), 1, "1"),
+        (("1", "2", "3+"), 1, "1"),
+        (("true", "false"), True, "true"),
+        (("True", "False"), False, "False"),
+        (("True", "Neither", "False"), True, "True"),
+        (("True", "Neither", "False"), 1, "Neither"),
         ({"0111": "a", "111": "b"}, "0111", "a"),
         ({"0111": "a", "111": "b"}, 111, "b"),
         ({"0": "bad", "1": "good"}, 1.0, "good"),

@@ -6,18 +6,18 @@ Does not know where rows come from, tokens, or scores.
 
 from __future__ import annotations
 
-import bisect
 import math
 from dataclasses import dataclass
 from typing import Any
 
 from jinja2 import TemplateError
 
+from regimen.data.classes import class_of
 from regimen.data.conversations import Conversation, conversation_of
 from regimen.data.row import Row
 from regimen.data.row_fault import RowFault
 from regimen.study.contents import is_all_content, put_in
-from regimen.study.sources import Form, Label
+from regimen.study.sources import Form
 from regimen.study.templates import columns_of, evaluate, fill
 
 MAX_CHARACTERS = 1_000_000  # a longer value is no document but a fault of the file
@@ -215,67 +215,6 @@ def _filled(value: Any) -> Any:
     if isinstance(value, list):
         return [_filled(item) for item in value]
     return "" if value is None else value
-
-
-def class_of(label: Label, row: Row) -> int:
-    """The index of the row's class among `label.choices`; raises RowFault for a value that is none.
-
-    A cell is matched as it is written first (a map's keys, a list's own names where the cell is text), then as a
-    number: 1, 1.0, "1" and true are one class. Null is none.
-    """
-    if label.column not in row:
-        raise RowFault(label.column, sorted(row), "is what the row has; the label's column is missing")
-    value = row[label.column]
-    if label.bins:
-        number = None if isinstance(value, bool) else _number(value)
-        if number is None:
-            raise RowFault(label.column, value, "is not a number to put into bins")
-        name = _names(label)[bisect.bisect_right(label.bins, number)]
-    elif isinstance(label.names, dict):
-        name = _named(label.names, value)
-        if name is None:
-            raise RowFault(label.column, value, f"is none of {', '.join(label.names)}")
-    else:
-        name = _listed_name(label.names, value)
-        if name is None:
-            named = f" and none of {', '.join(label.names)}" if isinstance(value, str) and value.strip() else ""
-            raise RowFault(label.column, value, f"is not a class id from 0 to {len(label.names) - 1}{named}")
-    return label.choices.index(name)
-
-
-def _named(names: dict[str, str], value: object) -> str | None:
-    """The name that a map gives to a cell."""
-    written = (str(value).strip(), str(value).lower()) if isinstance(value, bool) else (str(value).strip(),)
-    if (key := next((key for key in written if key in names), None)) is not None:
-        return names[key]
-    number = _number(value)
-    if number is None:
-        return None
-    found = {name for key, name in names.items() if _number(key) == number}
-    return found.pop() if len(found) == 1 else None
-
-
-def _listed_name(names: tuple[str, ...], value: object) -> str | None:
-    """The name in a list that a cell is, or whose place it is."""
-    if isinstance(value, str) and value.strip() in names:
-        return value.strip()
-    number = _number(value)
-    return names[int(number)] if number is not None and number in range(len(names)) else None
-
-
-def _number(value: object) -> float | int | None:
-    """A cell as a finite number, None for what is none."""
-    if isinstance(value, int):
-        return value
-    try:
-        number = float(value) if isinstance(value, float | str) else math.nan
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _names(label: Label) -> tuple[str, ...]:
-    return label.names if isinstance(label.names, tuple) else tuple(label.names.values())
 
 
 def _is_blank(value: object) -> bool:

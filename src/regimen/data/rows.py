@@ -11,8 +11,9 @@ from itertools import islice
 from typing import Any
 
 from regimen.data.choice import InTurn, place_hash
+from regimen.data.classes import class_of
 from regimen.data.cleaning import Drops, Seen, normalised, side_of
-from regimen.data.forms import Rendered, class_of, group_of, render, render_text
+from regimen.data.forms import Rendered, group_of, render, render_text
 from regimen.data.row_fault import RowFault
 from regimen.data.sources import Part, Where, parts_of, rows_of
 from regimen.errors import DataError

@@ -20,7 +20,8 @@ Side = Literal["train", "validation", "test"]
 class Label(Frozen):
     """A closed answer: `column` holds a class; `names` renders it, `bins` cuts a number into named classes.
 
-    `names` is a list (the class id is its index) or a map from the column's value to the name shown.
+    `names` is a list (a cell is a name as written, else the place of one, counted from 0) or a map from the
+    column's value to the name shown.
     """
 
     column: str
