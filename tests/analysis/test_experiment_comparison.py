@@ -71,7 +71,7 @@ def test_the_command_prints_one_document(fast_run: RunTables) -> None:
 
 
 def test_the_command_draws_for_people(fast_run: RunTables, capsys: pytest.CaptureFixture[str]) -> None:
-    compare("3b-all-qa", "zero-shot", fast_run.folder.path, ["sst2"])
+    compare("3b-all-qa", "zero-shot", [fast_run.folder.path], ["sst2"])
     shown = capsys.readouterr().out
     assert "3b-all-qa - zero-shot (positive: the first is better)" in shown
     assert "exact McNemar" in shown

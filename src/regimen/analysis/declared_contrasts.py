@@ -108,7 +108,7 @@ def judge_contrasts(evidence: Evidence, contrasts: Sequence[Contrast]) -> dict[s
     margins = {name: mean_margin([evidence.study.margin_of(p.task) for p in pairs]) for name, pairs in ready.items()}
     compared = compare(ready, scores, rules, draws=evidence.draws, margins=margins)
     seeds = {name: found for name in compared if (found := with_seeds(evidence, ready[name], compared[name]))}
-    compared = _with_seeds(compared, seeds, len(contrasts))
+    compared = join_seeds(compared, seeds, len(contrasts))
     return {
         one.id: JudgedContrast.of(
             one, *judged[one.id][:2], compared.get(one.id), seeds.get(one.id), runs_behind(evidence, one.pairs)
@@ -117,7 +117,7 @@ def judge_contrasts(evidence: Evidence, contrasts: Sequence[Contrast]) -> dict[s
     }
 
 
-def _with_seeds(
+def join_seeds(
     compared: Mapping[str, Comparison], seeds: Mapping[str, Combined], declared: int
 ) -> dict[str, Comparison]:
     """Where seeds are known, p is the larger and each interval the wider of the items' and of items and seeds'."""

@@ -1,19 +1,21 @@
-"""Two experiments of a run side by side: the differences of their recipes, and of their scores on each task.
+"""Two recipes of a run side by side: the differences of their settings, and of their scores on each task.
 
-Owns the recipe as plain values and the paired differences, Holm over the tasks that are shown. Does not know terminals
-or pages.
+Owns the recipe as plain values and the paired differences, Holm over the tasks that are shown. A recipe that was
+trained with several seeds is the mean over its runs, with an interval over items and seeds; the id of a further run
+(`direct~s18`) is that run alone. Does not know terminals or pages.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 from regimen.analysis.contrasts import Comparison, compare
-from regimen.analysis.declared_contrasts import in_runs
+from regimen.analysis.declared_contrasts import in_runs, join_seeds
 from regimen.analysis.evidence import Evidence
 from regimen.analysis.records import cut
-from regimen.analysis.replicates import runs_behind
+from regimen.analysis.replicates import runs_of, with_seeds
 from regimen.analysis.strategies import recipe_hours, recipe_legs, strategy_of
 from regimen.results.outcomes import differences
 from regimen.study import ZERO_SHOT, EndPoint, Leg, Pair, unknown_name
@@ -40,7 +42,7 @@ class RecipeDifference:
 
 @dataclass(frozen=True)
 class TaskDifference:
-    """The two scores on a task, and the test of their difference where both are there."""
+    """The two scores on a task, each the mean over `runs`, and the test of their difference where both are there."""
 
     task: str
     metric: str
@@ -48,17 +50,22 @@ class TaskDifference:
     b: float | None
     comparison: Comparison | None
     statement: str
+    runs: tuple[int, int] = (1, 1)
 
     @property
     def status(self) -> str:
-        """ "tested", "missing" or "skipped"."""
-        return "tested" if self.comparison else "skipped" if self.statement == "skipped" else "missing"
+        """ "tested", "missing", "skipped" or "refused"."""
+        if self.comparison:
+            return "tested"
+        first = self.statement.partition(":")[0]
+        return first if first in ("skipped", "refused") else "missing"
 
     def record(self) -> dict[str, object]:
         """As JSON holds it; the numbers are left out where it was not tested."""
         found = self.comparison
         return {
             **{name: getattr(self, name) for name in ("task", "metric", "a", "b", "status")},
+            "runs": list(self.runs),
             **({"outcome": found.outcome, **found.record()} if found else {}),
             "statement": self.statement,
         }
@@ -84,10 +91,34 @@ def compare_experiments(evidence: Evidence, one: str, other: str, tasks: Sequenc
     for task in tasks:
         if task not in study.tasks:
             raise unknown_name("task", task, study.tasks)
-    recipes = [recipe_of(evidence, name) for name in (one, other)]
-    fields = [RecipeDifference(field, a, b) for field, a, b in differences(recipes[0], recipes[1])]
+    fields = recipe_differences((evidence, one), (evidence, other))
     shown = [task for task in tasks or study.tasks if tasks or _relevant(evidence, one, other, task)]
     return cut(ExperimentComparison(one, other, fields, _rows(evidence, one, other, shown)))
+
+
+def recipe_differences(one: tuple[Evidence, str], other: tuple[Evidence, str]) -> list[RecipeDifference]:
+    """The fields in which two recipes differ; each is given with the run that it is of."""
+    recipes = [recipe_of(evidence, name) for evidence, name in (one, other)]
+    return [RecipeDifference(field, a, b) for field, a, b in differences(recipes[0], recipes[1])]
+
+
+def side_runs(evidence: Evidence, name: str, task: str) -> list[str]:
+    """The runs with a score on the task of the recipe that has this id; only itself of a further run, or the base."""
+    planned = evidence.planned(name)
+    if planned is None or planned.experiment.replicate_of is not None:
+        return [name] if evidence.state(name, task) == "there" else []
+    ends = [str(end) for end in runs_of(evidence, EndPoint.parse(name), task)]
+    return [end for end in ends if evidence.state(end, task) == "there"]
+
+
+def unlike_tokenizers(one: tuple[Evidence, str], other: tuple[Evidence, str], metric: str) -> str | None:
+    """Why two recipes cannot be compared by a metric that hangs on the tokenizer, or None."""
+    if metric != "perplexity":
+        return None
+    bases = [evidence.tables.base_of(name) for evidence, name in (one, other)]
+    if bases[0].id == bases[1].id:
+        return None
+    return f"perplexity hangs on the tokenizer, and the bases are {bases[0].id} and {bases[1].id}; use bits-per-byte"
 
 
 def _words(value: object) -> str:
@@ -101,13 +132,19 @@ def recipe_of(evidence: Evidence, name: str) -> dict[str, object]:
     if name == ZERO_SHOT:
         return {"strategy": ZERO_SHOT, "legs": {}, "gpu_hours": evidence.study.cost.baseline_gpu_hours}
     experiment = evidence.study.experiment(name)
-    legs = recipe_legs(evidence.study, experiment)
+    study = evidence.study
+    legs = recipe_legs(study, experiment)
+    runs = [run for recipe in evidence.study.recipes if recipe.id == experiment.id for run in recipe.runs]
     return {
+        "base": study.base_of(experiment).id,
         "strategy": strategy_of(evidence.study, experiment),
         "legs": {str(number): _leg(leg) for number, leg in enumerate(legs, start=1)},
         "adapter": evidence.study.adapter_of(experiment).model_dump(mode="json"),
         "learning_rate": experiment.learning_rate,
-        "seed": evidence.study.seed_of(experiment),
+        "rows": experiment.rows,
+        "batch": study.batch_of(experiment).model_dump(mode="json"),
+        "schedule": study.schedule_of(experiment).model_dump(mode="json"),
+        "seed": ", ".join(str(study.seed_of(run)) for run in runs or [experiment]),
         "gpu_hours": round(recipe_hours(evidence.plan, experiment), 6),
     }
 
@@ -124,18 +161,51 @@ def _relevant(evidence: Evidence, one: str, other: str, task: str) -> bool:
 
 
 def _rows(evidence: Evidence, one: str, other: str, tasks: Sequence[str]) -> list[TaskDifference]:
-    pairs = {task: Pair(of=EndPoint.parse(one), against=EndPoint.parse(other), task=task) for task in tasks}
-    ready = {task: [evidence.settled(pair)] for task, pair in pairs.items() if evidence.pair_state(pair) == "there"}
+    sides = {task: [side_runs(evidence, name, task) for name in (one, other)] for task in tasks}
+    refused = {task: why for task in tasks if (why := _refusal(evidence, one, other, task))}
+    ready = {task: _pairs(evidence, sides[task], task) for task in tasks if all(sides[task]) and task not in refused}
     scores = {task: found for task in ready if (found := evidence.scores(task)) is not None}
     margins = {task: evidence.study.margin_of(task) for task in ready}
     compared = compare(ready, scores, replace(evidence.rules, declared=None), draws=evidence.draws, margins=margins)
+    several = [task for task in compared if max(map(len, sides[task])) > 1]
+    seeds = {task: seen for task in several if (seen := with_seeds(evidence, ready[task], compared[task]))}
+    compared = join_seeds(compared, seeds, len(compared))
     rows = []
     for task in tasks:
-        a, b = (value.point if (value := evidence.value(end, task)) else None for end in (one, other))
+        a, b = (_mean(evidence, runs, task) for runs in sides[task])
         found = compared.get(task)
+        runs = (max(1, len(sides[task][0])), max(1, len(sides[task][1])))
         if found is None:
-            words = "skipped" if evidence.pair_state(pairs[task]) == "skipped" else "not yet"
+            words = f"refused: {refused[task]}" if task in refused else _why_not(evidence, one, other, task)
         else:
-            words = f"{in_runs(min(1, runs_behind(evidence, ready[task])))}{found.statement()}; {found.evidence()}"
-        rows.append(TaskDifference(task, evidence.study.tasks[task].headline, a, b, found, words))
+            words = f"{in_runs(_runs_behind(evidence, sides[task]))}{found.statement()}; {found.evidence()}"
+        rows.append(TaskDifference(task, evidence.study.tasks[task].headline, a, b, found, words, runs))
     return rows
+
+
+def _pairs(evidence: Evidence, sides: Sequence[Sequence[str]], task: str) -> list[Pair]:
+    ends = [(EndPoint.parse(a), EndPoint.parse(b)) for a, b in product(*sides)]
+    return [evidence.settled(Pair(of=a, against=b, task=task)) for a, b in ends]
+
+
+def _mean(evidence: Evidence, runs: Sequence[str], task: str) -> float | None:
+    values = [value.point for run in runs if (value := evidence.value(run, task))]
+    return sum(values) / len(values) if values else None
+
+
+def _runs_behind(evidence: Evidence, sides: Sequence[Sequence[str]]) -> int:
+    """The fewest runs of a trained side; 0 where nothing was trained."""
+    trained = [len(side) for side in sides if (one := evidence.planned(side[0])) and one.experiment.legs]
+    return min(trained, default=0)
+
+
+def _refusal(evidence: Evidence, one: str, other: str, task: str) -> str | None:
+    """Two recipes are not compared by perplexity over two bases; a base as it is stands for the other side's own."""
+    if ZERO_SHOT in (one, other):
+        return None
+    return unlike_tokenizers((evidence, one), (evidence, other), evidence.study.tasks[task].headline)
+
+
+def _why_not(evidence: Evidence, one: str, other: str, task: str) -> str:
+    pair = Pair(of=EndPoint.parse(one), against=EndPoint.parse(other), task=task)
+    return "skipped" if evidence.pair_state(pair) == "skipped" else "not yet"

@@ -1,4 +1,7 @@
-"""`regimen compare A B --run OUT`: the fields that differ in two recipes, and their paired differences by task."""
+"""`regimen compare A B --run OUT`: the fields that differ in two recipes, and their paired differences by task.
+
+The two may be of two runs: `compare OUT1:A OUT2:B`, or `compare A B --run OUT1 --run OUT2`.
+"""
 
 from __future__ import annotations
 
@@ -17,20 +20,17 @@ if TYPE_CHECKING:
 def compare(
     a: Annotated[str, typer.Argument(help="An experiment's id, or zero-shot.")],
     b: Annotated[str, typer.Argument(help="The experiment that it is compared with, or zero-shot.")],
-    run: Annotated[Path, typer.Option("--run", help="The run folder.")],
+    run: Annotated[
+        list[Path] | None, typer.Option("--run", help="The run folder; twice for two, or name each as FOLDER:ID.")
+    ] = None,
     task: Annotated[list[str] | None, typer.Option("--task", help="Only this task; may be repeated.")] = None,
     as_json: JsonOption = False,
     html: Annotated[Path | None, typer.Option("--html", help="Also write it as a page, here.", dir_okay=False)] = None,
 ) -> None:
-    """Compare two experiments of a run."""
-    from regimen.analysis.evidence import Evidence
-    from regimen.analysis.experiment_comparison import compare_experiments
+    """Compare two experiments of a run, or of two runs on the same items."""
     from regimen.analysis.records import to_json
-    from regimen.api import open_run
-    from regimen.results.tables import RunTables
 
-    opened = open_run(run)
-    comparison = compare_experiments(Evidence(RunTables(opened.folder, opened.plan)), a, b, task or ())
+    comparison = _compared(a, b, run or [], task or [])
     if html:
         from regimen.files import write_text
         from regimen.report.comparison_page import comparison_page
@@ -40,6 +40,41 @@ def compare(
         typer.echo(json.dumps(to_json(comparison), indent=1))
     else:
         _show(comparison)
+
+
+def _compared(a: str, b: str, folders: list[Path], tasks: list[str]) -> ExperimentComparison:
+    from regimen.analysis.across_runs import Side, compare_across
+    from regimen.analysis.evidence import Evidence
+    from regimen.analysis.experiment_comparison import compare_experiments
+    from regimen.api import open_run
+    from regimen.results.tables import RunTables
+
+    (one, first), (other, second) = _places(a, b, folders)
+
+    def evidence(folder: Path) -> Evidence:
+        opened = open_run(folder)
+        return Evidence(RunTables(opened.folder, opened.plan))
+
+    if one.resolve() == other.resolve():
+        return compare_experiments(evidence(one), first, second, tasks)
+    sides = (Side(evidence(one), first, str(one)), Side(evidence(other), second, str(other)))
+    return compare_across(*sides, tasks)
+
+
+def _places(a: str, b: str, folders: list[Path]) -> tuple[tuple[Path, str], tuple[Path, str]]:
+    """The run folder and the id of each side; raises UsageError where a side has no folder, or there are too many."""
+    from regimen.errors import UsageError
+
+    if len(folders) in (1, 2):
+        return (folders[0], a), (folders[-1], b)
+    if folders:
+        raise UsageError(f"--run is given {len(folders)} times; two experiments are of one run, or of two")
+    places = [
+        (Path(folder), name) for folder, mark, name in (side.rpartition(":") for side in (a, b)) if mark and folder
+    ]
+    if len(places) < 2:
+        raise UsageError(f"{a!r} and {b!r} name no run folder; add --run OUT, or write each as FOLDER:ID")
+    return places[0], places[1]
 
 
 def _show(comparison: ExperimentComparison) -> None:
@@ -88,10 +123,15 @@ def _notes(comparison: ExperimentComparison) -> str:
     tests = ", ".join(sorted({one.test for one in tested}))
     tasks = f"{len(tested)} task{'s' if len(tested) > 1 else ''}"
     return (
-        f"Under each difference stands its 95% interval, over {counted} items of these runs alone. p: "
+        f"Under each difference stands its 95% interval, over {counted} items{_seeds(comparison)}. p: "
         f"{tests}; corrected by Holm over {tasks}."
         f"{explained if any(one.outcome == 'undecided' for one in tested) else ''} `--json` has the tests and margins."
     )
+
+
+def _seeds(comparison: ExperimentComparison) -> str:
+    most = max(runs for row in comparison.tasks if row.comparison for runs in row.runs)
+    return " of these runs alone" if most == 1 else f" and the seeds of up to {most} runs"
 
 
 def _score(value: float | None) -> str:
