@@ -6,6 +6,7 @@ clipping and updates, each its own. Does not know sources, files, stages or when
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from regimen.data.batch import BatchStream, StepBatch
 from regimen.engine.banks import open_bank
 from regimen.engine.base_model import BaseModel, segment_mask
 from regimen.engine.memory import counting_kept, tokens_that_fit
-from regimen.engine.objective import token_losses
+from regimen.engine.objective import sent, token_losses
 from regimen.engine.optimiser import AdamState, adamw_update, clip_rows, learning_rate
 from regimen.engine.prospect import too_long
 from regimen.engine.states import MemberState
@@ -113,21 +114,20 @@ class Lockstep:
         norms = clip_rows(self._bank.grads, self.schedule.clip_norm)
         rates = [self._rate(member) for member in self.running]
         finite = torch.isfinite(losses) & torch.isfinite(norms)
-        self._bank.grads[~finite] = 0.0
+        self._bank.grads.masked_fill_(~finite[:, None], 0.0)
         adamw_update(
             self._bank.weights,
             self._bank.grads,
             self._adam,
-            torch.tensor(rates, dtype=torch.float64, device=self.base.device) * finite,
+            sent(torch.tensor(rates, dtype=torch.float64), self.base.device) * finite,
             self.schedule,
         )
+        read = torch.stack([losses, norms]).tolist()  # the one place where a step waits for the device
         records = [
             StepRecord(member.name, member.step, loss, rate, norm, batch.tokens_used, batch.loss_tokens)
-            for member, batch, loss, rate, norm in zip(
-                self.running, batches, losses.tolist(), rates, norms.tolist(), strict=True
-            )
+            for member, batch, loss, rate, norm in zip(self.running, batches, read[0], rates, read[1], strict=True)
         ]
-        self._advance(finite.tolist(), records)
+        self._advance([math.isfinite(one.loss) and math.isfinite(one.grad_norm) for one in records], records)
         return records
 
     def _rate(self, member: Member) -> float:
@@ -151,7 +151,7 @@ class Lockstep:
         """Fills the bank's gradients; returns each member's mean loss (K,), fp32."""
         rows, block = batches[0].tokens.shape
         self._budget = self._budget or self._measured(batches)
-        micro = max(1, min(rows, self._budget // (block * len(batches))))
+        micro = _even(rows, max(1, self._budget // (block * len(batches))))
         while True:
             try:
                 return self._accumulate(batches, micro)
@@ -163,7 +163,7 @@ class Lockstep:
                         f"{self.base.device}; {less}"
                     ) from fault
             # outside of the handler, whose traceback holds the failed pass
-            micro = max(1, micro // 2)
+            micro = _even(rows, max(1, micro // 2))
             self._budget = micro * block * len(batches)
             torch.cuda.empty_cache()
 
@@ -187,7 +187,7 @@ class Lockstep:
         device = self.base.device
         self._bank.grads.zero_()
         counts = torch.tensor([max(1, batch.loss_tokens) for batch in batches], dtype=torch.float32)
-        weights = (1.0 / counts).to(device)
+        weights = sent(1.0 / counts, device)
         totals = torch.zeros(len(batches), device=device)
         with self._bank.attached(), self.base.compiled_layers() if self.compiled else nullcontext():
             for start in range(0, len(batches[0].tokens), micro):
@@ -199,30 +199,38 @@ class Lockstep:
         width = max(1, int(max(batch.lengths[rows].max() for batch in batches)))
         if self.compiled:
             width = batches[0].tokens.shape[1]
-        tokens = self._stacked([batch.tokens[rows, :width] for batch in batches])
-        positions = self._stacked([batch.positions[rows, :width] for batch in batches])
-        predicted = self._stacked([batch.loss[rows, :width] for batch in batches])
+        device = self.base.device
+        tokens = _stacked([batch.tokens[rows, :width] for batch in batches])
+        places = _stacked([batch.positions[rows, :width] for batch in batches])
+        predicted = _stacked([batch.loss[rows, :width] for batch in batches])  # stays here: its indices are made here
         count = tokens.shape[0] // len(batches)
-        hidden = self.base.body(tokens, positions, self._mask(positions, batches, rows))
-        by_row = weights.repeat_interleave(count)
+        member = sent(predicted.nonzero(as_tuple=True)[0].div(count, rounding_mode="floor"), device)
+        tokens, positions = sent(tokens, device), sent(places, device)
+        hidden = self.base.body(tokens, positions, self._mask(positions, places, batches, rows))
+        by_row = weights.repeat_interleave(count, output_size=count * len(batches))
         loss, losses = token_losses(hidden, self.base.output, tokens, predicted, by_row)
         loss.backward()
-        member = torch.arange(len(batches), device=weights.device).repeat_interleave(count)
-        member = member[predicted.nonzero(as_tuple=True)[0]]
         return torch.zeros_like(weights).index_add_(0, member, losses * weights[member])
 
-    def _mask(self, positions: Tensor, batches: Sequence[StepBatch], rows: slice) -> Tensor | None:
-        """The mask of the segments; raises ModelError for a base that cannot keep apart those that are there."""
+    def _mask(self, positions: Tensor, places: Tensor, batches: Sequence[StepBatch], rows: slice) -> Tensor | None:
+        """The mask of the segments, whether there are several by `places`, the positions on the CPU; raises ModelError
+        for a base that cannot keep apart those that are there."""
         if self.base.alone is None:
-            return segment_mask(positions, always=self.compiled)
+            several = self.compiled or bool((places[:, 1:] == 0).any())
+            return segment_mask(positions, always=True) if several else None
         for batch in batches:
             real = np.arange(batch.positions.shape[1]) < batch.lengths[rows, None]
             if ((batch.positions[rows] == 0) & real)[:, 1:].any():
                 raise ModelError(self.base.alone)
         return None
 
-    def _stacked(self, arrays: Sequence[np.ndarray]) -> Tensor:
-        stacked = torch.from_numpy(np.concatenate(arrays))
-        if stacked.dtype == torch.int32:
-            stacked = stacked.long()
-        return stacked.to(self.base.device)
+
+def _stacked(arrays: Sequence[np.ndarray]) -> Tensor:
+    """The rows of all members, on the CPU."""
+    stacked = torch.from_numpy(np.concatenate(arrays))
+    return stacked.long() if stacked.dtype == torch.int32 else stacked
+
+
+def _even(rows: int, most: int) -> int:
+    """The rows of a micro-batch, at most so many: as few passes as that allows, as equal as they can be."""
+    return math.ceil(rows / math.ceil(rows / most))

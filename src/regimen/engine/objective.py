@@ -16,7 +16,9 @@ from torch import Tensor
 
 from regimen.engine.head import Head
 
-CHUNK_LOGITS = 1 << 24  # at most this many logits exist at once (64 MiB in fp32)
+CHUNK_LOGITS = 1 << 24  # at most this many logits exist at once on the CPU (64 MiB in fp32)
+# On other devices (1 GiB in fp32): a chunk reads the whole head, and costs a dozen launches.
+DEVICE_CHUNK_LOGITS = 1 << 28
 
 
 class _ChunkedCrossEntropy(torch.autograd.Function):
@@ -32,7 +34,8 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         losses = torch.empty(len(targets), dtype=torch.float32, device=hidden.device)
         grads = _Gradients.wanted(ctx.needs_input_grad, hidden, weight, bias)
-        step = max(1, CHUNK_LOGITS // weight.shape[0])
+        most = CHUNK_LOGITS if hidden.device.type == "cpu" else DEVICE_CHUNK_LOGITS
+        step = max(1, most // weight.shape[0])
         for start in range(0, len(targets), step):
             part = slice(start, start + step)
             logits = head.wide_logits(hidden[part])
@@ -80,15 +83,23 @@ class _Gradients:
         )
 
 
+def sent(tensor: Tensor, device: torch.device) -> Tensor:
+    """The tensor on a device; a copy from the CPU to a GPU goes from pinned memory, and nobody waits for it."""
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
 def token_losses(
     hidden: Tensor, head: Head, tokens: Tensor, predicted: Tensor, weights: Tensor
 ) -> tuple[Tensor, Tensor]:
     """The weighted sum of the losses (a scalar to call backward on), and each predicted token's loss (n,), fp32.
 
     `hidden` (N, L, d); `tokens` (N, L); `predicted` (N, L) marks tokens that are predicted from the position before
-    them (never the first of a row); `weights` (N,) weighs each row's tokens. Losses come in row-major order.
+    them (never the first of a row); `weights` (N,) weighs each row's tokens. Losses come in row-major order. With
+    `predicted` on the CPU no device has to be waited for.
     """
-    rows, columns = predicted.nonzero(as_tuple=True)
+    rows, columns = (sent(index, hidden.device) for index in predicted.nonzero(as_tuple=True))
     chosen = hidden[rows, columns - 1]
     return _ChunkedCrossEntropy.apply(
         chosen, head.weight, head.bias, head, tokens[rows, columns], weights[rows].float()

@@ -11,7 +11,7 @@ import torch
 from regimen.data.batch import StepBatch
 from regimen.engine.banks import Bank
 from regimen.engine.base_model import BaseModel, segment_mask
-from regimen.engine.objective import token_losses
+from regimen.engine.objective import sent, token_losses
 
 PASS_TOKENS = {"cpu": 8192, "cuda": 65536}  # of one pass, all members together
 
@@ -34,10 +34,12 @@ def _sums(base: BaseModel, members: int, blocks: StepBatch, rows: slice) -> torc
     def repeated(values: np.ndarray) -> torch.Tensor:
         tensor = torch.from_numpy(np.ascontiguousarray(values[rows, :width]))
         tensor = tensor.long() if tensor.dtype == torch.int32 else tensor
-        return tensor.repeat(members, 1).to(base.device)
+        return tensor.repeat(members, 1)
 
-    tokens, positions, predicted = (repeated(v) for v in (blocks.tokens, blocks.positions, blocks.loss))
-    mask = segment_mask(positions) if base.alone is None else None
+    tokens, places, predicted = (repeated(v) for v in (blocks.tokens, blocks.positions, blocks.loss))
+    several = bool((places[:, 1:] == 0).any())
+    tokens, positions = sent(tokens, base.device), sent(places, base.device)
+    mask = segment_mask(positions, always=True) if several and base.alone is None else None
     hidden = base.body(tokens, positions, mask)
     weights = torch.ones(len(tokens), device=base.device)
     _, losses = token_losses(hidden, base.output, tokens, predicted, weights)

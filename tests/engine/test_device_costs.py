@@ -1,0 +1,138 @@
+"""What a training step costs a GPU, counted without one: on `meta` tensors no value can be read back by accident.
+
+Ceilings are what was counted; they may only fall.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from transformers import AutoModelForCausalLM, Qwen2Config
+
+from regimen.data.batch import StepBatch
+from regimen.engine.adapter_bank import layout
+from regimen.engine.assembly import assemble, attention_of
+from regimen.engine.base_model import BaseModel
+from regimen.engine.head import Head
+from regimen.engine.lockstep import Lockstep, Member, _even
+from regimen.engine.objective import token_losses
+from regimen.engine.optimiser import adamw_update, clip_rows
+from regimen.engine.states import MemberState
+from regimen.study.schema import Adapter, LearningRate, Schedule
+
+SCHEDULE = Schedule(learning_rate=LearningRate(pretrain=1e-3, finetune=1e-3), warmup_steps=2, clip_norm=0.5)
+META = torch.device("meta")
+QWEN2_05B = {"rows": 64, "block": 512, "hidden": 896, "vocabulary": 151_936}
+SYNCS = ("aten::_local_scalar_dense", "aten::nonzero", "aten::item", "aten::equal", "aten::masked_select")
+LAUNCHES = {1: 455, 8: 455}  # of a forward and backward pass and an update, two layers, packed rows
+
+
+class Device(TorchDispatchMode):
+    """Counts the operations on `meta` that would be launches, and raises where the host would wait for the device."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.launches: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        tensors = [one for one in tree_leaves((args, kwargs)) if isinstance(one, torch.Tensor)]
+        there = any(one.device.type == "meta" for one in tensors)
+        name = func.name()
+        if there and name.split(".")[0] in SYNCS:
+            raise AssertionError(f"{name} waits for the device")
+        out = func(*args, **kwargs)
+        if there and isinstance(out, torch.Tensor) and out.device.type == "cpu":
+            raise AssertionError(f"{name} copies from the device")
+        if (
+            there
+            and not func.is_view
+            and name.split(".")[0] not in ("aten::_unsafe_view", "aten::detach", "aten::empty")
+        ):
+            self.launches.append(name)
+        return out
+
+
+@pytest.fixture(scope="module")
+def far() -> BaseModel:
+    """A Qwen2 of two layers without values."""
+    config = Qwen2Config(
+        hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+        vocab_size=500, tie_word_embeddings=True,
+    )  # fmt: skip
+    with META:
+        model = AutoModelForCausalLM.from_config(config, attn_implementation=attention_of(config))
+    return assemble(model.eval().requires_grad_(False), Path(), META, frozenset())
+
+
+def packed(seed: int, rows: int = 4, block: int = 32) -> StepBatch:
+    """Blocks of several segments of random lengths, padded at the end."""
+    rng = np.random.default_rng(seed)
+    positions = np.zeros((rows, block), dtype=np.int32)
+    lengths = rng.integers(block // 2, block, rows).astype(np.int32)
+    for row in range(rows):
+        cut = int(rng.integers(2, lengths[row] - 2))
+        positions[row, :cut] = np.arange(cut)
+        positions[row, cut : lengths[row]] = np.arange(lengths[row] - cut)
+    real = np.arange(block) < lengths[:, None]
+    return StepBatch(rng.integers(0, 500, (rows, block), dtype=np.int32), positions, (positions > 0) & real, lengths)
+
+
+def step_on_device(far: BaseModel, batches: Sequence[StepBatch]) -> list[str]:
+    """The launches of a step of so many members; raises where the host would wait."""
+    row = torch.zeros(layout(far, Adapter())[-1].end)
+    members: list[Any] = [
+        Member(str(k), None, 0, 9, 1e-3, None, MemberState.fresh(row))  # type: ignore[arg-type]
+        for k in range(len(batches))
+    ]
+    lockstep = Lockstep(far, Adapter(), SCHEDULE, members)
+    with Device() as device:
+        losses = lockstep._accumulate(batches, 4)
+        norms = clip_rows(lockstep._bank.grads, 1.0)
+        adamw_update(lockstep._bank.weights, lockstep._bank.grads, lockstep._adam, losses + norms, SCHEDULE)
+    return device.launches
+
+
+@pytest.mark.parametrize("members", [1, 8])
+def test_a_step_never_waits_for_the_device_and_launches_no_more_than_it_did(far: BaseModel, members: int) -> None:
+    launches = step_on_device(far, [packed(seed) for seed in range(members)])
+    assert len(launches) <= LAUNCHES[members]
+
+
+def test_the_number_of_launches_does_not_depend_on_the_batch(far: BaseModel) -> None:
+    one, other = (step_on_device(far, [packed(seed), packed(seed + 1)]) for seed in (1, 50))
+    assert one == other
+
+
+def test_the_mode_sees_what_it_is_for() -> None:
+    with Device() as device, pytest.raises(AssertionError, match="nonzero"):
+        torch.ones(3, device=META).nonzero()
+    with device, pytest.raises(AssertionError, match="_local_scalar_dense"):
+        bool(torch.ones(3, device=META).any())
+
+
+def test_the_head_of_eight_adapters_takes_under_three_hundred_launches() -> None:
+    """8 x 8 x 512 tokens, loss on all, Qwen2-0.5B's head: 4,172 launches with the CPU's chunks."""
+    shape = QWEN2_05B
+    hidden = torch.empty(shape["rows"], shape["block"], shape["hidden"], device=META, dtype=torch.bfloat16)
+    weight = torch.empty(shape["vocabulary"], shape["hidden"], device=META, dtype=torch.bfloat16)
+    tokens = torch.empty(shape["rows"], shape["block"], device=META, dtype=torch.long)
+    predicted = torch.ones(shape["rows"], shape["block"], dtype=torch.bool)
+    predicted[:, 0] = False
+    with Device() as device:
+        leaf = hidden.requires_grad_()
+        token_losses(leaf, Head(weight), tokens, predicted, torch.empty(shape["rows"], device=META))[0].backward()
+    assert len(device.launches) < 300
+
+
+@pytest.mark.parametrize(("rows", "most", "each"), [(8, 8, 8), (8, 5, 4), (8, 3, 3), (8, 100, 8), (9, 4, 3), (7, 1, 1)])
+def test_micro_batches_are_even(rows: int, most: int, each: int) -> None:
+    assert _even(rows, most) == each
+    assert -(-rows // each) == -(-rows // most), "no more passes than need be"
