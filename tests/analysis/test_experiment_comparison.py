@@ -35,7 +35,7 @@ def test_what_differs_in_two_recipes(fast_run: RunTables) -> None:
         "finetune fingpt-sentiment:100, 20 steps",
         "finetune fingpt-sentiment:30 twitter-sentiment:30 imdb:40, 48 steps",
     )
-    assert "seed" not in fields
+    assert fields["seeds"] == ("17, 18, 19", "17"), "of all runs of the recipe"
 
 
 def test_differences_are_the_cells_and_turn_with_the_order(fast_run: RunTables) -> None:

@@ -144,7 +144,7 @@ def recipe_of(evidence: Evidence, name: str) -> dict[str, object]:
         "rows": experiment.rows,
         "batch": study.batch_of(experiment).model_dump(mode="json"),
         "schedule": study.schedule_of(experiment).model_dump(mode="json"),
-        "seed": ", ".join(str(study.seed_of(run)) for run in runs or [experiment]),
+        "seeds": ", ".join(str(study.seed_of(run)) for run in runs or [experiment]),
         "gpu_hours": round(recipe_hours(evidence.plan, experiment), 6),
     }
 
