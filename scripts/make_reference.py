@@ -255,7 +255,8 @@ def findings_page() -> str:
         "[Findings](../findings.md) says what they mean.",
     ]
     for name, part in {"findings.json": whole, **whole["$defs"]}.items():
-        if "properties" not in part:
+        keys = part.get("properties") or {key: {} for key in part.get("required", [])}
+        if not keys:
             continue
         lines += [
             "",
@@ -266,15 +267,23 @@ def findings_page() -> str:
             "| key | type | meaning |",
             "|---|---|---|",
         ]
-        for key, value in part["properties"].items():
-            lines.append(f"| `{key}` | {_finding_type(value)} | {_cell(str(value.get('description', '')))} |")
+        for key, value in keys.items():
+            meaning = _cell(str(value.get("description", "")))
+            lines.append(f"| `{key}` | {_finding_type(value, whole['$defs']) if value else ''} | {meaning} |")
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)) + "\n"
 
 
-def _finding_type(value: Schema) -> str:
+def _finding_type(value: Schema, parts: Schema) -> str:
+    if "$ref" in value:
+        name = value["$ref"].rpartition("/")[2]
+        part = parts[name]
+        return f"[{name}](#{name})" if part.get("properties") or part.get("required") else _finding_type(part, parts)
     kind = value.get("type")
+    if kind == "array" or (isinstance(kind, list) and "array" in kind):
+        items = value.get("items")
+        return f"list of {_finding_type(items, parts)}" if isinstance(items, dict) else "list"
     if isinstance(kind, list):
-        return " or ".join({"number": "number", "null": "null"}.get(str(one), str(one)) for one in kind)
+        return " or ".join(str(one) for one in kind)
     return _type(value)
 
 

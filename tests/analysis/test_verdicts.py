@@ -38,6 +38,23 @@ def test_the_rule(half: list[str], key: str, verdict: str) -> None:
     assert summary.lower().startswith(verdict)
 
 
+@pytest.mark.parametrize(
+    ("outcomes", "verdict"),
+    [
+        (["better", "better"], "yes"),
+        (["better", "not identifiable"], "yes"),
+        (["better", "undecided"], "undecided"),
+        (["better", "worse"], "depends"),
+        (["equivalent", "worse"], "no"),
+        (["better", "not yet"], "not yet"),
+        (["not identifiable"], "not identifiable"),
+    ],
+)
+def test_a_question_without_a_rule_asks_that_all_contrasts_are_better(outcomes: list[str], verdict: str) -> None:
+    rule = ContrastRule(kind="contrasts")
+    assert by_contrasts(rule, [went(f"g{n}", what) for n, what in enumerate(outcomes)])[0] == verdict
+
+
 def test_without_declared_contrasts_there_is_no_verdict() -> None:
     assert by_contrasts(RULE, [])[0] == "not yet"
 

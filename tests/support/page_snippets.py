@@ -7,8 +7,11 @@ import textwrap
 
 from tests.support.checkout import ROOT
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "decisions").glob("*.md"))]
-PARTS = ("sources", "tasks", "experiments", "questions", "base", "batch", "schedule", "evaluation", "adapter")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PARTS = (
+    *("sources", "tasks", "experiments", "questions", "base", "batch", "schedule", "evaluation", "adapter"),
+    *("tracks", "gate"),
+)
 FRAME = {
     "study": "snippet",
     "base": {"id": "regimen/tiny-qwen2", "origin": "packaged", "precision": "fp32"},
@@ -31,7 +34,7 @@ FRAME = {
 
 
 def snippets(text: str) -> list[str]:
-    """The pieces of YAML of a page: fenced as such, or indented and begun by a key of a study.
+    """The pieces of YAML of a page: fenced as such without a title, or indented and begun by a key of a study.
 
     Several lines of one key in one piece are choices, each a piece of its own.
     """

@@ -21,15 +21,16 @@ _SHOWN = 6  # contrasts that a sentence lists; the table has all
 def by_contrasts(rule: ContrastRule, contrasts: Sequence[JudgedContrast]) -> tuple[Verdict, str]:
     """(verdict, summary). Yes: all of `all_positive` better and at least half of `half_positive`.
 
-    No: every upper bound is below its margin. Depends: some are better and some rule a gain out. Else undecided. The
-    groups of `apart` are told beside, and decide nothing.
+    A rule that names no groups asks that all contrasts are better. No: every upper bound is below its margin. Depends:
+    some are better and some rule a gain out. Else undecided. The groups of `apart` stand beside, and decide nothing.
     """
     if waiting := not_yet(contrasts):
         return waiting
     asked = deciding(rule, contrasts)
     apart = [tested for tested in contrasts if tested not in asked]
     known = _tested(asked)
-    all_of = [tested for tested in asked if tested.contrast.group in rule.all_positive]
+    named = [tested for tested in asked if tested.contrast.group in rule.all_positive]
+    all_of = named if rule.all_positive or rule.half_positive else known
     if not known or any(tested.status != "tested" for tested in all_of):
         why = "no declared contrast can be had" if not known else "a contrast that yes rests on cannot be had"
         return "not identifiable", joined(f"Not identifiable: {why}.", _left_out(asked), beside(apart))

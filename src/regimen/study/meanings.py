@@ -42,6 +42,7 @@ MEANINGS: Mapping[str, Meanings] = {
         "seeds": "Seeds of every recipe whose phase and group have none: a number of them, or a list.",
         "item_seed": "The seed by which items are drawn and rows are put into blocks; left out: `seed`.",
         "data": "`miniature` reads the package's own small copies of the plan's sources.",
+        "test_rows": "{task: rows of its test set}, by which `plan` says detectable effects before any are read.",
         "base": "The model that every experiment starts from.",
         "adapter": "What is trained: low-rank factors, or all weights.",
         "batch": "The size of an optimiser step.",
@@ -244,7 +245,7 @@ MEANINGS: Mapping[str, Meanings] = {
     "Question": {
         "question": "The question, in words.",
         "contrasts": "What is compared for it.",
-        "rule": "How contrasts make a verdict.",
+        "rule": "How contrasts make a verdict; left out: yes needs every contrast to be better.",
     },
     "ContrastGroup": {
         "id": "The contrast's id.",

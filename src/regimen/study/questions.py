@@ -74,7 +74,8 @@ class ContrastGroup(Frozen):
 class ContrastRule(Frozen):
     """Yes if every contrast of the groups `all_positive` is positive, and at least half of those of `half_positive`.
 
-    The groups of `apart` are reported beside and decide nothing.
+    Where neither names a group, every contrast must be positive. The groups of `apart` are reported beside and decide
+    nothing.
     """
 
     kind: Literal["contrasts"]

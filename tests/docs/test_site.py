@@ -1,0 +1,134 @@
+"""The pages: the site builds without a warning or a network, and what pages tell people to type works."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+
+from regimen.cli.app import app
+from tests.support.checkout import ROOT
+from tests.support.pages import PAGES, blocks, commands
+from tests.support.patience import patient
+
+NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+TYPED = [(name, words) for name, page in zip(NAMES, PAGES, strict=True) for words in commands(page)]
+LOADED = re.compile(r'<(?:script|img|iframe)[^>]* src="https?:[^"]+|<link[^>]* href="https?:[^"]+[.]css')
+PARSERS = vars(typer.main.get_command(app))["commands"]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    nowhere = {"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9", "NO_MKDOCS_2_WARNING": "1"}
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
+    done = subprocess.run(
+        command, cwd=ROOT, env=os.environ | nowhere, capture_output=True, text=True, timeout=patient(200), check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.slow
+def test_the_site_builds_strictly_and_loads_nothing_from_elsewhere(site: Path) -> None:
+    pages = list(site.rglob("*.html"))
+    assert len(pages) > 40
+    for page in pages:
+        loaded = LOADED.findall(page.read_text(encoding="utf-8"))
+        assert not loaded, (page.name, loaded)
+
+
+def fault_of(words: list[str]) -> str | None:
+    """What is wrong with a command as it is typed."""
+    if words[0] not in PARSERS:
+        return f"no command {words[0]!r}"
+    parameters = PARSERS[words[0]].params
+    options = {flag: one for one in parameters for flag in (*one.opts, *one.secondary_opts)}
+    given, free = iter(words[1:]), 0
+    for word in given:
+        name, equals, _ = word.partition("=")
+        if not word.startswith("--"):
+            free += 1
+        elif name not in options and name != "--help":
+            return f"{words[0]} has no option {name}"
+        elif name != "--help" and not options[name].is_flag and not equals and next(given, None) is None:
+            return f"{name} needs a value"
+    arguments = [one for one in parameters if one.param_type_name == "argument"]
+    if free > len(arguments) and not any(one.nargs == -1 for one in arguments):
+        return f"{words[0]} takes {len(arguments)} arguments"
+    return None
+
+
+@pytest.mark.parametrize(("page", "words"), TYPED, ids=[f"{page}: {' '.join(words[:4])}" for page, words in TYPED])
+def test_commands_on_pages_are_commands(page: str, words: list[str]) -> None:
+    assert fault_of(words) is None
+
+
+def test_a_wrong_command_is_noticed() -> None:
+    assert len(TYPED) > 50
+    assert fault_of(["trian", "x"])
+    assert fault_of(["run", "study.yaml", "--outt", "x"])
+    assert fault_of(["run", "study.yaml", "--out"])
+    assert fault_of(["gate", "a", "b"])
+
+
+def test_the_tutorial_works_as_it_is_written(tmp_path: Path) -> None:
+    """From an empty folder, by its text alone."""
+    page = ROOT / "docs" / "tutorial.md"
+    environment = os.environ | {"COLUMNS": "110"}
+    for language, title, text in blocks(page):
+        if title.endswith("appended"):
+            with (tmp_path / title.partition(",")[0]).open("a", encoding="utf-8") as file:
+                file.write(text)
+        elif title:
+            (tmp_path / title).write_text(text, encoding="utf-8")
+        if language != "sh":
+            continue
+        for line in text.splitlines():
+            program, *words = shlex.split(line)
+            command = [sys.executable, *(["-m", "regimen"] if program == "regimen" else []), *words]
+            done = subprocess.run(
+                command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=patient(400)
+            )
+            assert done.returncode == 0, (line, done.stderr)
+    assert "Is this urgent?" in (tmp_path / "study.yaml").read_text()
+    report = (tmp_path / "runs/first/report/report.md").read_text()
+    assert re.search(r"\| Q1[^|]*\| \*\*yes\*\* \|", report), report[:1500]
+    assert (tmp_path / "adapter/adapter_config.json").is_file()
+
+
+def test_python_on_pages_works(tmp_path: Path) -> None:
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    code = "".join(text for language, _, text in blocks(ROOT / "docs/how-to/python.md") if language == "python")
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=patient(400), check=False)
+    assert done.returncode == 0, done.stderr
+    assert "direct-reviews" in done.stdout
+
+
+def texts_of_the_source() -> Iterator[str]:
+    """Every text of the package, with "…" where a value is put in, and texts that follow each other joined."""
+    for path in (ROOT / "src" / "regimen").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                yield "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
+
+
+def test_messages_of_troubleshooting_are_real() -> None:
+    page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    messages = re.findall(r"^### `(.+)`$", page, re.M)
+    assert len(messages) > 15
+    texts = [re.sub(r"…+", "…", text) for text in texts_of_the_source()]
+    for message in messages:
+        parts = [re.escape(part.strip()) for part in message.split("…") if part.strip()]
+        assert any(re.search(".*".join(parts), text, re.S) for text in texts), message
