@@ -72,7 +72,7 @@ def make_hostile(folder: RunFolder, plan: Plan) -> None:
                 row |= {"target": HOSTILE, "prediction": HOSTILE, "text": HOSTILE, "detail": HOSTILE}
             columns = {name: [row[name] for row in rows] for name in ITEM_SCHEMA.names}
             pq.write_table(pa.table(columns, schema=ITEM_SCHEMA), path / "items.parquet")
-            _recorded_anew(path)
+            recorded_anew(path)
         elif isinstance(stage, ItemsSpec):
             items = [json.loads(line) for line in (path / "items.jsonl").read_text().splitlines()]
             (path / "items.jsonl").write_text("".join(json.dumps(i | {"prompt": HOSTILE}) + "\n" for i in items))
@@ -85,7 +85,7 @@ def packed_data(page: Path, name: str) -> Any:
     return json.loads(gzip.decompress(base64.b64decode(found[1])))
 
 
-def _recorded_anew(stage: Path) -> None:
+def recorded_anew(stage: Path) -> None:
     """The outcome names the files as they are now, so that the stage does not count as damaged."""
     outcome = json.loads((stage / "outcome.json").read_text())
     outcome["files"] = {name: hashlib.sha256((stage / name).read_bytes()).hexdigest() for name in outcome["files"]}
