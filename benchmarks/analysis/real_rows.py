@@ -3,8 +3,9 @@
 Draws models and clusters of items from a run's own item rows, taken as the population. Coverage: the difference of two
 of its models is known, samples of items are drawn with replacement, and the share of 95% intervals that hold it is
 counted. Nulls: the two models' rows are exchanged within each cluster by the toss of a coin, so that no true
-difference is left; ten such contrasts make a family, and a family with any p below 5% after Holm is an error. Exits
-with 1 where the family-wise error is above its limit, so it can fail.
+difference is left; ten such contrasts make a family, and a family with any p below 5% after Holm is an error. Wrong
+"no": the known difference is taken as the margin. Exits with 1 where the family-wise error or the share of wrong "no"s
+is clearly above 5%, so it can fail.
 """
 
 from __future__ import annotations
@@ -18,17 +19,18 @@ from pathlib import Path
 import numpy as np
 
 from regimen import open_run
+from regimen.analysis.contrasts import compare
 from regimen.analysis.evidence import Evidence
 from regimen.analysis.rules import Rules
 from regimen.analysis.statistics.aligned_scores import TaskScores
-from regimen.analysis.statistics.resampling import bootstrap
-from regimen.analysis.statistics.significance import adjusted, p_values
+from regimen.analysis.statistics.significance import adjusted, differing, p_values
 from regimen.errors import DataError
 from regimen.results.tables import RunTables
 from regimen.study import EndPoint, Pair
 
 FAMILY = 10
 LIMIT = 0.05
+ENOUGH = 10  # clusters that differ
 
 
 def sampled(scores: TaskScores, ends: list[int], clusters: int, random: np.random.Generator) -> TaskScores:
@@ -57,21 +59,43 @@ def pairs_of(scores: TaskScores, count: int, random: np.random.Generator) -> Ite
             yield two
 
 
-def coverage(scores: TaskScores, clusters: int, studies: int, seed: int) -> dict[str, float | int]:
-    """The share of intervals that hold the population's difference, over pairs of its models; -1 where none differ."""
-    random = np.random.default_rng(seed)
-    inside = tried = undone = 0
-    for two in pairs_of(scores, studies, random):
+def coverage(scores: TaskScores, clusters: int, studies: int, seed: int) -> dict[str, float | int | None]:
+    """The share of intervals that hold the population's difference, over pairs of its models.
+
+    `differing` is how many clusters of a sample differ (median), `covered_from_ten` the coverage of the
+    samples in which at least `ENOUGH` do. `wrong_no`: with the truth, a gain, taken as the margin, the share
+    of samples that rule out a gain of the margin.
+    """
+    random, rows, undone = np.random.default_rng(seed), [], 0
+    pair = [Pair(of=EndPoint("a"), against=EndPoint("b"), task=scores.task)]
+    for number, two in enumerate(pairs_of(scores, studies, random)):
         truth = float(scores.points[two[0]] - scores.points[two[1]]) * scores.sign
+        drawn = sampled(scores, two, clusters, random)
+        rules = Rules(seed=seed + number, resamples=1000, swaps=19)
         try:
-            draws = bootstrap(sampled(scores, two, clusters, random), seed + tried, 1000)
+            found = compare({"c": pair}, {scores.task: drawn}, rules, margins={"c": max(truth, 1e-9)})["c"]
         except DataError:
             undone += 1
             continue
-        interval = draws.gain("a", "b").interval()
-        inside += interval.low - 1e-9 <= truth <= interval.high + 1e-9
-        tried += 1
-    return {"clusters": clusters, "tried": tried, "undone": undone, "coverage": inside / tried if tried else -1.0}
+        inside = found.low - 1e-9 <= truth <= found.high + 1e-9
+        rows.append((inside, int(differing(drawn, pair).sum()), truth > 1e-9, found.rules_out_gain))
+    table = np.array(rows, dtype=float).reshape(-1, 4)
+    enough, gains = table[:, 1] >= ENOUGH, table[:, 2] > 0
+    return {
+        "clusters": clusters,
+        "tried": len(table),
+        "undone": undone,
+        "differing": float(np.median(table[:, 1])) if len(table) else None,
+        "coverage": _share(table[:, 0]),
+        "from_ten": int(enough.sum()),
+        "covered_from_ten": _share(table[enough, 0]),
+        "gains": int(gains.sum()),
+        "wrong_no": _share(table[gains, 3]),
+    }
+
+
+def _share(hits: np.ndarray) -> float | None:
+    return round(float(hits.mean()), 4) if len(hits) else None
 
 
 def families(scores: TaskScores, clusters: int, studies: int, seed: int) -> dict[str, float | int]:
@@ -112,10 +136,17 @@ def main() -> int:
                     errors, tried = errors + family["error"] * family["families"], tried + int(family["families"])
                 table.append(row)
                 print(json.dumps(row), flush=True)
-    error = errors / tried
-    given.out.write_text(json.dumps({"family_error": error, "families": tried, "rows": table}, indent=1) + "\n")
-    print(f"family-wise error {error:.3f} over {tried} families")
-    return 0 if error <= LIMIT + 1.96 * (LIMIT * (1 - LIMIT) / tried) ** 0.5 else 1
+    error, gains = errors / max(1, tried), sum(row["gains"] for row in table)
+    wrong = sum(row["gains"] * (row["wrong_no"] or 0.0) for row in table) / max(1, gains)
+    result = {"family_error": error, "families": tried, "wrong_no": wrong, "gains": gains, "rows": table}
+    given.out.write_text(json.dumps(result, indent=1) + "\n")
+    print(f"family-wise error {error:.3f} over {tried} families; wrong no {wrong:.3f} over {gains} samples")
+    return 0 if _kept(error, tried) and _kept(wrong, gains) else 1
+
+
+def _kept(share: float, trials: int) -> bool:
+    """True unless the share is clearly above the limit."""
+    return share <= LIMIT + 1.96 * (LIMIT * (1 - LIMIT) / max(1, trials)) ** 0.5
 
 
 if __name__ == "__main__":

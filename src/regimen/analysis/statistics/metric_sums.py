@@ -25,7 +25,8 @@ class _Form:
     """The sums of a family of metrics.
 
     `columns` of the item rows it reads; `of` gives (items, d) from them and the labels; `value` gives (...) from
-    (..., d); `labels` the label vocabulary, where there is one; `counted`: the first sum counts the scored items.
+    (..., d); `labels` the label vocabulary, where there is one; `counted`: the first sum counts the scored items;
+    `shared`: what is divided by is the items' own, whatever a model answers.
     """
 
     columns: tuple[str, ...]
@@ -34,6 +35,7 @@ class _Form:
     labels: Callable[[Columns], set[str]] | None = None
     counted: bool = True
     mean: bool = False
+    shared: bool = False
 
 
 class Sums:
@@ -62,6 +64,14 @@ class Sums:
     def is_mean(self) -> bool:
         """True if the metric is the mean of one number an item; its sums are then (items, total)."""
         return self._form.mean
+
+    @property
+    def is_linear(self) -> bool:
+        """True if a model's answer to an item adds to the metric whatever its other answers are.
+
+        So it is for means and likelihoods, and not where predictions are divided by.
+        """
+        return self._form.mean or self._form.shared
 
     def labels(self, rows: Iterable[Columns]) -> tuple[str, ...]:
         """The label vocabulary of several end points' rows, so that their sums have one layout; sorted."""
@@ -226,21 +236,21 @@ def _perplexity(sums: Array) -> Array:
         return np.exp(_ratio(sums[..., 0], sums[..., 1], math.nan))
 
 
-_BITS = _Form(("nats", "bytes"), _likelihood("bytes"), _bits, counted=False)
+_BITS = _Form(("nats", "bytes"), _likelihood("bytes"), _bits, counted=False, shared=True)
 _CLOSED = ("target", "prediction")
 _ENTITIES = ("entity_counts",)
 _FORMS: dict[str, _Form] = {
     "accuracy": _Form(_CLOSED, _right, _mean, mean=True),
     "macro-f1": _Form(_CLOSED, _confusion, _macro("f1"), _target_labels),
     "precision": _Form(_CLOSED, _confusion, _macro("precision"), _target_labels),
-    "recall": _Form(_CLOSED, _confusion, _macro("recall"), _target_labels),
+    "recall": _Form(_CLOSED, _confusion, _macro("recall"), _target_labels, shared=True),
     "f1": _Form((*_CLOSED, "positive"), _positive_confusion, _micro("f1"), _positive),
     "mcc": _Form(_CLOSED, _confusion, _mcc, _all_labels),
     "bleu": _Form(("bleu_counts",), _counts("bleu_counts", 14), _bleu),
     "entity-f1": _Form(_ENTITIES, _counts(*_ENTITIES, 3), _micro("f1")),
     "entity-precision": _Form(_ENTITIES, _counts(*_ENTITIES, 3), _micro("precision")),
-    "entity-recall": _Form(_ENTITIES, _counts(*_ENTITIES, 3), _micro("recall")),
+    "entity-recall": _Form(_ENTITIES, _counts(*_ENTITIES, 3), _micro("recall"), shared=True),
     "answer-bits-per-byte": _BITS,
     "bits-per-byte": _BITS,
-    "perplexity": _Form(("nats", "tokens"), _likelihood("tokens"), _perplexity, counted=False),
+    "perplexity": _Form(("nats", "tokens"), _likelihood("tokens"), _perplexity, counted=False, shared=True),
 }

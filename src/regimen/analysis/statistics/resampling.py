@@ -161,7 +161,7 @@ def bootstrap(scores: TaskScores, seed: int, resamples: int = RESAMPLES) -> Boot
     for rows in chunks(resamples, clusters, ends * width):
         weights = _weights(random, rows.stop - rows.start, clusters)
         draws[rows] = scores.form.value(summed.of(weights).reshape(-1, ends, width))
-    changes = _changes(scores)
+    changes = changes_of(scores)
     if not (np.isfinite(draws).all() and np.isfinite(changes).all()):
         raise DataError(
             f"task {scores.task}: some resamples of its {clusters} clusters hold nothing to compute {scores.metric} "
@@ -208,7 +208,7 @@ def _weights(random: np.random.Generator, rows: int, clusters: int) -> NDArray[n
     return np.bincount(drawn.ravel(), minlength=rows * clusters).reshape(rows, clusters)
 
 
-def _changes(scores: TaskScores) -> Array:
+def changes_of(scores: TaskScores) -> Array:
     """The change when a cluster is left out, (clusters, end points); zeros where there is but one."""
     clusters, ends, width = scores.sums.shape
     changes = np.zeros((clusters, ends))
