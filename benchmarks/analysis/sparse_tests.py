@@ -87,10 +87,10 @@ def _set(metric: str, shares: Array, made: Callable[[float], Model], other: Mode
     """The models, the first with the skill at which it is ahead by `gain` in the population."""
     low, high = 0.01, 0.99
     for _ in range(14):
-        middle = (low + high) / 2
-        points = scores_of(metric, shares, [made(middle), other], POPULATION, np.random.default_rng(5)).points
-        low, high = (low, middle) if points[0] - points[1] > gain else (middle, high)
-    return [made(middle), other]
+        skill = (low + high) / 2
+        points = scores_of(metric, shares, [made(skill), other], POPULATION, np.random.default_rng(5)).points
+        low, high = (low, skill) if points[0] - points[1] > gain else (skill, high)
+    return [made((low + high) / 2), other]
 
 
 def cases() -> dict[str, tuple[str, Array, list[Model], float]]:

@@ -22,7 +22,7 @@ from regimen.analysis.strategy_cells import strategy_cells
 from regimen.analysis.taxonomy import universal
 from regimen.plan import compile_plan
 from regimen.study import load_study
-from regimen.study.questions import BestRule
+from regimen.study.questions import BestRule, RankRule
 from tests.support.mixtures_study import STUDY
 from tests.support.simulated_runs import simulate
 
@@ -94,7 +94,7 @@ def test_every_sentence_says_how_many_runs_it_rests_on(made: Made, seeds: int, w
     assert all(words in one.statement for one in recipes(relative) if one.best)
     assert all(words in branch.statement for node in tree(relative) for branch in node.branches)
     assert {one.best for one in recipes(relative)} == {"m-even"}
-    assert words.capitalize() in universal(relative, strategy_cells(relative))[1]
+    assert words.capitalize() in universal(relative, strategy_cells(relative), None, RankRule(kind="rank"))[1]
 
 
 def test_seeds_that_disagree_leave_the_best_open_and_a_lucky_run_is_not_recommended(made: Made) -> None:

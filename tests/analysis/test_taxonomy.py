@@ -11,11 +11,12 @@ from regimen.analysis.evidence import Evidence
 from regimen.analysis.exploratory_grid import exploratory_grid
 from regimen.analysis.relative_gains import RelativeGains
 from regimen.analysis.rules import Rules
-from regimen.analysis.strategy_cells import StrategyCells, is_crossed, strategy_cells, whole_recipes
+from regimen.analysis.strategy_cells import StrategyCells, strategy_cells, whole_recipes
 from regimen.analysis.taxonomy import Taxonomy, universal
 from regimen.plan import Plan, compile_plan
 from regimen.results.tables import RunTables
 from regimen.study import load_study
+from regimen.study.questions import RankRule
 from tests.support.simulated_runs import simulate
 
 RULES = Rules(seed=1, resamples=1000, swaps=1999)
@@ -67,7 +68,7 @@ Made = Callable[[Callable[[str, str], float]], Taxonomy]
 
 def universal_of(found: Taxonomy) -> tuple[str, str, dict[str, StrategyCells]]:
     cells = strategy_cells(found.relative)
-    verdict, summary = universal(found.relative, cells)
+    verdict, summary = universal(found.relative, cells, None, RankRule(kind="rank"))
     return verdict, summary, {row.strategy: row for row in cells}
 
 
@@ -123,18 +124,3 @@ def test_where_nothing_gains_the_design_is_judged_all_the_same(taxonomy: Made) -
     assert verdict == "not identifiable"
     assert "gain there not measured" in summary
     assert cells["multi-task"].trained_on is None
-
-
-def test_a_crossed_design_is_told_from_one_that_is_not(tmp_path: Path) -> None:
-    path = tmp_path / "study.yaml"
-    path.write_text(STUDY, encoding="utf-8")
-    assert not is_crossed(load_study(path))
-    crossed = STUDY.replace("steps: 20, pretrain: {read: news}", "steps: 40, finetune: {one: mood}")
-    crossed = crossed[: crossed.index("  - {phase: tune")] + (
-        '  - {phase: tune, title: "Both", steps: 40, finetune: {both: "mood:1 topic:1"}}\n'
-        "  - {phase: chain, title: Chain, chain: c, stages: [{id: a, finetune: mood, steps: 20}, "
-        "{id: b, finetune: topic, steps: 20}]}\n"
-    )
-    crossed = crossed.replace("  - {phase: read, title: Read, steps: 40, finetune: {one: mood}}\n", "")
-    path.write_text(crossed, encoding="utf-8")
-    assert is_crossed(load_study(path))

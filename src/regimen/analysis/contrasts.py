@@ -14,6 +14,7 @@ from typing import Literal
 from regimen.analysis.records import Size
 from regimen.analysis.rules import Rules
 from regimen.analysis.statistics.aligned_scores import TaskScores
+from regimen.analysis.statistics.coverage import approximate
 from regimen.analysis.statistics.equivalence import Part, inner_interval
 from regimen.analysis.statistics.resampling import Bootstrap, Resampled, bootstrap, mean
 from regimen.analysis.statistics.significance import Correction, PValue, adjusted, differing, is_mcnemar, p_values
@@ -31,8 +32,9 @@ class Comparison:
     all declared contrasts. `mde`: the effect that would have been found with the rules' power at alpha over the number
     of declared contrasts, None where none could be; it is shown and decides nothing. `inner_low` to `inner_high` is the
     90% interval that is held against the `margin`, which is None where none is declared. `degenerate`: all resamples
-    are equal, so that `se` and the interval tell nothing. `note` says what else a reader must know. `alpha` is the
-    level of the verdict.
+    are equal, so that `se` and the interval tell nothing. `approximate`: intervals of this metric and size were
+    measured to hold the truth less (or more) often than they say (`statistics.coverage`). `note` says what else a
+    reader must know. `alpha` is the level of the verdict.
     """
 
     estimate: float
@@ -51,6 +53,7 @@ class Comparison:
     inner_low: float = -math.inf
     inner_high: float = math.inf
     margin: float | None = None
+    approximate: bool = False
 
     @property
     def outcome(self) -> Outcome:
@@ -76,11 +79,12 @@ class Comparison:
 
     def statement(self) -> str:
         """The outcome with its interval, for a report."""
-        span = f"interval {self.low:.3f} to {self.high:.3f}"
+        rough = "approximate " if self.approximate else ""
+        span = f"{rough}interval {self.low:.3f} to {self.high:.3f}"
         if self.outcome in ("better", "worse"):
             return f"{self.outcome} by {abs(self.estimate):.3f} ({span})"
         if self.outcome == "equivalent":
-            inside = f"90% interval {self.inner_low:.3f} to {self.inner_high:.3f}"
+            inside = f"{rough}90% interval {self.inner_low:.3f} to {self.inner_high:.3f}"
             return f"equivalent ({inside}, inside the margin of {self.margin:g})"
         if self.degenerate:
             return "undecided (every resample gives the same)"
@@ -107,6 +111,7 @@ class Comparison:
             "estimate": self.estimate,
             "low": self.low,
             "high": self.high,
+            "approximate": self.approximate,
             "n": Size(self.items, self.clusters),
             "p": self.p,
             "p_adjusted": self.p_adjusted,
@@ -182,6 +187,8 @@ def _comparison(
         mde = None
     else:
         mde = detectable(number.se, clusters, alpha, rules.power, clusters - len(scores), test.spread)
+    reasons = [approximate(task, test.differing) for task in scores.values()]
+    rough = [f"the interval is approximate: {why}" for why in dict.fromkeys(reasons) if why]
     return Comparison(
         estimate=number.point,
         low=interval.low,
@@ -194,11 +201,12 @@ def _comparison(
         test=test.test,
         mde=mde,
         degenerate=interval.degenerate,
-        note="; ".join(_notes(scores, test, interval.degenerate, rules, alpha)),
+        note="; ".join([*_notes(scores, test, interval.degenerate, rules, alpha), *rough]),
         alpha=rules.alpha,
         inner_low=inner.low,
         inner_high=inner.high,
         margin=margin,
+        approximate=bool(rough),
     )
 
 

@@ -71,7 +71,20 @@ class JudgedContrast:
 
     def record(self) -> dict[str, object]:
         """As findings.json holds it; numbers are None where it was not tested."""
-        names = ("estimate", "low", "high", "n", "p", "p_adjusted", "test", "mde", "inner_low", "inner_high", "margin")
+        names = (
+            "estimate",
+            "low",
+            "high",
+            "n",
+            "p",
+            "p_adjusted",
+            "test",
+            "mde",
+            "inner_low",
+            "inner_high",
+            "margin",
+            "approximate",
+        )
         numbers = self.comparison.record() if self.comparison else dict.fromkeys(names)
         return {
             "id": self.contrast.id,

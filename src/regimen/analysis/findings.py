@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from regimen.analysis.best_of import RankedGroup, by_best, ranked_groups
+from regimen.analysis.crossed_cells import crossed
 from regimen.analysis.curves import Curve, loss_curves, score_curves
 from regimen.analysis.declared_contrasts import JudgedContrast, judge_declared
 from regimen.analysis.effects import MeanEffect, mean_effect
@@ -24,11 +25,13 @@ from regimen.analysis.recipes import Node, Recipe, recipes, tree
 from regimen.analysis.records import OMITTED, cut, to_json
 from regimen.analysis.relative_gains import RelativeGains, Unit
 from regimen.analysis.replicates import replicate_groups
+from regimen.analysis.statistics.coverage import SOURCE, MeasuredCoverage, measured
 from regimen.analysis.statistics.resampling import LEVEL
 from regimen.analysis.strategy_cells import StrategyCells, strategy_cells
 from regimen.analysis.taxonomy import StrategyRow, Taxonomy, universal
 from regimen.analysis.thresholds import Threshold, by_thresholds, thresholds
 from regimen.analysis.transfer import Chain, TransferCell, chains, transfer_matrix
+from regimen.analysis.universal import CrossedResult
 from regimen.analysis.verdicts import Verdict, by_contrasts, by_parts, deciding
 from regimen.study import Contrast, Question
 from regimen.study.questions import BestRule, ContrastRule, PartsRule, RankRule, ThresholdRule
@@ -38,7 +41,7 @@ SCHEMA_VERSION = 2  # of findings.json; raised when a key is renamed, removed or
 
 @dataclass(frozen=True)
 class Answer:
-    """A question with its verdict, and what its rule looks at: contrasts, each task alone, rankings or strategies.
+    """A question with its verdict, and what its rule looks at: contrasts, tasks, rankings or strategies.
 
     `headline` is the answer in at most 20 words, without ids; `summary` has the numbers; `effect` is the mean of the
     contrasts that decide, `plot` the intervals that show the answer; each is None where too little was measured.
@@ -55,6 +58,7 @@ class Answer:
     tasks: Sequence[Threshold] | None = field(default=None, metadata=OMITTED)
     rankings: Sequence[RankedGroup] | None = field(default=None, metadata=OMITTED)
     strategies: Sequence[StrategyCells] | None = field(default=None, metadata=OMITTED)
+    crossed: CrossedResult | None = field(default=None, metadata=OMITTED)
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Method:
-    """The constants that a reader judges the numbers by."""
+    """The constants that a reader judges the numbers by; `coverage` says how often intervals were measured to hold."""
 
     seed: int
     resamples: int
@@ -80,6 +84,8 @@ class Method:
     exploratory_tests: int
     replicates: Sequence[Sequence[str]]
     problems: Sequence[Problem]
+    coverage: Sequence[MeasuredCoverage]
+    coverage_source: str
 
 
 @dataclass(frozen=True)
@@ -132,7 +138,7 @@ def findings(evidence: Evidence, grid: Grid) -> Findings:
 def _answer(
     name: str, question: Question[Contrast], contrasts: Sequence[JudgedContrast], relative: RelativeGains
 ) -> Answer:
-    rule, tasks, rankings, strategies = question.rule, None, None, None
+    rule, tasks, rankings, strategies, design = question.rule, None, None, None, None
     if isinstance(rule, ContrastRule):
         verdict, summary = by_contrasts(rule, contrasts)
     elif isinstance(rule, PartsRule):
@@ -142,17 +148,19 @@ def _answer(
         verdict, summary = by_best(rankings, contrasts)
     elif isinstance(rule, RankRule):
         strategies = strategy_cells(relative)
-        verdict, summary = universal(relative, strategies)
+        design = crossed(relative.evidence)
+        verdict, summary = universal(relative, strategies, design, rule)
     else:
         tasks = thresholds(relative.evidence, rule)
         verdict, summary = by_thresholds(tasks, rule, relative)
     fraction = rule.fraction if isinstance(rule, ThresholdRule) else None
-    short = headline(rule, verdict, contrasts, tasks, rankings)
+    result = design.result if design else None
+    short = headline(rule, verdict, contrasts, tasks, rankings, result)
     asked = deciding(rule, contrasts)
     effect = mean_effect(relative.evidence, asked)
-    plot = interval_plot(asked, tasks, rankings, strategies, fraction)
+    plot = interval_plot(asked, tasks, rankings, strategies, fraction, result)
     heard = name, question.question, verdict, short, summary, effect, plot
-    return Answer(*heard, contrasts, tasks, rankings, strategies)
+    return Answer(*heard, contrasts, tasks, rankings, strategies, result)
 
 
 def _method(evidence: Evidence, grid: Grid) -> Method:
@@ -168,4 +176,6 @@ def _method(evidence: Evidence, grid: Grid) -> Method:
         exploratory_tests=len(grid),
         replicates=replicate_groups(evidence),
         problems=[Problem(end, task, problem) for (end, task), problem in evidence.problems.items()],
+        coverage=measured(),
+        coverage_source=SOURCE,
     )

@@ -12,8 +12,10 @@ from typing import Literal
 
 from regimen.analysis.best_of import RankedGroup
 from regimen.analysis.declared_contrasts import JudgedContrast, in_runs
+from regimen.analysis.statistics.blocks import LEAST
 from regimen.analysis.strategy_cells import StrategyCells
 from regimen.analysis.thresholds import Threshold
+from regimen.analysis.universal import ALPHA, CrossedResult, StrategyLead
 from regimen.analysis.verdicts import Verdict, deciding
 from regimen.study.questions import ContrastRule, PartsRule, Rule
 
@@ -57,6 +59,7 @@ def headline(
     contrasts: Sequence[JudgedContrast],
     tasks: Sequence[Threshold] | None,
     rankings: Sequence[RankedGroup] | None,
+    crossed: CrossedResult | None = None,
 ) -> str:
     """The answer in at most `WORDS` words, as a whole sentence."""
     if verdict == "not yet":
@@ -72,7 +75,23 @@ def headline(
         return _sentence(in_runs(runs), [_ranking(group) for group in rankings])
     if tasks is not None:
         return _of_tasks(verdict, tasks)
-    return "The strategies trained on different tasks for different steps, so none can be called the best."
+    return _of_strategies(verdict, crossed)
+
+
+def _of_strategies(verdict: Verdict, crossed: CrossedResult | None) -> str:
+    if crossed is None:
+        return "The strategies trained on different tasks for different steps, so none can be called the best."
+    count = len(crossed.sets)
+    if verdict == "not identifiable":
+        return f"{count} source sets are crossed; with fewer than {LEAST} no strategy can be clearly ahead."
+    ahead = f"{crossed.first} training is ahead over {count} source sets"
+    words = {
+        "yes": f"{ahead} and harms no task",
+        "no": f"no strategy matters over {count} source sets: all alike within the margin",
+        "depends": f"{ahead}, but harms {len(crossed.harmed)} task{'s' if len(crossed.harmed) > 1 else ''}",
+    }
+    open_one = f"{ahead}, but harm is not ruled out" if crossed.is_clear else "no strategy is clearly ahead"
+    return _upper(f"{in_runs(crossed.runs)}{words.get(verdict, open_one)}.")
 
 
 def _not_yet(contrasts: Sequence[JudgedContrast]) -> str:
@@ -159,11 +178,18 @@ def interval_plot(
     rankings: Sequence[RankedGroup] | None,
     strategies: Sequence[StrategyCells] | None,
     fraction: float | None = None,
+    crossed: CrossedResult | None = None,
 ) -> IntervalPlot | None:
     """The intervals that show the answer; None where nothing was measured. `fraction` is the line of `tasks`."""
     if rankings:
         group = next((one for one in rankings if one.ranked), None)
         return _leads(group) if group else None
+    if crossed:
+        leads = [
+            PlotRow(one.other, f"{crossed.first} less {one.other}", one.lead, one.low, one.high, _lead_outcome(one))
+            for one in crossed.leads
+        ]
+        return _shown("lead in units of a task's best gain, over source sets", 0.0, crossed.margin, leads)
     if strategies:
         return _shown("share of the best gain, where it trained", 0.0, None, _strategy_rows(strategies))
     if tasks:
@@ -198,6 +224,10 @@ def _leads(group: RankedGroup) -> IntervalPlot:
     shown = _shown(f"{group.title}: lead over the best of the others", 0.0, group.margin, rows)
     assert shown is not None
     return shown
+
+
+def _lead_outcome(lead: StrategyLead) -> Literal["better", "worse", "undecided"]:
+    return "undecided" if lead.p > ALPHA else "better" if lead.lead > 0 else "worse"
 
 
 def _strategy_rows(strategies: Sequence[StrategyCells]) -> list[PlotRow]:

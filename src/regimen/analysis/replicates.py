@@ -1,7 +1,6 @@
 """Recipes that were trained with several seeds, and what their spread adds to a contrast's uncertainty.
 
-Owns the finding of replicates - experiments that differ in nothing but the seed - and their scores. Does not know
-tests of items.
+Owns the runs of a recipe (`study.recipes`) that have scores. Does not know tests of items.
 """
 
 from __future__ import annotations
@@ -9,40 +8,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
 
 from regimen.analysis.contrasts import Comparison
 from regimen.analysis.evidence import Evidence
 from regimen.analysis.statistics.seed_variance import Combined, Component, combine, item_component, seed_component
 from regimen.analysis.strategies import trains_on
-from regimen.study import EndPoint, Experiment, Pair
-
-
-def recipe_key(evidence: Evidence, experiment: Experiment) -> tuple[Any, ...]:
-    """The recipe of a run without its seed: legs, all settings of its own, and those before them."""
-    study = evidence.study
-    before: tuple[Any, ...] = ()
-    if experiment.start_from is not None:
-        before = recipe_key(evidence, study.experiment(experiment.start_from))
-    legs = tuple(
-        (leg.kind, tuple(sorted((name, round(share, 12)) for name, share in leg.shares.items())), leg.steps)
-        for leg in experiment.legs
-    )
-    rates = tuple(study.learning_rate_of(experiment, leg.kind) for leg in experiment.legs)
-    of = (study.base_of, study.adapter_of, study.batch_of, study.schedule_of, study.validation_of)
-    settings = tuple(part.model_dump_json() if (part := find(experiment)) else None for find in of)
-    return (before, legs, rates, experiment.rows, settings)
+from regimen.study import EndPoint, Pair
 
 
 @lru_cache(maxsize=2)  # asked for each end of each contrast
 def replicate_groups(evidence: Evidence) -> list[list[str]]:
-    """Ids of trained experiments that differ in the seed alone, groups of two and more; in the study's order."""
-    groups: dict[tuple[Any, ...], dict[int, str]] = {}
-    for experiment in evidence.study.experiments:
-        if experiment.legs and evidence.has(experiment.id):
-            seeds = groups.setdefault(recipe_key(evidence, experiment), {})
-            seeds.setdefault(evidence.study.seed_of(experiment), experiment.id)
-    return [list(seeds.values()) for seeds in groups.values() if len(seeds) > 1]
+    """Ids of the runs with scores of each recipe that has several, in the study's order."""
+    groups = ([run.id for run in recipe.runs if evidence.has(run.id)] for recipe in evidence.study.recipes)
+    return [group for group in groups if len(group) > 1]
 
 
 def runs_of(evidence: Evidence, end: EndPoint, task: str) -> list[EndPoint]:

@@ -1,6 +1,6 @@
 """The gains of a strategy where it trained and elsewhere: RQ4's table over a design that is not crossed.
 
-Owns which experiments stand for a strategy (chains whole, stages once) and the check that a design is crossed. A mean
+Owns which experiments stand for a strategy: chains whole, stages once. A mean
 gain over all tasks mostly tells how many of them a strategy trained on; this table keeps the two apart.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from regimen.analysis.over_runs import first_runs
 from regimen.analysis.relative_gains import RelativeGains
 from regimen.analysis.statistics.resampling import Resampled, mean
-from regimen.analysis.strategies import recipe_legs, recipe_steps, strategy_of, trains_on
+from regimen.analysis.strategies import strategy_of, trains_on
 from regimen.study import Study
 
 
@@ -59,18 +59,6 @@ def whole_recipes(study: Study) -> dict[str, list[str]]:
         if experiment.legs and experiment.id not in starts:
             found.setdefault(strategy_of(study, experiment), []).append(experiment.id)
     return found
-
-
-def is_crossed(study: Study) -> bool:
-    """True if every strategy trains on the same sets of sources for the same steps; there are at least two."""
-    designs = [
-        {
-            (frozenset(source for leg in recipe_legs(study, one) for source in leg.mixture), recipe_steps(study, one))
-            for one in map(study.experiment, names)
-        }
-        for names in whole_recipes(study).values()
-    ]
-    return len(designs) > 1 and all(design == designs[0] for design in designs)
 
 
 def strategy_cells(relative: RelativeGains) -> list[StrategyCells]:

@@ -11,14 +11,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from regimen.analysis.declared_contrasts import in_runs
+from regimen.analysis.crossed_cells import Crossed
+from regimen.analysis.declared_contrasts import in_runs, within
 from regimen.analysis.relative_gains import RelativeGains
 from regimen.analysis.statistics.ranking import Ranked, rank
 from regimen.analysis.statistics.resampling import Resampled, mean
 from regimen.analysis.strategies import recipe_hours, strategies
-from regimen.analysis.strategy_cells import StrategyCells, is_crossed
+from regimen.analysis.strategy_cells import StrategyCells
+from regimen.analysis.universal import result_words
 from regimen.analysis.verdicts import Verdict
 from regimen.study import ZERO_SHOT
+from regimen.study.questions import RankRule
 
 
 @dataclass(frozen=True)
@@ -177,20 +180,23 @@ class Taxonomy:
         return harmed
 
 
-def universal(relative: RelativeGains, cells: Sequence[StrategyCells]) -> tuple[Verdict, str]:
-    """RQ4 over a design that is not crossed: not identifiable, with what each strategy gains where it trained.
-
-    A crossed track is judged by source sets and not by resampled tasks; there is no rule for one here yet, and this
-    says so.
-    """
-    table = f" {'; '.join(row.words() for row in cells)}." if cells else ""
-    if is_crossed(relative.evidence.study):
-        return "not identifiable", f"Not identifiable: the design is crossed, and there is no rule for it yet.{table}"
+def universal(
+    relative: RelativeGains, cells: Sequence[StrategyCells], crossed: Crossed | None, rule: RankRule
+) -> tuple[Verdict, str]:
+    """RQ4: by the study's crossed design where it has run; else not identifiable, with the gains of each strategy."""
+    if crossed is not None and crossed.result is not None:
+        verdict = crossed.result.verdict(rule)
+        words = result_words(crossed.result, verdict)
+        return verdict, f"{verdict.capitalize()}: {within(crossed.result.runs)}{words}"
+    if crossed is not None and crossed.missing:
+        return "not yet", f"Not yet: the crossed design lacks scores (missing: {crossed.missing})."
+    table = f"{'; '.join(row.words() for row in cells)}." if cells else ""
     runs = in_runs(min((row.runs for row in cells), default=1))
-    told = f" {runs}with chains whole and stages once: {table[1:]}" if table else ""
+    told = f" {runs}with chains whole and stages once: {table}" if table else ""
     left = [task for task in relative.units if task not in relative.tasks]
     without = f" Gains are without {', '.join(left)}, where none is clear of zero." if left and table else ""
+    needed = "A crossed design is needed." if crossed is None else "The study's crossed design has not been run."
     return "not identifiable", (
         "Not identifiable as designed: the strategies train on different tasks for different steps, so a mean over "
-        f"tasks tells how many of them a strategy trained on. A crossed track is needed.{told}{without}"
+        f"tasks tells how many of them a strategy trained on. {needed}{told}{without}"
     )

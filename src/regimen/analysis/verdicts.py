@@ -162,8 +162,9 @@ def _ways(known: Sequence[JudgedContrast]) -> str:
 def _numbers(tested: JudgedContrast) -> str:
     found = tested.comparison
     assert found is not None
+    rough = "approximately " if found.approximate else ""
     return (
-        f"{tested.contrast.title} {found.estimate:+.3f} ({found.low:+.3f} to {found.high:+.3f}, "
+        f"{tested.contrast.title} {found.estimate:+.3f} ({rough}{found.low:+.3f} to {found.high:+.3f}, "
         f"n = {found.items}, {found.test}, adjusted p = {found.p_adjusted:.2g})"
     )
 

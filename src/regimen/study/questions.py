@@ -118,10 +118,11 @@ class BestRule(Frozen):
 
 
 class RankRule(Frozen):
-    """Yes if one strategy is first in at least `first` of the resamples and harms no task.
+    """Yes if one strategy is clearly ahead of each other one, first in enough folds, and no task loses its margin.
 
-    Only over a crossed design, in which every strategy trains on the same sets of sources for the same steps; over any
-    other the question is not identifiable.
+    `first` is the least share of the folds in which it is first; a fold leaves one set of sources out. Only over a
+    crossed design, in which every strategy trains on the same sets of sources for the same steps; over any other the
+    question is not identifiable.
     """
 
     kind: Literal["rank"]
