@@ -171,10 +171,11 @@ def test_clipping_touches_only_the_rows_that_need_it() -> None:
 
 
 def test_the_learning_rate_by_hand() -> None:
-    rate = [learning_rate(n, 1.0, warmup=4, stable=10, horizon=14) for n in range(14)]
+    four, none = (Schedule(learning_rate=RATES, warmup_steps=steps) for steps in (4, 0))
+    rate = [learning_rate(n, 1.0, four, stable=10, horizon=14) for n in range(14)]
     assert rate[:4] == [0.25, 0.5, 0.75, 1.0]
     assert rate[4:11] == [1.0] * 7  # the first step of the cooldown is still at the peak
     assert rate[11:] == [pytest.approx(1 - math.sqrt(n / 4)) for n in (1, 2, 3)]
-    trunk = [learning_rate(n, 1.0, warmup=4, stable=None, horizon=10) for n in range(10)]
+    trunk = [learning_rate(n, 1.0, four, stable=None, horizon=10) for n in range(10)]
     assert trunk == rate[:10], "a trunk is the beginning of every horizon"
-    assert learning_rate(0, 0.5, warmup=0, stable=None, horizon=3) == 0.5
+    assert learning_rate(0, 0.5, none, stable=None, horizon=3) == 0.5

@@ -16,6 +16,7 @@ from regimen.plan import Plan, PlannedExperiment
 from regimen.plan.makespan import Makespan
 from regimen.plan.power import ContrastPower
 from regimen.plan.rates import MeasuredHours
+from regimen.plan.unshared import steps_unshared
 from regimen.study.axes import shown
 from regimen.study.recipes import MARK
 
@@ -32,7 +33,7 @@ def plan_view(
     power: Sequence[ContrastPower] = (),
 ) -> Group:
     """The whole view; `reach` is the share of the weights under the adapters, where that is worth a line."""
-    foot = (_foot(plan), _makespan(plan, makespan), _machine(measured), *_experts(reach))
+    foot = (_foot(plan), *_unshared(plan), _makespan(plan, makespan), _machine(measured), *_experts(reach))
     tables = (_phases(plan), _experiments(plan), _gantt(plan, plan.gpus), *power_view(power))
     return Group(_head(plan), *tables, *_budget(plan), *foot)
 
@@ -177,6 +178,16 @@ def _makespan(plan: Plan, makespan: Makespan) -> Text:
         f"{options.cohort_width} adapters together at the most{narrow}, {makespan.efficiency:.0%} of the GPUs used "
         f"(step times {makespan.source})"
     )
+
+
+def _unshared(plan: Plan) -> list[Text]:
+    """The steps that schedules cost whose trainings of several lengths share none."""
+    steps = steps_unshared(plan)
+    if not steps:
+        return []
+    return [
+        Text(f"cosine and linear schedules share no steps between lengths: {steps:,} of these steps are run for that")
+    ]
 
 
 def _experts(reach: float | None) -> list[Text]:

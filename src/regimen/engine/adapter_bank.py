@@ -99,7 +99,7 @@ class AdapterBank:
     @contextmanager
     def attached(self) -> Iterator[None]:
         """Within, the base computes with these adapters; its inputs hold K equal groups of rows."""
-        scale = self.adapter.alpha / self.adapter.rank
+        scale = self.adapter.scale
         for slot, factor in zip(self.slots, self._factors, strict=True):
             linear = self._base.linears[slot.layer]
             linear.scale = scale

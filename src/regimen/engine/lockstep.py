@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,6 +18,7 @@ from torch import Tensor
 from regimen.data.batch import BatchStream, StepBatch
 from regimen.engine.banks import open_bank
 from regimen.engine.base_model import BaseModel, segment_mask
+from regimen.engine.dropout import Draws, dropped
 from regimen.engine.memory import counting_kept, tokens_that_fit
 from regimen.engine.objective import sent, token_losses
 from regimen.engine.optimiser import AdamState, adamw_update, clip_rows, learning_rate
@@ -33,6 +34,9 @@ PASS_TOKENS = {"cpu": 8192, "cuda": 65536}  # at most so many tokens in one pass
 class Member:
     """One run of a cohort: its data, its learning rate, the steps it has to go, the state it begins with.
 
+    `schedule` is its own (None: the cohort's) and decides its rates; what it says of updates must be the cohort's.
+    `seed` decides what its dropout leaves out.
+
     `step` is the next step of its leg, `last` one past its last; `stable` is where its cooldown begins (None: it is a
     piece of trunk); a cooldown ends with its leg.
     """
@@ -45,6 +49,8 @@ class Member:
     stable: int | None
     state: MemberState
     failure: str | None = None
+    schedule: Schedule | None = None
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,7 @@ class Lockstep:
 
     def __post_init__(self) -> None:
         self.running = [member for member in self.members if member.step < member.last]
+        self.compiled = self.compiled and not self.adapter.dropout  # whose drawing cannot be compiled
         self._budget = 0
         self._load()
 
@@ -131,7 +138,8 @@ class Lockstep:
         return records
 
     def _rate(self, member: Member) -> float:
-        return learning_rate(member.step, member.peak, self.schedule.warmup_steps, member.stable, member.last)
+        schedule = member.schedule or self.schedule
+        return learning_rate(member.step, member.peak, schedule, member.stable, member.last)
 
     def _advance(self, finite: list[bool], records: list[StepRecord]) -> None:
         for member, is_finite, record in zip(self.running, finite, records, strict=True):
@@ -177,7 +185,8 @@ class Lockstep:
             positions = torch.arange(block, device=self.base.device)[None]
             # alone, so that a cohort resumed with fewer members measures the same
             bank = self._bank if len(self._bank) == 1 else open_bank(self.base, self.adapter, [self._bank.row(0)])
-            with bank.attached(), counting_kept([*self.base.model.parameters(), bank.weights]) as kept:
+            dropping = self._dropped(self.running[:1], slice(0, 1), block, block)
+            with bank.attached(), dropping, counting_kept([*self.base.model.parameters(), bank.weights]) as kept:
                 self.base.body(torch.zeros_like(positions), positions, segment_mask(positions % (block // 2 + 1)))
             self.base.kept[key] = kept.total / block
         limit = self.pass_tokens or PASS_TOKENS.get(self.base.device.type, PASS_TOKENS["cpu"])
@@ -206,11 +215,19 @@ class Lockstep:
         count = tokens.shape[0] // len(batches)
         member = sent(predicted.nonzero(as_tuple=True)[0].div(count, rounding_mode="floor"), device)
         tokens, positions = sent(tokens, device), sent(places, device)
-        hidden = self.base.body(tokens, positions, self._mask(positions, places, batches, rows))
+        with self._dropped(self.running, rows, batches[0].tokens.shape[1], width):
+            hidden = self.base.body(tokens, positions, self._mask(positions, places, batches, rows))
         by_row = weights.repeat_interleave(count, output_size=count * len(batches))
         loss, losses = token_losses(hidden, self.base.output, tokens, predicted, by_row)
         loss.backward()
         return torch.zeros_like(weights).index_add_(0, member, losses * weights[member])
+
+    def _dropped(self, members: Sequence[Member], rows: slice, block: int, width: int) -> AbstractContextManager[None]:
+        """Within, what enters these members' adapters on these rows is dropped out, if it is to be."""
+        if not self.adapter.dropout:
+            return nullcontext()
+        draws = Draws([(member.seed, member.step) for member in members], rows, block, width)
+        return dropped(self.base, self.adapter, draws)
 
     def _mask(self, positions: Tensor, places: Tensor, batches: Sequence[StepBatch], rows: slice) -> Tensor | None:
         """The mask of the segments, whether there are several by `places`, the positions on the CPU; raises ModelError

@@ -6,6 +6,8 @@ adapters' values or what a model is used for.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
@@ -29,6 +31,7 @@ class LockstepLinear(nn.Module):
         self.down: Tensor | None = None
         self.up: Tensor | None = None
         self.scale = 1.0
+        self.kept: Callable[[Tensor], Tensor] | None = None  # x -> the factors of its dropout, shaped as x is
         self.copy: Tensor | None = None
 
     @property
@@ -39,7 +42,8 @@ class LockstepLinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.down is None or self.up is None:
             return product(x, self.matrix, self.bias, self.copy)
-        return LowRankLinear.apply(x, self.matrix, self.bias, self.down, self.up, self.scale, self.copy)  # type: ignore[return-value]
+        kept = None if self.kept is None else self.kept(x)
+        return LowRankLinear.apply(x, self.matrix, self.bias, self.down, self.up, self.scale, self.copy, kept)  # type: ignore[return-value]
 
 
 # a subclass of Linear that computes as Linear does, by name so that its family is not imported for it

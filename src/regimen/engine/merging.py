@@ -16,7 +16,7 @@ from regimen.study.schema import Adapter
 def merge_row(base: BaseModel, adapter: Adapter, row: Tensor) -> None:
     """Adds an adapter (its row, (P,)) to the base's weights, in place; the sum is rounded to the weights' dtype."""
     slots = layout(base, adapter)
-    scale = adapter.alpha / adapter.rank
+    scale = adapter.scale
     for down, up in zip(slots[::2], slots[1::2], strict=True):
         a = row[down.start : down.end].view(down.shape)
         b = row[up.start : up.end].view(up.shape)

@@ -60,13 +60,18 @@ def adamw_update(weights: Tensor, grads: Tensor, state: AdamState, rates: Tensor
     weights.sub_(step_size[:, None] * state.mean / denominator)
 
 
-def learning_rate(step: int, peak: float, warmup: int, stable: int | None, horizon: int) -> float:
+def learning_rate(step: int, peak: float, schedule: Schedule, stable: int | None, horizon: int) -> float:
     """The learning rate of step `step` (from 0): linear warm-up, constant, then 1 - sqrt down from step `stable`.
 
     The cooldown is that of Hägele et al. 2024 (arXiv 2405.18392, eq. 1): 1 - sqrt((step - stable) / (horizon -
-    stable)). `stable` None means a trunk: no cooldown.
+    stable)). `stable` None means a trunk: no cooldown. Cosine (half a wave, Loshchilov & Hutter 2017, arXiv 1608.03983)
+    and linear fall from the end of the warm-up to 0 after the last step, as those of transformers do.
     """
+    warmup = schedule.warmup_steps
     rate = peak * min(1.0, (step + 1) / warmup) if warmup else peak
+    if not schedule.has_trunk:
+        passed = max(0, step - warmup) / max(1, horizon - warmup)
+        return rate * (1 - passed if schedule.type == "linear" else (1 + math.cos(math.pi * passed)) / 2)
     if stable is not None and step >= stable:
         rate *= 1 - math.sqrt((step - stable) / (horizon - stable))
     return rate

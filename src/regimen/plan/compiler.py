@@ -244,7 +244,7 @@ class _Compiler:
             alone=None if self._sharing else experiment.id,
             validation=self._validations.of(study.validation_of(experiment), leg, experiment),
         )
-        stable = stable_steps(leg.steps, schedule.cooldown)
+        stable = stable_steps(leg.steps, schedule.cooldown) if schedule.has_trunk else 0
         return _Leg(spec, spec.canonical, stable, leg.steps)
 
     def _prepared(self, experiment: Experiment, leg: Leg) -> dict[str, PrepareSpec]:

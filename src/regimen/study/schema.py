@@ -7,7 +7,8 @@ Every field here is a literal and so part of what a result is fingerprinted by, 
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import math
+from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, Field, model_validator
 
@@ -49,13 +50,37 @@ class Base(Frozen):
 class Adapter(Frozen):
     """The trained weights: LoRA factors of `rank` on the target linear layers, scaled by alpha / rank, or all weights.
 
-    `targets` is "all-linear" (every linear projection of every layer) or the names of projections.
+    `targets` is "all-linear" (every linear projection of every layer) or the names of projections. `rslora` scales by
+    alpha / sqrt(rank) (Kalajdzievski 2023, arXiv 2312.03732). `dropout` zeroes that share of the values that enter the
+    factors while they train, as PEFT's `lora_dropout` does.
     """
 
     method: Literal["lora", "full"] = "lora"
     rank: Annotated[int, Field(ge=1, le=1024)] = 4
     alpha: Annotated[float, Field(gt=0, le=1e6)] = 8.0
     targets: Literal["all-linear"] | tuple[str, ...] = "all-linear"
+    rslora: bool = False
+    dropout: Annotated[float, Field(ge=0, le=0.9)] = 0.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_dora(cls, written: Any) -> Any:
+        if isinstance(written, dict) and written.keys() & {"dora", "use_dora"}:
+            raise ValueError(
+                "DoRA is not offered, since adapters with norms of their own cannot share a pass; leave it out"
+            )
+        return written
+
+    @model_validator(mode="after")
+    def _only_of_lora(self) -> Adapter:
+        if self.method == "full" and (self.rslora or self.dropout):
+            raise ValueError("`rslora` and `dropout` are settings of LoRA; leave them out where `method` is full")
+        return self
+
+    @property
+    def scale(self) -> float:
+        """The factor on the product of the factors."""
+        return self.alpha / (math.sqrt(self.rank) if self.rslora else self.rank)
 
 
 class Batch(Frozen):
@@ -76,11 +101,13 @@ class LearningRate(Frozen):
 class Schedule(Frozen):
     """Linear warm-up, constant, 1-sqrt cooldown (Hägele et al. 2024, arXiv 2405.18392); AdamW; clipping.
 
-    The constant part ends at floor((1 - cooldown) * steps). `chain` says what a leg does with the adapter of the
-    leg before: train it on, or merge it into the base and start a new one.
+    The constant part ends at floor((1 - cooldown) * steps). Of the `type` "cosine" or "linear" the rate falls from the
+    end of the warm-up to 0 at the last step (no cooldown); trainings of other lengths then share no steps. `chain` says
+    what a leg does with the adapter of the leg before: train it on, or merge it into the base and start a new one.
     """
 
     learning_rate: LearningRate
+    type: Literal["warmup_stable_decay", "cosine", "linear"] = "warmup_stable_decay"
     warmup_steps: Annotated[int, Field(ge=0, le=10**9)] = 100
     cooldown: Annotated[float, Field(gt=0, le=1)] = 0.1
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
@@ -88,6 +115,11 @@ class Schedule(Frozen):
     epsilon: Annotated[float, Field(gt=0)] = 1e-8
     clip_norm: Annotated[float, Field(gt=0)] = 1.0
     chain: Literal["continue", "merge_then_new"] = "continue"
+
+    @property
+    def has_trunk(self) -> bool:
+        """Whether its first steps are the same for every length, so that trainings of several lengths share them."""
+        return self.type == "warmup_stable_decay"
 
 
 class Validate(Frozen):
