@@ -73,6 +73,8 @@ MEANINGS: Mapping[str, Meanings] = {
         "rank": "The rank of the factors.",
         "alpha": "The factors' product is scaled by alpha / rank.",
         "targets": "Every linear projection of every layer, or the names of projections.",
+        "rslora": "Whether the factors are scaled by alpha / sqrt(rank) instead of alpha / rank.",
+        "dropout": "The share of the values entering the factors that is zeroed while they train.",
     },
     "Batch": {
         "sequences": "Blocks of an optimiser step.",
@@ -85,6 +87,7 @@ MEANINGS: Mapping[str, Meanings] = {
     },
     "Schedule": {
         "learning_rate": "Peak rates by the kind of leg.",
+        "type": "What the rate does after the warm-up: stay and cool down, or fall to 0 at the last step.",
         "warmup_steps": "Steps of linear warm-up, the same for every length.",
         "cooldown": "The share of steps at the end in which the rate falls (1 - sqrt).",
         "weight_decay": "AdamW's weight decay.",
