@@ -39,7 +39,7 @@ def base_identity(base: Base) -> dict[str, Any]:
     return base.model_dump(mode="json")
 
 
-def adapter_identity(adapter: Adapter) -> dict[str, Any]:
+def adapter_identity(adapter: Adapter) -> dict[str, object]:
     """An adapter by what decides its weights; settings that came later only where they are used."""
     if adapter.method == "full":
         return {"method": "full"}
@@ -47,7 +47,7 @@ def adapter_identity(adapter: Adapter) -> dict[str, Any]:
     return {name: value for name, value in plain.items() if value or name not in ("rslora", "dropout")}
 
 
-def schedule_identity(schedule: Schedule) -> dict[str, Any]:
+def schedule_identity(schedule: Schedule) -> dict[str, object]:
     """A schedule without its rates and its cooldown, which legs and stages name; its type where it is not the usual."""
     plain = schedule.model_dump(mode="json", exclude={"learning_rate", "cooldown"})
     if schedule.has_trunk:

@@ -149,7 +149,7 @@ def _chain_faults(study: Study, before: Experiment | None, experiment: Experimen
 
 def _differing(before: Adapter, own: Adapter) -> str:
     """The fields in which two adapters differ, as "rank 8 instead of 4"; those of LoRA alone only where both are."""
-    fields = ("method",) if "full" in (before.method, own.method) else ("rank", "alpha", "targets")
+    fields = ("method",) if "full" in (before.method, own.method) else ("rank", "alpha", "targets", "rslora")
     changed = [(name, getattr(before, name), getattr(own, name)) for name in fields]
     return ", ".join(f"{name} {_shown(new)} instead of {_shown(old)}" for name, old, new in changed if old != new)
 
