@@ -25,6 +25,7 @@ from regimen.plan.unshared import steps_unshared
 from regimen.study import load_study
 from regimen.study.schema import Adapter, LearningRate, Schedule
 from tests.support.streams import Stream
+from tests.support.studies import with_fields
 
 RATES = LearningRate(pretrain=1e-3, finetune=1e-3)
 STEPS, PEAK, WARMUP = 7, 5e-3, 2
@@ -189,7 +190,7 @@ def test_what_an_adapter_cannot_have_is_refused(settings: dict[str, object], why
 def test_the_plan_counts_what_lengths_no_longer_share(kind: str) -> None:
     study = load_study("qwen2-finance", "demo")
     usual = compile_plan(study)
-    other = study.model_copy(update={"schedule": study.schedule.model_copy(update={"type": kind})})
+    other = with_fields(study, schedule=with_fields(study.schedule, type=kind))
     plan = compile_plan(other)
     assert {(training.first_step, training.part) for training in plan.trainings()} == {(0, "cooldown")}
     assert steps_unshared(plan) == plan.steps_to_run - usual.steps_to_run > 0
