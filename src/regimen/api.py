@@ -39,6 +39,7 @@ def run(
     ray_address: str | None = None,
     workers: int | None = None,
     gpus: int | None = None,
+    device: str | None = None,
     skip_missing: bool = False,
     accept_changed: bool = False,
     here: str | Path | None = None,
@@ -50,7 +51,8 @@ def run(
     """Runs the missing stages of `plan` in the folder `out`; blocks until the run is done, failed or interrupted.
 
     `data` is a mirror folder; with it the network is never used. `here` is the folder of the study file, beside which
-    its own rows lie. `trackers` (tensorboard, wandb, mlflow, trackio) get losses and scores as stages end, `observe`
+    its own rows lie. `device` "cpu" computes on CPUs however long that takes, "cuda" on GPUs or not at
+    all. `trackers` (tensorboard, wandb, mlflow, trackio) get losses and scores as stages end, `observe`
     every change, as the events of `regimen.execution.events`. `trust_code` lets metrics that are code of the study run.
     Raises RegimenError as the command reports it.
     """
@@ -62,6 +64,7 @@ def run(
         ray_address=ray_address,
         workers=workers,
         gpus=gpus,
+        device=device,
         skip_missing=skip_missing,
         accept_changed=accept_changed,
         checkpoint_seconds=checkpoint_seconds,

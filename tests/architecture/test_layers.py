@@ -15,7 +15,7 @@ from tests.support.checkout import ROOT
 SOURCE = ROOT / "src" / "regimen"
 
 # Every floor may import itself and the leaves besides.
-LEAVES = {"digests", "errors", "files"}
+LEAVES = {"digests", "errors", "files", "gpus"}
 FLOORS = {"study", "studies", "plan", "data", "engine", "evaluation", "results", "stages", "execution", "analysis"}
 FLOORS |= {"report", "cli", "api"}
 MAY_IMPORT = {
@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "digests": set(),
     "errors": set(),
     "files": set(),
+    "gpus": set(),
 }
 # Each heavy dependency has its home: the only files that may import it.
 HOMES = {

@@ -13,7 +13,7 @@ from regimen import api
 from regimen.cli.app import app
 from regimen.cli.bench import chosen
 from regimen.engine.adapter_bank import layout
-from regimen.engine.bench import Measured, flops_per_token
+from regimen.engine.bench import SEGMENTS, Measured, RandomBlocks, flops_per_token
 from regimen.engine.loading import load_base
 from regimen.engine.locate import locate_base
 from regimen.plan.rates import Rate, remember, remembered
@@ -60,6 +60,16 @@ def test_bench_measures_and_plan_speaks_in_this_machines_hours() -> None:
     other = json.loads(invoke("plan", "qwen2-finance", "--json"))["totals"]
     assert other["measured"] is None, "another base was not measured"
     assert other["gpu_hours_planned"] == pytest.approx(341.7)
+
+
+def test_blocks_are_measured_as_training_has_them_with_several_texts_each() -> None:
+    batch = RandomBlocks(1, (6, 64), 500).batch(3)
+    again = RandomBlocks(1, (6, 64), 500).batch(3)
+    assert all((one == other).all() for one, other in zip(vars(batch).values(), vars(again).values(), strict=True))
+    starts = batch.positions == 0
+    assert {int(count) for count in starts.sum(axis=1)} <= {SEGMENTS, SEGMENTS + 1}
+    assert (batch.positions[:, 1:][~starts[:, 1:]] == batch.positions[:, :-1][~starts[:, 1:]] + 1).all()
+    assert (batch.loss == ~starts).all(), "a text's first token has nothing to be predicted from"
 
 
 def test_plan_says_which_estimate_is_which() -> None:

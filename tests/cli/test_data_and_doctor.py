@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 
 from regimen.cli.app import app
 from regimen.cli.data import OPEN, SHUT, histogram
+from regimen.gpus import Gpu
 from tests.support.row_files import write
 from tests.support.studies import ON_THE_PACKAGED_BASE
 
@@ -220,12 +221,14 @@ def test_files_that_cannot_be_read_or_rendered_are_faults(
 
 
 def test_without_a_gpu_the_whole_plan_is_not_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("regimen.execution.machine.visible_gpus", lambda: 0)
+    monkeypatch.setattr("regimen.gpus.installed", lambda: ())
     _, found = doctor("qwen2-finance", "--profile", "full")
     assert "the profile full is not for this machine, which has no GPU" in found["cautions"][0]
-    assert "262 hours on a GPU; try the profile pilot or demo" in found["cautions"][0]
+    assert "(estimated; `regimen bench` measures it), and `run` asks for --device cpu" in found["cautions"][0]
+    assert "try the profile pilot or demo" in found["cautions"][0]
     assert "--hub asks it" in found["cautions"][1]
-    monkeypatch.setattr("regimen.execution.machine.visible_gpus", lambda: 1)
+    monkeypatch.setattr("regimen.gpus.installed", lambda: (Gpu("GPU-1", "NVIDIA H100 80GB HBM3"),))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     _, found = doctor("qwen2-finance", "--profile", "full")
     assert ["--hub asks it" in caution for caution in found["cautions"]] == [True]
     _, found = doctor("qwen2-finance", "--profile", "demo")

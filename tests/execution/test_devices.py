@@ -83,3 +83,16 @@ def test_a_worker_whose_device_breaks_is_ended_and_another_goes_on(
     assert any("an illegal memory access" in str(event.get("detail")) for event in events if event["event"] == "error")
     assert len({event["worker"] for event in events if event["event"] == "started"}) == 2, "another process went on"
     assert losses(out) == losses(calm)
+
+
+def test_a_worker_that_hangs_in_its_device_is_ended_and_another_goes_on(
+    plan: Plan, calm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its main thread waits without end, as in cudaStreamSynchronize; the watch is a thread beside it."""
+    out = tmp_path / "run"
+    summary = run_on({"hangs": str(tmp_path / "hung")}, plan, out, monkeypatch)
+    assert (tmp_path / "hung").exists()
+    assert summary.exit_code == 0, summary.failures
+    assert len({event["worker"] for event in logged(out) if event["event"] == "started"}) == 2
+    assert losses(out) == losses(calm)
+    assert "threading" in (out / "logs" / "worker-0.log").read_text(), "where it hung stands in the worker's log"

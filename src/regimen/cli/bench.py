@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from dataclasses import asdict, replace
 from functools import partial
@@ -38,14 +39,16 @@ def bench(
     from regimen.engine.bench import flops_per_token, peak_flops, use_threads
     from regimen.engine.loading import load_base
     from regimen.engine.locate import locate_base
-    from regimen.execution.machine import available_cores, default_workers, visible_gpus
+    from regimen.execution.machine import allocator, available_cores, default_workers
+    from regimen.gpus import visible
     from regimen.plan.rates import remember
 
+    os.environ.update(allocator())
     plan = load_and_compile(study, profile=profile, trust_code=trust_code)
-    gpus = visible_gpus()
+    gpus = len(visible())
     workers = gpus or default_workers(plan)
     base = load_base(locate_base(plan.study.base, data), plan.study.base.precision, "cuda:0" if gpus else "cpu")
-    use_threads(max(1, available_cores() // (1 if gpus else workers)))
+    use_threads(max(1, available_cores() // workers))
     peak, origin = peak_flops(base)
     measured, best = _measure_all(plan, base, peak, seconds, widest, workers, compiling)
     rate = _rate(best, workers, by_width(measured, best))

@@ -6,6 +6,7 @@ import json
 import platform
 import shutil
 import sqlite3
+from collections import Counter
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +17,8 @@ from regimen.cli.options import DataOption, JsonOption, ProfileOption, TrustOpti
 from regimen.cli.terminal import say
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from regimen.data.sources import Where
     from regimen.plan import Plan
     from regimen.stages.availability import SourceState
@@ -34,7 +37,6 @@ AMISS = ("missing", "unreadable")
 OLDEST_SQLITE = (3, 7, 0)  # write-ahead logging
 BLOCK_BYTES = 4.2  # what a token of a cached block takes at most, at 512 tokens a block
 TOKENS_PER_BYTE = 0.25
-LONGEST = 24.0  # hours of training that a machine without a GPU is thought fit for
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class _Machine:
     cores: int
     bf16: bool
     gpus: int
+    gpu_names: tuple[str, ...]
     memory_bytes: int
     memory_free_bytes: int
     cache: str
@@ -109,7 +112,7 @@ def doctor(
     if study is not None:
         plan = load_and_compile(study, profile=profile, data=data, here=folder_of(study), trust_code=trust_code)
         about, faults = _study(plan, Where(plan.study.data, data, folder_of(study)), machine, ask_hub=hub)
-        cautions = _cautions(study, plan, machine, about)
+        cautions = _cautions(study, plan, machine, about, data)
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         faults.append(f"SQLite is {sqlite3.sqlite_version}, regimen needs 3.7 or later; install a newer Python")
     report = _Report(machine, _packages(), _sandbox(), about, tuple(faults), tuple(cautions))
@@ -124,19 +127,21 @@ def doctor(
 def _machine() -> _Machine:
     import psutil
 
-    from regimen.execution.machine import available_cores, visible_gpus
+    from regimen.execution.machine import available_cores
     from regimen.files import cache_home
+    from regimen.gpus import visible
     from regimen.study import cpu_has_bf16
 
     cache = cache_home()
     there = next(folder for folder in (cache, *cache.parents) if folder.is_dir())
-    memory = psutil.virtual_memory()
+    memory, gpus = psutil.virtual_memory(), visible()
     return _Machine(
         python=platform.python_version(),
         system=f"{platform.system()} {platform.machine()}",
         cores=available_cores(),
         bf16=cpu_has_bf16(),
-        gpus=visible_gpus(),
+        gpus=len(gpus),
+        gpu_names=tuple(gpu.name for gpu in gpus),
         memory_bytes=memory.total,
         memory_free_bytes=memory.available,
         cache=str(cache),
@@ -194,32 +199,34 @@ def _study(plan: Plan, where: Where, machine: _Machine, *, ask_hub: bool) -> tup
     return about, faults
 
 
-def _cautions(study: str, plan: Plan, machine: _Machine, about: _Study) -> list[str]:
+def _cautions(study: str, plan: Plan, machine: _Machine, about: _Study, data: Path | None) -> list[str]:
     """What lets the study run here, but not as the user may expect."""
-    from regimen.plan.rates import measured_hours, remembered
+    from regimen.execution.devices import LONGEST_HOURS, hours_on_cpus
     from regimen.study.loading import profile_names
 
     cautions = []
-    measured = measured_hours(plan, remembered(plan.study))
-    hours = plan.totals["gpu_hours_to_run"] if measured is None else measured.hours_to_run
-    if machine.gpus == 0 and hours > LONGEST:
+    if not machine.gpus and (hours := hours_on_cpus(plan, data))[0] > LONGEST_HOURS:
         others = [name for name in profile_names(study) if name != about.profile]
-        takes = f"{hours:,.0f} hours on a GPU" if measured is None else f"{hours:,.0f} hours here, as measured"
         smaller = f"try the profile {' or '.join(others)}" if others else "plan fewer steps or take a smaller base"
         cautions.append(
-            f"the profile {about.profile} is not for this machine, which has no GPU: its trainings take {takes}; "
-            f"{smaller}"
+            f"the profile {about.profile} is not for this machine, which has no GPU: its trainings would take about "
+            f"{hours[0]:,.0f} hours here ({hours[1]}), and `run` asks for --device cpu; {smaller}"
         )
     if about.hub == "not asked":
         cautions.append("the Hub was not asked for its rows and weights; --hub asks it, and fetches nothing")
     return cautions
 
 
+def _names(machine: _Machine) -> str:
+    counts = Counter(machine.gpu_names)
+    return f" ({', '.join(f'{count} {name}' for name, count in counts.items())})" if counts else ""
+
+
 def _text(report: _Report) -> str:
     machine, sandbox, about = report.machine, report.sandbox, report.study
     lines = [
         f"python {machine.python}, {machine.system}, {machine.cores} cores"
-        f"{' with bf16' if machine.bf16 else ''}, {machine.gpus} GPUs, SQLite {machine.sqlite}",
+        f"{' with bf16' if machine.bf16 else ''}, {machine.gpus} GPUs{_names(machine)}, SQLite {machine.sqlite}",
         f"memory {machine.memory_bytes / 1e9:.1f} GB, {machine.memory_free_bytes / 1e9:.1f} GB free; "
         f"disk {machine.disk_free_bytes / 1e9:.1f} GB free at {machine.cache}",
         "packages " + ", ".join(f"{name} {number or '-'}" for name, number in report.packages.items()),

@@ -142,6 +142,10 @@ class Place:
     ] = None
     workers: Annotated[int | None, _option("Worker processes.", panel=WHERE, min=1, metavar="N")] = None
     gpus: Annotated[int | None, _option("GPUs to use; all by default.", panel=WHERE, min=0, metavar="N")] = None
+    device: Annotated[
+        str | None,
+        _option("cpu: compute on CPUs even so; cuda: on GPUs or not at all.", panel=WHERE, metavar="DEVICE"),
+    ] = None
     skip_missing: Annotated[
         bool, _option("Run the other experiments when a source is missing.", "--skip-missing", panel=HOW)
     ] = False

@@ -25,15 +25,21 @@ def run(
 ) -> None:
     """Train and evaluate the missing stages, then write the report."""
     from regimen.api import load_and_compile
-    from regimen.execution.machine import gpu_workers
+    from regimen.execution.devices import gpu_workers
     from regimen.stages.options import RunOptions
 
     here = folder_of(study)
-    gpus = gpu_workers(place.pool, place.workers, place.gpus, place.ray_address)
+    options = RunOptions(out=out, here=here, **place.keywords())
     plan = load_and_compile(
-        study, out=out, data=place.data, here=here, trust_code=place.trust_code, gpus=gpus, **choice.keywords()
+        study,
+        out=out,
+        data=place.data,
+        here=here,
+        trust_code=place.trust_code,
+        gpus=gpu_workers(options),
+        **choice.keywords(),
     )
-    _carry_out(plan, RunOptions(out=out, here=here, **place.keywords()))
+    _carry_out(plan, options)
 
 
 def _carry_out(plan: Plan, options: RunOptions) -> None:

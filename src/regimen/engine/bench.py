@@ -1,7 +1,8 @@
 """Measures a base on this machine: tokens a second, share of its peak, memory, for a cohort of each width.
 
 Owns the timed loop, the count of floating-point operations and the device's peak. Trains on random tokens in full
-blocks with loss on every token, the dearest case. Does not know plans or where results are kept.
+blocks of several segments, as packed rows are, with loss on every token that has one before it, the dearest case. Does
+not know plans or where results are kept.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from regimen.study.schema import Adapter, Batch, Schedule
 # Dense bf16 peaks by their maker's data sheets (NVIDIA H100 SXM, H200, A100), in FLOP/s.
 PEAKS = {"H100": 989e12, "H200": 989e12, "A100": 312e12}
 STEPS = 1_000_000  # more than any measurement takes
+SEGMENTS = 4  # texts in a block, of lengths by chance
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class RandomBlocks:
-    """Full blocks of random tokens, a pure function of (seed, step)."""
+    """Full blocks of random tokens, each of SEGMENTS texts, a pure function of (seed, step)."""
 
     seed: int
     batch_shape: tuple[int, int]
@@ -52,7 +54,12 @@ class RandomBlocks:
         rows, block = self.batch_shape
         rng = np.random.default_rng([self.seed, step])
         tokens = rng.integers(0, self.vocabulary, (rows, block), dtype=np.int32)
-        positions = np.tile(np.arange(block, dtype=np.int32), (rows, 1))
+        starts = np.zeros((rows, block), dtype=bool)
+        for row in starts:
+            row[rng.choice(block, min(SEGMENTS, block), replace=False)] = True
+        starts[:, 0] = True
+        places = np.arange(block, dtype=np.int32)
+        positions = places - np.maximum.accumulate(np.where(starts, places, 0), axis=1)
         return StepBatch(tokens, positions, positions > 0, np.full(rows, block, dtype=np.int32))
 
 

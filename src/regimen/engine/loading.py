@@ -77,7 +77,7 @@ def refused(what: str):
     """Whatever goes wrong within becomes a ModelError that begins with `what`: a model is never a traceback."""
     try:
         yield
-    except (RegimenError, MemoryError, torch.cuda.OutOfMemoryError):
+    except (RegimenError, MemoryError, torch.cuda.OutOfMemoryError, torch.AcceleratorError):
         raise
     except Exception as fault:  # models raise whatever their code happens to raise
         said = str(fault).strip().splitlines()

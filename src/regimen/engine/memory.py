@@ -7,6 +7,7 @@ sums are rounded, and a resumed run must split alike. Does not know optimisers o
 
 from __future__ import annotations
 
+import gc
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,8 @@ from torch import Tensor
 
 SHARE = {"cpu": 0.25, "cuda": 0.6}  # of the memory, for what autograd keeps; the rest is weights, moments, scratch
 _CGROUP = Path("/sys/fs/cgroup/memory.max")
+_OUTSIDE = 0.05  # of a GPU's memory, for what lies outside of torch's allocator: contexts, kernels, libraries
+_sharers = 1  # processes that compute on this process's GPU, this one counted
 
 
 @dataclass
@@ -47,10 +50,26 @@ def counting_kept(besides: list[Tensor]):
         yield kept
 
 
+def share_device(device: str, sharers: int) -> None:
+    """From here on this process takes a GPU's memory for divided among so many; torch keeps to its part of it."""
+    global _sharers
+    _sharers = sharers
+    if sharers > 1 and torch.device(device).type == "cuda":
+        torch.cuda.set_per_process_memory_fraction((1 - _OUTSIDE) / sharers, torch.device(device))
+
+
+def release_memory() -> None:
+    """Frees what nothing refers to any more, on a GPU too."""
+    gc.collect()
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+
+
 def machine_memory(device: torch.device) -> int:
-    """Bytes of the device, or of this machine within its control group's limit."""
+    """Bytes of the device for this process (its part, where it shares a GPU), or of this machine within its control
+    group's limit."""
     if device.type == "cuda":
-        return torch.cuda.get_device_properties(device).total_memory
+        return torch.cuda.get_device_properties(device).total_memory // _sharers
     total = psutil.virtual_memory().total
     with suppress(OSError, ValueError):
         total = min(total, int(_CGROUP.read_text()))

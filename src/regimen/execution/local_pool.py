@@ -12,9 +12,10 @@ import select
 import selectors
 import signal
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,6 +26,7 @@ from regimen.execution.worker import ASKED_TO_END, STOP
 from regimen.stages.messages import Job, JobEnd, Message
 
 CLOSE_SECONDS = 3.0
+MAX_BREAKS = 2
 
 
 @dataclass
@@ -41,7 +43,11 @@ class _Worker:
 
 @dataclass
 class LocalPool:
-    """One process for each of `workers`, started when it gets its first job."""
+    """One process for each of `workers`, started when it gets its first job.
+
+    A device that breaks its workers MAX_BREAKS times without a job done in between gets no more jobs, while there is
+    another.
+    """
 
     workers: Sequence[LocalWorker]
     logs: Path
@@ -49,20 +55,28 @@ class LocalPool:
     _workers: dict[int, _Worker] = field(default_factory=dict)
     _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
     _template: Template | None = None
+    _breaks: Counter[str] = field(default_factory=Counter)
 
     def free(self) -> int:
         """The number of jobs that can be submitted now."""
-        busy = sum(worker.job is not None for worker in self._workers.values())
-        return len(self.workers) - busy
+        return len(self._idle())
+
+    def _idle(self) -> list[int]:
+        """The slots that can take a job, those on devices that broke the fewest workers first."""
+        usable = [slot for slot in range(len(self.workers)) if self._breaks[self._device(slot)] < MAX_BREAKS]
+        slots = usable or range(len(self.workers))
+        idle = [slot for slot in slots if slot not in self._workers or self._workers[slot].job is None]
+        return sorted(idle, key=lambda slot: self._breaks[self._device(slot)])
+
+    def _device(self, slot: int) -> str:
+        return self.workers[slot].device
 
     def submit(self, job: Job) -> str:
         """Gives a job to an idle worker, or starts one for it; returns the worker's name.
 
         Raises MachineError where no worker can be started.
         """
-        slot = next(
-            slot for slot in range(len(self.workers)) if slot not in self._workers or self._workers[slot].job is None
-        )
+        slot = self._idle()[0]
         worker = self._workers.get(slot) or self._start(slot)
         worker.job = job.id
         self._send(worker, job.to_line())
@@ -130,7 +144,21 @@ class LocalPool:
         if any(end.how == "died" for end in ends):  # it is of no more use; another takes the next job
             _end_group(worker)
             self._remove(slot)
+            messages = [self._with_device(slot, message) for message in messages]
+        elif any(end.how == "done" for end in ends):
+            self._breaks[self._device(slot)] = 0
         return messages
+
+    def _with_device(self, slot: int, message: Message) -> Message:
+        """The message; the end of a worker whose device failed counts against that device, and names it."""
+        end, device = message.event, self._device(slot)
+        if not isinstance(end, JobEnd) or end.how != "died":
+            return message
+        self._breaks[device] += 1
+        others = any(self._breaks[worker.device] < MAX_BREAKS for worker in self.workers)
+        gone = self._breaks[device] >= MAX_BREAKS and others
+        last = f", and {device} gets no more jobs in this run" if gone else ""
+        return Message(message.job, replace(end, error=f"{end.error} (on {device}{last})"))
 
     def _bury(self, slot: int) -> list[Message]:
         worker, code = self._remove(slot)

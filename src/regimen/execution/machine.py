@@ -1,20 +1,26 @@
-"""The division of a machine into workers: devices, cores, threads. Loads no torch.
+"""The division of a machine into workers: GPUs, cores, threads. Loads no torch.
 
 Owns the setup and environment of each worker of this machine. Does not know jobs.
 """
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from regimen.errors import UsageError
+from regimen.gpus import VISIBLE, Gpu
 from regimen.plan import Plan
 from regimen.stages.options import RunOptions, WorkerSetup
 
 CLUSTER_WORKERS = 8
+THREADS = "OMP_NUM_THREADS"
+# Memory of a GPU is then mapped page by page, so that blocks of many sizes leave no holes (torch, "CUDA semantics").
+ALLOCATOR = {"PYTORCH_ALLOC_CONF": "expandable_segments:True"}
+ALLOCATOR_NAMES = ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF")  # the second is its name of old
 
 
 @dataclass(frozen=True)
@@ -24,18 +30,33 @@ class LocalWorker:
     setup: WorkerSetup
     environment: Mapping[str, str]
 
+    @property
+    def device(self) -> str:
+        """The device that it computes on, as other workers of it name it too."""
+        return self.environment.get(VISIBLE) or self.setup.device
 
-def local_workers(options: RunOptions, plan: Plan, cache: Path) -> list[LocalWorker]:
-    """The workers of this machine: one for each GPU, or its cores divided among them; raises UsageError."""
+
+def local_workers(options: RunOptions, plan: Plan, cache: Path, gpus: Sequence[Gpu]) -> list[LocalWorker]:
+    """The workers of this machine: one for each GPU, or its cores divided among them; raises UsageError.
+
+    More workers than GPUs share them, and the memory of each; all by the same number, so that all round alike.
+    """
     options = options.absolute()
-    gpus = visible_gpus() if options.gpus is None else options.gpus
-    count = options.workers or gpus or default_workers(plan)
-    if gpus:
-        setup = WorkerSetup(options, cache, device="cuda:0", threads=chosen_threads())
-        return [LocalWorker(setup, {"CUDA_VISIBLE_DEVICES": _device(slot % gpus)}) for slot in range(count)]
+    count = options.workers or len(gpus) or default_workers(plan)
     threads = threads_of(count)
-    setup = WorkerSetup(options, cache, threads=threads)
-    return [LocalWorker(setup, {"OMP_NUM_THREADS": str(threads)})] * count
+    if not gpus:
+        setup = WorkerSetup(options, cache, threads=threads)
+        return [LocalWorker(setup, {THREADS: str(threads), VISIBLE: ""})] * count
+    setup = WorkerSetup(options, cache, device="cuda:0", threads=threads, sharers=math.ceil(count / len(gpus)))
+    return [
+        LocalWorker(setup, {THREADS: str(threads), VISIBLE: gpus[slot % len(gpus)].device, **allocator()})
+        for slot in range(count)
+    ]
+
+
+def allocator() -> dict[str, str]:
+    """The settings of torch's allocator of GPU memory, where the user has made none."""
+    return {} if any(name in os.environ for name in ALLOCATOR_NAMES) else dict(ALLOCATOR)
 
 
 def threads_of(workers: int) -> int:
@@ -45,42 +66,17 @@ def threads_of(workers: int) -> int:
 
 def chosen_threads() -> int | None:
     """The threads of a worker as OMP_NUM_THREADS sets them, None where it does not; raises UsageError for nonsense."""
-    text = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    text = os.environ.get(THREADS, "").split(",")[0].strip()
     if not text:
         return None
     if not (text.isascii() and text.isdigit()) or int(text) < 1:
-        raise UsageError(f"OMP_NUM_THREADS is {text!r}; set it to a number of threads, at least 1, or unset it")
+        raise UsageError(f"{THREADS} is {text!r}; set it to a number of threads, at least 1, or unset it")
     return int(text)
-
-
-def _device(index: int) -> str:
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return visible.split(",")[index] if visible else str(index)
-
-
-def visible_gpus() -> int:
-    """The number of NVIDIA GPUs that this process may use, counted without torch."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return len([name for name in visible.split(",") if name.strip() not in ("", "-1")])
-    return len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
 
 
 def available_cores() -> int:
     """The number of cores that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def gpu_workers(pool: str, workers: int | None, gpus: int | None, address: str | None) -> int | None:
-    """The number of workers with a GPU that a run will have, before it starts; None where it computes on CPUs.
-
-    A cluster does not say how many it will be; without --workers it counts as CLUSTER_WORKERS.
-    """
-    here = visible_gpus() if gpus is None else gpus
-    if not here:
-        return None
-    cluster = pool == "ray" and address not in (None, "local")
-    return workers or (max(here, CLUSTER_WORKERS) if cluster else here)
 
 
 def default_workers(plan: Plan) -> int:

@@ -12,8 +12,9 @@ import tempfile
 from pathlib import Path
 
 from regimen.errors import MachineError, UsageError
+from regimen.execution.devices import check_devices, on_cluster, refuse_long, usable_gpus
 from regimen.execution.local_pool import LocalPool
-from regimen.execution.machine import chosen_threads, default_workers, local_workers, threads_of, visible_gpus
+from regimen.execution.machine import chosen_threads, default_workers, local_workers, threads_of
 from regimen.execution.pool import Pool
 from regimen.files import cache_home
 from regimen.plan import Plan
@@ -32,14 +33,10 @@ def check_options(options: RunOptions) -> None:
         raise UsageError(f"--ray-address {options.ray_address!r} needs --pool ray")
     if options.workers is not None and options.workers < 1:
         raise UsageError(f"--workers is {options.workers}; it must be at least 1")
-    if options.gpus is not None and options.gpus < 0:
-        raise UsageError(f"--gpus is {options.gpus}; it must be 0 or more")
     if not (math.isfinite(options.checkpoint_seconds) and options.checkpoint_seconds >= 0):
         raise UsageError(f"--checkpoint-seconds is {options.checkpoint_seconds}; it must be a number, at least 0")
     chosen_threads()
-    visible = visible_gpus()
-    if options.pool == "local" and options.gpus is not None and options.gpus > visible:
-        raise UsageError(f"--gpus is {options.gpus}; this machine shows {visible}")
+    check_devices(options)
     if options.ray_address not in (None, "local", "auto"):
         _check_address(str(options.ray_address))
 
@@ -63,8 +60,7 @@ def cache_of(options: RunOptions) -> Path:
 
     On a cluster of several machines it lies in the run folder, which they share, unless REGIMEN_CACHE names another.
     """
-    shared = options.pool == "ray" and options.ray_address not in (None, "local")
-    if shared and not os.environ.get("REGIMEN_CACHE"):
+    if on_cluster(options) and not os.environ.get("REGIMEN_CACHE"):
         return (options.out / "cache").resolve()
     return cache_home()
 
@@ -88,12 +84,25 @@ def make_pool(options: RunOptions, plan: Plan) -> Pool:
     cache = cache_of(options)
     logs = (options.out / layout.LOGS).resolve()
     if options.pool == "local":
-        return LocalPool(local_workers(options, plan, cache), logs)
+        return LocalPool(local_workers(options, plan, cache, usable_gpus(options)), logs)
     from regimen.execution.ray_pool import RayPool
 
     address = options.ray_address or "local"
-    gpus = visible_gpus() if options.gpus is None else options.gpus
-    workers = options.workers or (gpus or default_workers(plan) if address == "local" else None)
-    threads = threads_of(workers) if workers and address == "local" else chosen_threads() or 1
-    share = min(1.0, gpus / workers) if gpus and workers else float(bool(gpus))
-    return RayPool(WorkerSetup(options.absolute(), cache, threads=threads), logs, address, workers, threads, share)
+    here = not on_cluster(options)
+    gpus = len(usable_gpus(options)) if here else options.gpus
+    workers = options.workers or (gpus or default_workers(plan) if here else None)
+    threads = threads_of(workers) if workers and here else chosen_threads() or 1
+    share = _share(gpus, workers, options.device)
+    pool = RayPool(WorkerSetup(options.absolute(), cache, threads=threads), logs, address, workers, threads, share)
+    if not here and not pool.gpus:
+        refuse_long(plan, options)
+    return pool
+
+
+def _share(gpus: int | None, workers: int | None, device: str | None) -> float | None:
+    """The part of a GPU that each worker of a Ray cluster gets; None: a whole one if the cluster has any."""
+    if device == "cpu" or gpus == 0:
+        return 0.0
+    if gpus is None:
+        return 1.0 if device == "cuda" else None
+    return min(1.0, gpus / workers) if workers else 1.0

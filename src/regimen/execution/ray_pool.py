@@ -18,7 +18,8 @@ from typing import Any
 
 from regimen.errors import MachineError, UsageError
 from regimen.execution.local_pool import LocalPool
-from regimen.execution.machine import LocalWorker, available_cores
+from regimen.execution.machine import THREADS, LocalWorker, allocator, available_cores
+from regimen.gpus import VISIBLE
 from regimen.stages.messages import Job, JobEnd, Message, Placed
 from regimen.stages.options import WorkerSetup
 
@@ -35,8 +36,6 @@ class _Seat:
     """Lives in an actor: one worker process, which dies with the actor however that ends."""
 
     def __init__(self, number: int, setup: WorkerSetup, logs: str, environment: dict[str, str]):
-        if os.environ.get("CUDA_VISIBLE_DEVICES", ""):
-            setup = replace(setup, device="cuda:0")
         self._pool = LocalPool([LocalWorker(setup, environment)], Path(logs), name=f"ray-{number}")
 
     def submit(self, line: str) -> str:
@@ -76,6 +75,8 @@ class _Held:
 class RayPool:
     """At most `workers` workers (as many as the cluster holds by default) of `cpus` cores and `gpus` GPUs each.
 
+    `gpus` None is one GPU each if the cluster has any, else none.
+
     `address` is "local" (a cluster of this machine, for this run alone), "auto" or host:port. Nodes may join and leave.
     """
 
@@ -84,7 +85,7 @@ class RayPool:
     address: str = "local"
     workers: int | None = None
     cpus: int = 1
-    gpus: float = 0.0
+    gpus: float | None = 0.0
     _seats: list[_Held] = field(default_factory=list)
     _count: int = 0
     _counted: tuple[float, int] = (0.0, 0)
@@ -94,8 +95,12 @@ class RayPool:
 
     def __post_init__(self) -> None:
         self._ray = _import_ray()
-        if self._ray.is_initialized():
-            return
+        if not self._ray.is_initialized():
+            self._connect()
+        if self.gpus is None:
+            self.gpus = float(any(node["Resources"].get("GPU") for node in self._ray.nodes() if node["Alive"]))
+
+    def _connect(self) -> None:
         quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.ERROR}
         try:
             if self.address == "local":
@@ -153,13 +158,20 @@ class RayPool:
 
     def _new_seat(self) -> _Held:
         threads = str(self.setup.threads or self.cpus)
-        environment = {"OMP_NUM_THREADS": threads, "REGIMEN_CACHE": str(self.setup.cache)}
+        environment = {THREADS: threads, "REGIMEN_CACHE": str(self.setup.cache)}
+        environment |= allocator() if self.gpus else {VISIBLE: ""}
         environment |= {key: value for key, value in os.environ.items() if key.startswith("HF_")}
         remote = self._ray.remote(num_cpus=self.cpus, num_gpus=self.gpus, max_restarts=0, max_task_retries=0)(_Seat)
-        seat = _Held(self._count, remote.remote(self._count, self.setup, str(self.logs), environment))
+        seat = _Held(self._count, remote.remote(self._count, self._setup(), str(self.logs), environment))
         self._count += 1
         self._seats.append(seat)
         return seat
+
+    def _setup(self) -> WorkerSetup:
+        """A worker's: on the GPU that Ray shows it, or the part of one."""
+        if not self.gpus:
+            return self.setup
+        return replace(self.setup, device="cuda:0", sharers=max(1, int(1 / self.gpus + 1e-6)))
 
     def wait(self, seconds: float) -> list[Message]:
         """Messages since the last call; returns early when there is one."""
@@ -216,7 +228,11 @@ class RayPool:
             yield from self._lose(seat, str(fault).strip().splitlines()[0])
             return
         yield from messages
-        if any(isinstance(message.event, JobEnd) for message in messages):
+        ends = [message.event for message in messages if isinstance(message.event, JobEnd)]
+        if any(end.how == "died" for end in ends):  # its device may be broken: Ray looks for a place anew
+            self._drop(seat)
+            return
+        if ends:
             seat.job = None
         seat.call = seat.actor.listen.remote(LISTEN_SECONDS) if seat.job is not None else None
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from regimen.errors import ModelError, SourceMissing
+from regimen.execution.devices import check_meant
 from regimen.execution.events import Note, Observer, RunEvent, StageChanged
 from regimen.execution.pools import cache_of, check_cache, check_options, make_pool
 from regimen.execution.scheduler import Scheduler
@@ -80,6 +81,7 @@ def run_plan(plan: Plan, options: RunOptions, observe: Observer, recorded: Mappi
     done = folder.read(plan).outcomes
     todo = len(done) < len(plan.stages)
     if todo:
+        check_meant(plan, options)
         check_cache(options)
     changed = changed_inputs(plan, folder, options, done)
     if not options.accept_changed:

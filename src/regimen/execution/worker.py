@@ -16,7 +16,7 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
@@ -35,6 +35,7 @@ ASKED_TO_END = 128 + signal.SIGTERM  # the exit code of a worker that the machin
 DEVICE_BROKEN = 70  # the exit code of a worker whose device takes no more work in this process
 STOP = "stop"  # the line that asks for the job under way to save its state and end
 _BROKEN = ("CUDA error", "CUDA driver error", "CUBLAS_STATUS", "cuDNN error", "NCCL error", "HIP error")
+_BROKEN += ("Triton Error [CUDA]", "Triton Error [HIP]")
 _MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
 
 
@@ -47,6 +48,7 @@ class _Driver:
         self.lines: queue.Queue[str | None] = queue.Queue()
         self.stop = threading.Event()
         self.asked_to_end = False
+        self.job: str | None = None
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:
@@ -96,12 +98,24 @@ def main() -> None:
     if setup is None:
         return
     context = _context(WorkerSetup.from_json(json.loads(setup)), driver.stop)
+    context.watch(lambda sentence: _hangs(sentence, driver))
     while (line := driver.lines.get()) is not None:
-        end = run_one(Job.from_line(line), context, driver.send)
+        job = Job.from_line(line)
+        driver.job = job.id
+        end = run_one(job, context, driver.send)
+        driver.job = None
         if end.how == "died":
             os._exit(DEVICE_BROKEN)  # at once: the libraries' own clearing up may hang on a broken device
     if driver.asked_to_end:
         sys.exit(ASKED_TO_END)
+
+
+def _hangs(sentence: str, driver: _Driver) -> None:
+    """Ends this process while its main thread waits for the device without end."""
+    faulthandler.dump_traceback(all_threads=True)
+    if driver.job is not None:
+        driver.send(Message(driver.job, JobEnd("died", f"{sentence}; its worker was ended")))
+    os._exit(DEVICE_BROKEN)
 
 
 def _context(setup: WorkerSetup, stop: threading.Event) -> Context:
@@ -133,6 +147,8 @@ def run_one(job: Job, context: Context, send: Callable[[Message], None]) -> JobE
         end = end_of(fault)
         deliberate = isinstance(fault, RegimenError)
         _log_failure(job, context, str(fault) if deliberate else traceback.format_exc())
+    if end.cause == "memory":
+        context.release_memory()
     report(end)
     return end
 
@@ -143,26 +159,44 @@ def end_of(fault: Exception) -> JobEnd:
     first = words.splitlines()[0]
     if isinstance(fault, OutOfMemory):
         return JobEnd("failed", words, "memory")
+    if any(_is_broken_device(cause) for cause in _causes(fault)):
+        return JobEnd("died", f"the device failed ({_last_words(fault)}) and its worker was ended")
     if isinstance(fault, RegimenError):
         return JobEnd("failed", words, "input")
-    if _is_out_of_memory(fault):
+    if any(_is_out_of_memory(cause) for cause in _causes(fault)):
         return JobEnd("failed", "out of memory; use fewer --workers or a smaller --cohort-width", "memory")
-    if _is_broken_device(fault):
-        return JobEnd("died", f"the device failed ({first}) and its worker was ended")
     unwritable = why_unwritable(fault)
     if unwritable is not None:
         return JobEnd("failed", unwritable, "disk")
     return JobEnd("failed", f"{type(fault).__name__}: {first}", "chance" if isinstance(fault, OSError) else "input")
 
 
-def _is_out_of_memory(fault: Exception) -> bool:
+def _causes(fault: BaseException) -> Iterator[BaseException]:
+    """The error and those that it was raised from or for: compilers and loaders wrap what a device says."""
+    seen: set[int] = set()
+    following: BaseException | None = fault
+    while following is not None and id(following) not in seen:
+        seen.add(id(following))
+        yield following
+        following = following.__cause__ or following.__context__
+
+
+def _last_words(fault: BaseException) -> str:
+    """The first line of what the device itself said."""
+    broken = next(cause for cause in _causes(fault) if _is_broken_device(cause))
+    return str(broken).strip().splitlines()[0] if str(broken).strip() else type(broken).__name__
+
+
+def _is_out_of_memory(fault: BaseException) -> bool:
     if isinstance(fault, MemoryError) or type(fault).__name__ == "OutOfMemoryError":  # torch's, on any device
         return True
     return isinstance(fault, RuntimeError) and any(words in str(fault) for words in _MEMORY)
 
 
-def _is_broken_device(fault: Exception) -> bool:
+def _is_broken_device(fault: BaseException) -> bool:
     """True if every later call to the device would fail in this process too, as after an illegal access."""
+    if _is_out_of_memory(fault):
+        return False
     if type(fault).__name__ == "AcceleratorError":  # torch's
         return True
     return isinstance(fault, RuntimeError) and any(words in str(fault) for words in _BROKEN)

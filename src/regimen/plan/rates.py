@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from regimen.files import cache_home, write_json
+from regimen.gpus import visible
 from regimen.plan.plan import Plan
 from regimen.plan.step_times import StepTimes
 from regimen.study import Study
@@ -50,11 +51,9 @@ class Rate:
 
 
 def hardware() -> str:
-    """This machine's processor, cores and GPUs, found without torch; what a rate is remembered by."""
+    """This machine's processor, cores and visible GPUs, found without torch; what a rate is remembered by."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    gpus = sorted(_field(path, "Model") for path in Path("/proc/driver/nvidia/gpus").glob("*/information"))
-    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
-        gpus = []
+    gpus = sorted(gpu.name for gpu in visible())
     processor = _field(Path("/proc/cpuinfo"), "model name") or platform.processor() or platform.machine()
     return ", ".join([processor, f"{cores} cores", *gpus])
 

@@ -25,8 +25,10 @@ from regimen.data.tokenizer import TextTokenizer
 from regimen.digests import Digests
 from regimen.engine.base_model import BaseModel
 from regimen.engine.checkpoints import load_adapter
+from regimen.engine.device_watch import watch
 from regimen.engine.loading import load_base
 from regimen.engine.locate import locate_base
+from regimen.engine.memory import release_memory, share_device
 from regimen.engine.merging import merge_row
 from regimen.errors import RunFolderError
 from regimen.plan import MergedEnd, Stage
@@ -57,6 +59,18 @@ class Context:
     _tokenizers: dict[str, TextTokenizer] = field(default_factory=dict)
     _stores: dict[str, BlockStore] = field(default_factory=dict)
     _tests: dict[tuple[str, ...], TestTexts] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        share_device(self.setup.device, self.setup.sharers)
+
+    def watch(self, hangs: Callable[[str], None]) -> None:
+        """From here on, calls `hangs` with one sentence if the worker's GPU ever hangs."""
+        watch(self.setup.device, hangs)
+
+    def release_memory(self) -> None:
+        """Gives the device back what it holds of work that did not fit, so that smaller work finds room."""
+        self._bases.clear()
+        release_memory()
 
     @cached_property
     def digests(self) -> Digests:

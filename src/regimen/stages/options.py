@@ -19,10 +19,11 @@ class RunOptions:
 
     `out` is the run folder, `data` a mirror (the network is then never used), `here` the folder of the study file,
     beside which its own rows lie. `workers` is how many processes work (by default one a GPU; on CPUs one, or one a
-    core for a packaged base), `gpus` how many of this machine's GPUs they use (by default all). With `accept_changed`
-    results are redone whose inputs have changed. `trackers` get losses and scores. `pass_tokens` (tokens of one pass,
-    all adapters together) and `compiled` (layers compiled by torch) are what `regimen bench` chose, or what the run
-    folder was begun with. Code of the study runs only with `trust_code`.
+    core for a packaged base), `gpus` how many of this machine's GPUs they use (by default all), and `device` "cpu" or
+    "cuda" asks for one kind alone. With `accept_changed` results are redone whose inputs have changed. `trackers` get
+    losses and scores. `pass_tokens` (tokens of one pass, all adapters together) and `compiled` (layers compiled by
+    torch) are what `regimen bench` chose, or what the run folder was begun with. Code of the study runs only with
+    `trust_code`.
     """
 
     out: Path
@@ -32,6 +33,7 @@ class RunOptions:
     ray_address: str | None = None
     workers: int | None = None
     gpus: int | None = None
+    device: str | None = None
     skip_missing: bool = False
     accept_changed: bool = False
     checkpoint_seconds: float = 60.0
@@ -48,12 +50,14 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class WorkerSetup:
-    """A worker's setup: the run's options, the cache folder, its device, its number of threads."""
+    """A worker's setup: the run's options, the cache folder, its device, its number of threads, and how many
+    workers share the memory of the device."""
 
     options: RunOptions
     cache: Path
     device: str = "cpu"
     threads: int | None = None
+    sharers: int = 1
 
     @property
     def stages(self) -> Path:
@@ -65,7 +69,7 @@ class WorkerSetup:
         options = {
             name: str(value) if isinstance(value, Path) else value for name, value in asdict(self.options).items()
         }
-        return {"options": options, "cache": str(self.cache), "device": self.device, "threads": self.threads}
+        return {**asdict(self), "options": options, "cache": str(self.cache)}
 
     @staticmethod
     def from_json(plain: Any) -> WorkerSetup:
@@ -74,4 +78,4 @@ class WorkerSetup:
         for name in ("out", "data", "here"):
             options[name] = None if options[name] is None else Path(options[name])
         options["trackers"] = tuple(options["trackers"])
-        return WorkerSetup(RunOptions(**options), Path(plain["cache"]), plain["device"], plain["threads"])
+        return WorkerSetup(**{**plain, "options": RunOptions(**options), "cache": Path(plain["cache"])})

@@ -1,14 +1,17 @@
 """A device that fails in training, in real workers: the interpreter loads this where its folder is on the path.
 
 REGIMEN_TEST_DEVICE holds {"fits": n} (a pass of more than n members raises torch's out-of-memory error) or {"breaks":
-path} (the first pass of all raises torch's error of an illegal access, and makes the file `path`).
+path} (the first pass of all raises torch's error of an illegal access, and makes the file `path`) or {"hangs": path}
+(the first pass of all makes the file and never ends; the device's stream then passes no mark).
 """
 
 import importlib.util
 import json
 import os
 import sys
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 MODULE = "regimen.engine.lockstep"
 
@@ -36,6 +39,12 @@ class Finder:
 def change(lockstep):
     import torch
 
+    from regimen.engine import device_watch
+
+    stuck = threading.Event()
+    device_watch.can_hang = lambda device: True
+    device_watch.mark_of = lambda device: SimpleNamespace(query=lambda: not stuck.is_set())
+    device_watch.LIMIT_SECONDS, device_watch.EVERY_SECONDS = 1.0, 0.1
     one_pass = lockstep._one_pass
 
     def failing(self, batches, rows, weights):
@@ -44,6 +53,10 @@ def change(lockstep):
         if "breaks" in DEVICE and not Path(DEVICE["breaks"]).exists():
             Path(DEVICE["breaks"]).touch()
             raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered\nCompile with ...")
+        if "hangs" in DEVICE and not Path(DEVICE["hangs"]).exists():
+            Path(DEVICE["hangs"]).touch()
+            stuck.set()
+            threading.Event().wait()
         return one_pass(self, batches, rows, weights)
 
     lockstep._one_pass = failing
