@@ -153,8 +153,8 @@ def test_a_base_too_large_for_cpus_is_refused_unless_it_is_meant(
     assert said.endswith("give --device cpu to mean it")
     assert not out.exists(), "before it starts"
     plan = compile_plan(load_study("qwen2-finance"))
-    for meant in ({"device": "cpu"}, {"gpus": 0}):
-        check_meant(plan, RunOptions(out, **meant))
+    for meant in (RunOptions(out, device="cpu"), RunOptions(out, gpus=0)):
+        check_meant(plan, meant)
     for small in ("demo", "pilot"):
         check_meant(compile_plan(load_study("qwen2-finance", small)), RunOptions(out))
     show(monkeypatch, TWO)
