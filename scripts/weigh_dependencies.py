@@ -1,4 +1,4 @@
-"""What each dependency costs: `python scripts/weigh_dependencies.py` prints the table of docs/decisions/dependencies.md.
+"""Prints the table of docs/decisions/dependencies.md, the cost of each: `python scripts/weigh_dependencies.py`.
 
 Size: of the distribution's own files, and of the distributions that only it brings. Import: processor seconds of a
 process that imports it, without those of one that imports nothing; the least of three.

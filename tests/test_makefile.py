@@ -20,7 +20,7 @@ def program(path: Path, lines: str) -> None:
 
 
 def planned(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """`make .venv/.package` where `folder` has the only programs called python; a fresh virtual environment is asked for."""
+    """`make .venv/.package` for a fresh environment, where `folder` has the only programs called python."""
     make = shutil.which("make")
     assert make
     environment = {**os.environ, "PATH": str(folder)}
