@@ -63,7 +63,7 @@ def seconds(*modules: str) -> float:
 def licence(found: Distribution) -> str:
     """As its metadata names it."""
     classifiers = [text for text in found.metadata.get_all("Classifier") or [] if text.startswith("License")]
-    written = found.metadata.json.get("license_expression") or found.metadata.json.get("license") or ""
+    written = str(found.metadata.json.get("license_expression") or found.metadata.json.get("license") or "")
     return written if 0 < len(written) < 40 else classifiers[0].split(" :: ")[-1] if classifiers else written[:40]
 
 
