@@ -126,8 +126,15 @@ def test_several_files_are_compared(tmp_path: Path) -> None:
     """Two tasks give direct and joint training, a text gives reading first."""
     code, _, path = init(tmp_path, *(written(tmp_path, kind) for kind in ("tickets", "pairs", "notes")))
     assert code == 0
-    ids = {experiment.id for experiment in load_study(path).experiments}
+    study = load_study(path)
+    ids = {experiment.id for experiment in study.experiments}
     assert {"direct-tickets", "direct-pairs", "together", "read-notes", "read-first-tune"} <= ids
+    assert {name: [one.id for one in question.contrasts] for name, question in study.questions.items()} == {
+        "Q1": ["direct:direct-tickets", "direct:direct-pairs"],
+        "Q2": ["together"],
+        "Q3": ["read:read-notes"],
+        "Q4": ["read-first"],
+    }
 
 
 def test_what_is_there_is_not_overwritten(tmp_path: Path) -> None:

@@ -115,6 +115,16 @@ def test_steps_and_a_patterns_choice(tmp_path: Path) -> None:
     assert [p.experiment.id for p in compile_plan(study, only=["tune"]).experiments] == tuned(study)
 
 
+def test_a_question_names_what_varies_by_a_pattern_once_a_recipe(tmp_path: Path) -> None:
+    text = written({"adapter.rank": [4, 8], "seed": [1, 2]})
+    contrast = "{id: c, each: [PATTERN], against: zero-shot, tasks: [mood]}"
+    asked = f"questions: {{Q: {{question: Which one, contrasts: [{contrast}]}}}}"
+    study = loaded(tmp_path, text + "\n" + asked.replace("PATTERN", "'tune~*', tune~r8"))
+    assert [one.id for one in study.questions["Q"].contrasts] == ["c:tune~r4", "c:tune~r8"]
+    with pytest.raises(StudyError, match="no experiment 'tone~\\*' in this study"):
+        loaded(tmp_path, text + "\n" + asked.replace("PATTERN", "'tone~*'"))
+
+
 def test_groups_change_single_values_of_batch_and_schedule(tmp_path: Path) -> None:
     text = MINIMAL.replace("steps: [20, 40],", "steps: 20, batch: {block: 64}, schedule: {clip_norm: 0.5}, rows: 5,")
     study = loaded(tmp_path, text)

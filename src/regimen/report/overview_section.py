@@ -193,7 +193,8 @@ def key_numbers(reading: Reading, scores: Sequence[TaskScores]) -> list[KeyNumbe
         found.append(KeyNumber("tasks where TF-IDF wins", f"{len(wins)} of {both}", ", ".join(wins), "results"))
     found += _detectable(reading)
     gate = reading.findings.gate
-    found.append(KeyNumber("promising?", gate.decision, gate.next, "gate"))
+    if reading.plan.study.gate:
+        found.append(KeyNumber("promising?", gate.decision, gate.next, "gate"))
     return found
 
 

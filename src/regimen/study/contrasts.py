@@ -25,9 +25,7 @@ def unfold_contrasts(
         _check_pairs(contrast, experiments, tasks)
         return [contrast]
     contrasts = []
-    for name in group.backward or group.each or (group.of or "",):
-        if name not in experiments:
-            raise ValueError(f"no experiment {name!r} in this study")
+    for name in _names(group.backward or group.each or (group.of or "",), experiments):
         if group.backward:
             pairs, note = _backward(name, experiments, tasks), ""
         elif group.against == "single-source":
@@ -47,6 +45,17 @@ def unfold_contrasts(
             _check_pairs(contrast, experiments, tasks)
             contrasts.append(contrast)
     return contrasts
+
+
+def _names(written: Sequence[str], experiments: Mapping[str, Experiment]) -> list[str]:
+    """The experiments that are written, each once; a pattern stands for the recipes that it matches."""
+    names: dict[str, None] = {}
+    for one in written:
+        matched = [] if one in experiments else recipes_of(chosen_by([one], list(experiments.values())))
+        if one not in experiments and not matched:
+            raise ValueError(f"no experiment {one!r} in this study")
+        names.update(dict.fromkeys([recipe.id for recipe in matched] or [one]))
+    return list(names)
 
 
 def _against(name: str, against: str, tasks: Sequence[str]) -> list[Pair]:

@@ -43,7 +43,7 @@ def source_name(stem: str, taken: Sequence[str]) -> str:
 
 
 def draft(name: str, sources: Sequence[DraftSource], base: str, origin: str) -> str:
-    """The study's YAML: baselines, one fine-tuning a source, all together, reading first where there is text."""
+    """The study's YAML: baselines, a fine-tuning a source, all together, texts read first, questions."""
     block = _block(sources)
     lines = [
         "# A first study, written by `regimen init`. Lines marked GUESS are guesses: look at them before you trust a",
@@ -65,6 +65,10 @@ def draft(name: str, sources: Sequence[DraftSource], base: str, origin: str) -> 
         "",
         "experiments:",
         *_experiments(sources),
+        "",
+        "# Compared by a test, since it is declared before anything has run. Add what you want to know.",
+        "questions:",
+        *_questions(sources),
     ]
     return "\n".join(lines) + "\n"
 
@@ -145,3 +149,31 @@ def _experiments(sources: Sequence[DraftSource]) -> list[str]:
             f"      - {{id: tune, finetune: {trained[0].name}, steps: {STEPS}}}",
         ]
     return lines
+
+
+def _questions(sources: Sequence[DraftSource]) -> list[str]:
+    """A question for each kind of experiment that was drafted."""
+    trained = [source.name for source in sources if source.kind != "text"]
+    texts = [source.name for source in sources if source.kind == "text"]
+    asked: list[tuple[str, str]] = []
+    if trained:
+        asked.append(("Does fine-tuning help?", _each("direct", trained)))
+    if len(trained) > 1:
+        together = "{id: together, of: together, against: single-source}"
+        asked.append(("Is one model for all better than one for each?", together))
+    if texts:
+        asked.append(("Does reading the texts help to predict them?", _each("read", texts)))
+    if texts and trained:
+        pair = f"of: read-first-tune, against: direct-{trained[0]}, tasks: [{trained[0]}]"
+        asked.append(("Does reading first help fine-tuning?", f"{{id: read-first, {pair}}}"))
+    return [
+        line
+        for number, (question, contrast) in enumerate(asked, 1)
+        for line in (f"  Q{number}:", f"    question: {question}", f"    contrasts: [{contrast}]")
+    ]
+
+
+def _each(kind: str, names: Sequence[str]) -> str:
+    """One contrast for whatever trained on a source, of any length, against zero-shot on the source's own task."""
+    ids = ", ".join(f'"{kind}-{name}*"' for name in names)
+    return f"{{id: {kind}, each: [{ids}], against: zero-shot, tasks: [{', '.join(names)}], rows: own}}"

@@ -254,7 +254,7 @@ MEANINGS: Mapping[str, Meanings] = {
         "id": "The contrast's id.",
         "title": "Its title.",
         "of": "The experiment that is compared.",
-        "each": "One contrast for each of these experiments (patterns).",
+        "each": "One contrast for each of these experiments (ids or patterns).",
         "backward": "Chain ends: what became of all that was trained before the last stage.",
         "against": "An experiment, `zero-shot`, or `single-source`.",
         "tasks": "A task group, a list of tasks, or `untrained`.",
