@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from regimen.analysis.evidence import Evidence
+from regimen.analysis.headlines import headline
 from regimen.analysis.records import to_json
 from regimen.analysis.relative_gains import MissingScore, RelativeGains
 from regimen.analysis.rules import Rules
@@ -119,8 +120,8 @@ def test_the_rule(ladder: RunTables, entries: list[Threshold], verdict: str) -> 
     found, summary = by_thresholds(entries, RULE, Whole(Evidence(ladder, RULES), {}))
     assert found == verdict
     if verdict == "yes":
-        assert "sst2: in this one run, x is clearly above the line after 100 steps (0.05 GPU-hours): 0.90 of" in summary
-        assert "after 50 steps it is not clear" in summary
+        assert "sst2: in this one run, x is clearly above the line: 0.90 of the way" in summary
+        assert "; least 100 steps, with 50 steps it is not clear; least 0.05 GPU-hours, y not run [" in summary
         assert "Only steps vary" in summary
 
 
@@ -130,6 +131,58 @@ def test_rungs_that_are_gone_widen_the_interval(ladder: RunTables) -> None:
     assert found["status"] == "reached"
     assert found["steps_between"][0] == 0
     assert found["reached_by"]["experiment"] == "r-sst2~rowsall"  # the training of c-sst2-1k by another name
+
+
+ROWS = {"100": 0.4, "300": 0.5, "1000": 0.95, "3000": 0.95, "all": 0.95}
+
+
+@pytest.fixture(scope="module")
+def rows_ladder(tmp_path_factory: pytest.TempPathFactory) -> RunTables:
+    plan = compile_plan(load_study("qwen2-finance"), track="crossed", only=["1-sst2", "r-sst2"], tasks=["sst2"])
+    return simulate(tmp_path_factory.mktemp("rows") / "run", plan, _by_rows, items=200)
+
+
+def _by_rows(end: str, task: str) -> float:
+    return ROWS.get(end.partition("~rows")[2].partition("~")[0], 0.3)
+
+
+def test_a_ladder_of_rows_gives_the_least_rows(rows_ladder: RunTables) -> None:
+    """Rows that are equally clear differ in nothing but rows, so every other measure is that of the fewest rows."""
+    evidence = Evidence(rows_ladder, RULES)
+    found = next(one for one in thresholds(evidence, RULE) if one.task == "sst2")
+    assert (found.status, found.rows_vary) == ("reached", True)
+    least = {one.measure: one for one in found.least}
+    assert list(least) == ["unique_rows", "tokens", "steps", "gpu_hours"]
+    rows = least["unique_rows"]
+    assert (rows.amount, rows.experiment, rows.not_clear, rows.not_run) == (1000, "r-sst2~rows1000", 300, [])
+    assert least["steps"].amount == 1000
+    assert least["tokens"].amount == 1000 * 8 * 512
+    assert least["gpu_hours"].amount == pytest.approx(0.5)
+    assert found.reached_by is not None
+    assert found.reached_by.runs == 3
+    assert found.reached_by.rows_seen == pytest.approx(8000)
+    verdict, summary = by_thresholds([found], RULE, Whole(evidence, {}))
+    assert verdict == "yes"
+    assert "; least 1,000 different rows, with 300 different rows it is not clear; least 4,096,000 tokens; " in summary
+    assert "Only steps vary" not in summary
+    assert headline(ThresholdRule(kind="threshold"), verdict, [], [found], None).endswith(
+        "1 of 1 tasks clearly reached the line, with 1,000 different rows and after 1,000 steps."
+    )
+
+
+def test_a_rung_of_rows_that_has_not_run_is_named(rows_ladder: RunTables) -> None:
+    lost = without(rows_ladder, ["r-sst2~rows300", "r-sst2~rows300~s18", "r-sst2~rows300~s19"])
+    found = next(one for one in thresholds(Evidence(lost, RULES), RULE) if one.task == "sst2")
+    rows = found.least[0]
+    assert (rows.amount, rows.not_clear, rows.not_run) == (1000, 100, ["r-sst2~rows300"])
+
+
+def test_without_a_ladder_of_rows_nothing_is_said_of_rows(ladder: RunTables) -> None:
+    evidence = Evidence(ladder, RULES)
+    found = next(one for one in thresholds(evidence, RULE) if one.task == "sst2")
+    assert not found.rows_vary
+    assert [one.measure for one in found.least] == ["tokens", "steps", "gpu_hours"]
+    assert "Only steps vary between the runs of a recipe, so" in by_thresholds([found], RULE, Whole(evidence, {}))[1]
 
 
 def test_where_sources_disagree_both_ends_are_shown(ladder: RunTables) -> None:

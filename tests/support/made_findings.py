@@ -6,6 +6,7 @@ from typing import Literal
 
 from regimen.analysis.contrasts import Comparison
 from regimen.analysis.declared_contrasts import JudgedContrast, Status
+from regimen.analysis.least_amounts import Least
 from regimen.analysis.rungs import Rung
 from regimen.analysis.thresholds import Threshold
 from regimen.study import Contrast
@@ -40,4 +41,5 @@ def entry(
         steps_between=(50, 100) if reached else None,
         status=status,
         note="no figure",
+        least=[Least("steps", 100, "x", 50, []), Least("gpu_hours", 0.05, "x", None, ["y"])] if reached else [],
     )

@@ -20,16 +20,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from regimen.analysis.statistics.metric_sums import Sums
-from regimen.plan import EvaluateSpec, ItemsSpec, Plan, Stage, TrainSpec
+from regimen.plan import EvaluateSpec, ItemsSpec, Plan, PrepareSpec, Stage, TrainSpec
 from regimen.results import Outcome, RunFolder
 from regimen.results.facts import parse_facts
 from regimen.results.item_rows import ITEM_SCHEMA
 from regimen.results.tables import Cell, RunTables
 from regimen.study import Task
+from regimen.study.values import shares
 
 Skill = Callable[[str, str], float]
 LABELS = {"topic": tuple(f"topic {n}" for n in range(20)), "sst2": ("negative", "positive")}
 OTHERS = ("alpha", "beta", "gamma")
+DOCUMENTS = 2000
 SKILLS = {"2": 0.4, "3": 0.75, "c": 0.7}
 
 
@@ -65,7 +67,10 @@ def _simulate(out: Path, plan: Plan, skill: Skill, items: int, seed: int, skippe
                 facts |= {"metrics": {k: None if math.isnan(v) else v for k, v in values.items()}, "items": items}
         elif isinstance(stage, ItemsSpec):
             facts = _items_facts(stage, items)
+        elif isinstance(stage, PrepareSpec):
+            facts = {"documents": documents(stage)}
         elif isinstance(stage, TrainSpec):
+            facts = _trained_facts(plan, stage)
             _write_trace(stage, path)
         status = "skipped" if facts.get("skipped") else "done"
         started = 1_700_000_000.0 + number
@@ -95,6 +100,21 @@ def _items_facts(stage: ItemsSpec, items: int) -> dict[str, Any]:
         floors = {name: dict.fromkeys(stage.task.metrics, value) for name, value in lines.items()}
         facts["floors"] = floors | {"tfidf_rows": 100, "note": ""}
     return facts
+
+
+def documents(stage: PrepareSpec) -> int:
+    """Rows of a prepared source: 2,000, or as many as are taken."""
+    return min(DOCUMENTS, stage.first or DOCUMENTS)
+
+
+def _trained_facts(plan: Plan, stage: TrainSpec) -> dict[str, Any]:
+    """Each block is one row."""
+    size, epochs = stage.leg.batch.sequences, {}
+    for source, prepared in stage.leg.sources.items():
+        found = plan.stages[prepared]
+        assert isinstance(found, PrepareSpec)
+        epochs[source] = stage.last_step * size * shares(stage.leg.mixture)[source] / documents(found)
+    return {"steps": stage.steps, "tokens": stage.steps * size * stage.leg.batch.block, "epochs": epochs}
 
 
 def _write_trace(stage: TrainSpec, path: Path) -> None:

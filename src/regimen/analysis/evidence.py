@@ -17,6 +17,7 @@ from regimen.analysis.statistics.resampling import Bootstrap, Resampled, bootstr
 from regimen.errors import DataError
 from regimen.plan import Plan, PlannedExperiment, compile_with
 from regimen.results import layout
+from regimen.results.amounts import Amounts, amounts_of
 from regimen.results.metrics import Columns
 from regimen.results.tables import Cell, RunTables
 from regimen.study import ZERO_SHOT, EndPoint, Pair
@@ -57,6 +58,10 @@ class Evidence:
     def planned(self, experiment: str) -> PlannedExperiment | None:
         """The experiment as planned, whatever the track; None for what is no experiment."""
         return self._planned.get(experiment)
+
+    def amounts(self, experiment: str) -> Amounts | None:
+        """The rows and tokens of the experiment's whole recipe; None where they are not recorded."""
+        return amounts_of(self.whole, self.outcomes, self._planned, experiment)
 
     def has(self, experiment: str) -> bool:
         """True if any of the experiment's own evaluations is there."""

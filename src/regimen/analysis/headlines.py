@@ -145,10 +145,16 @@ def _of_tasks(verdict: Verdict, tasks: Sequence[Threshold]) -> str:
     runs = min((rung.runs for one in asked if (rung := one.reached_by or one.nearest)), default=0)
     words = f"{in_runs(runs)}{len(reached) or 'none'} of {len(asked)} tasks clearly reached the line"
     if reached:
-        steps = sorted(one.reached_by.steps for one in reached if one.reached_by)
-        span = f"{steps[0]:,}" if steps[0] == steps[-1] else f"{steps[0]:,} to {steps[-1]:,}"
-        return f"{words}, after {span} steps."
+        rows, steps = ([least.amount for one in reached for least in one.least if least.measure == measure]
+                       for measure in ("unique_rows", "steps"))  # fmt: skip
+        data = f" with {_span(rows)} different rows and" if len(rows) == len(reached) else ""
+        return f"{words},{data} after {_span(steps)} steps."
     return f"{words}; {below or 'none'} clearly stayed below it."
+
+
+def _span(amounts: Sequence[float]) -> str:
+    low, high = min(amounts), max(amounts)
+    return f"{low:,.0f}" if low == high else f"{low:,.0f} to {high:,.0f}"
 
 
 def _sentence(runs: str, parts: Sequence[str]) -> str:

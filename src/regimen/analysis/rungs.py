@@ -15,10 +15,7 @@ from regimen.analysis.evidence import Evidence
 from regimen.analysis.over_runs import first_runs, score_over_runs
 from regimen.analysis.statistics.resampling import LEVEL, Resampled
 from regimen.analysis.strategies import recipe_hours, recipe_steps, trains_on
-from regimen.plan import PrepareSpec, TrainSpec
-from regimen.results.facts import PreparedFacts, TrainedFacts
 from regimen.study import Experiment
-from regimen.study.schema import OVERRIDES
 
 _ROUNDS = 8  # of a bound and the spread that it implies, until they agree
 _ONE_SIDED = 1.6449  # the normal quantile at 95%: bounds for many rungs are never tighter than for one
@@ -28,8 +25,9 @@ _ONE_SIDED = 1.6449  # the normal quantile at 95%: bounds for many rungs are nev
 class Rung:
     """An experiment on the way: its cost, its share of the way from floor to figure, and if the line is cleared.
 
-    `low` and `high` are one-sided 95% bounds that hold for all rungs of the task at once. `rows_seen` is None where
-    epochs were not recorded; `clear`: the lower bound is at or above the line. `runs`: how
+    Amounts are of the whole recipe, what it starts from counted; None where they were not recorded. `unique_rows` are
+    the different rows that it could draw, `rows_seen` those drawn, repeats counted. `low` and `high` are one-sided 95%
+    bounds that hold for all rungs of the task at once; `clear`: the lower bound is at or above the line. `runs`: how
     many runs of the recipe it is the mean of.
     """
 
@@ -42,9 +40,11 @@ class Rung:
     high: float
     clear: bool
     runs: int = 1
+    unique_rows: int | None = None
+    tokens: int | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Climber:
     """An experiment, the steps of its whole recipe, and its share of the way with its draws.
 
@@ -58,6 +58,23 @@ class Climber:
     low: float = -math.inf
     high: float = math.inf
     runs: int = 1
+
+    def rung(self, evidence: Evidence, fraction: float) -> Rung:
+        """The climber as a rung, held against the share of the way where the line is."""
+        amounts = evidence.amounts(self.experiment.id)
+        return Rung(
+            experiment=self.experiment.id,
+            steps=self.steps,
+            gpu_hours=recipe_hours(evidence.plan, self.experiment),
+            rows_seen=amounts.epochs * amounts.unique_rows if amounts else None,
+            share=self.share.point,
+            low=self.low,
+            high=self.high,
+            clear=self.low >= fraction,
+            runs=self.runs,
+            unique_rows=amounts.unique_rows if amounts else None,
+            tokens=amounts.tokens if amounts else None,
+        )
 
 
 def climbers_of(evidence: Evidence, task: str, floor: float, figure: float) -> list[Climber]:
@@ -110,51 +127,3 @@ def _bound(climber: Climber, error: float, reach: float) -> float:
 
 def _clusters(climber: Climber) -> int:
     return sum(map(len, climber.share.changes.values()))
-
-
-def same_recipe(one: Climber, other: Climber) -> bool:
-    """True if the two differ in their steps alone, seeds apart."""
-    a, b = one.experiment, other.experiment
-    mixtures = [[(leg.kind, dict(leg.mixture)) for leg in experiment.legs] for experiment in (a, b)]
-    settings = [name for name in OVERRIDES if name != "seed"]
-    same = all(getattr(a, name) == getattr(b, name) for name in settings)
-    return same and mixtures[0] == mixtures[1] and a.start_from == b.start_from
-
-
-def rung_of(evidence: Evidence, climber: Climber, fraction: float) -> Rung:
-    experiment = climber.experiment
-    return Rung(
-        experiment=experiment.id,
-        steps=climber.steps,
-        gpu_hours=recipe_hours(evidence.plan, experiment),
-        rows_seen=rows_seen(evidence, experiment),
-        share=climber.share.point,
-        low=climber.low,
-        high=climber.high,
-        clear=climber.low >= fraction,
-        runs=climber.runs,
-    )
-
-
-def rows_seen(evidence: Evidence, experiment: Experiment) -> float | None:
-    """Rows drawn over the recipe's own legs, repeats counted: epochs times each source's rows; None if not recorded."""
-    planned = evidence.planned(experiment.id)
-    total = 0.0
-    for name in planned.ends if planned else ():
-        stage, outcome = evidence.whole.stages[name], evidence.outcomes.get(name)
-        if outcome is None or not isinstance(stage, TrainSpec) or not isinstance(outcome.facts, TrainedFacts):
-            return None
-        for source, epochs in outcome.facts.epochs.items():
-            rows = _rows_of(evidence, stage, source)
-            if rows is None:
-                return None
-            total += epochs * rows
-    return total or None
-
-
-def _rows_of(evidence: Evidence, stage: TrainSpec, source: str) -> int | None:
-    for name in stage.leg.sources.values():
-        spec, outcome = evidence.whole.stages.get(name), evidence.outcomes.get(name)
-        if isinstance(spec, PrepareSpec) and spec.source_name == source and outcome is not None:
-            return outcome.facts.documents if isinstance(outcome.facts, PreparedFacts) else None
-    return None

@@ -1,4 +1,4 @@
-"""RQ5: the least steps, hours and rows at which a task reaches its share of another model's sourced figure.
+"""RQ5: the least rows, tokens, steps and hours at which a task reaches its share of another model's sourced figure.
 
 Owns the reading of `ThresholdRule`. A task is reached by the smallest rung whose simultaneous lower bound is above the
 line, so that many rungs are no better chance than one. Nothing is extrapolated, and a task without a figure of the same
@@ -13,16 +13,16 @@ from typing import Literal
 
 from regimen.analysis.declared_contrasts import within
 from regimen.analysis.evidence import Evidence
+from regimen.analysis.least_amounts import Least, least_amounts, least_words, rows_vary, same_recipe, smallness
 from regimen.analysis.relative_gains import RelativeGains
-from regimen.analysis.rungs import Climber, Rung, bounded, climbers_of, rung_of, same_recipe
-from regimen.analysis.verdicts import Verdict
+from regimen.analysis.rungs import Climber, Rung, bounded, climbers_of
+from regimen.analysis.verdicts import Verdict, joined
 from regimen.results.floors import floors_of
 from regimen.results.references import Anchor, anchor_of, references_of
 from regimen.study import ZERO_SHOT
 from regimen.study.questions import ThresholdRule
 
-# A ladder of rows, once a study can have one, is read here in place of steps.
-ONLY_STEPS = "Only steps vary between the runs of a recipe, so this speaks of compute, not of rows."
+ONLY_STEPS = "Only steps vary between the runs of a recipe{where}, so this speaks of compute, not of rows."
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,10 @@ class RangeShare:
 class Threshold:
     """A task's line, `floor` + fraction (figure - `floor`), and the smallest experiment that is clearly above it.
 
-    `steps_between` holds the steps of the longest shorter experiment of its ladder, which is not clearly above it, and
-    its own. "not reached": the upper bound of every rung is below the line.
+    `reached_by` is the one with the least steps; `steps_between` holds the steps of the longest shorter experiment of
+    its ladder, which is not clearly above it, and its own. `least` has the least amount of each measure. `rows_vary`:
+    recipes differ in their rows alone, so that the answer is about rows too. "not reached": the upper bound of every
+    rung is below the line.
     """
 
     task: str
@@ -89,6 +91,8 @@ class Threshold:
     steps_between: tuple[int, int] | None = None
     status: Literal["reached", "not reached", "undecided", "not yet", "not identifiable"] = "not identifiable"
     note: str = ""
+    least: Sequence[Least] = ()
+    rows_vary: bool = False
 
 
 def thresholds(evidence: Evidence, rule: ThresholdRule) -> list[Threshold]:
@@ -148,16 +152,22 @@ def _climbed(evidence: Evidence, entry: Threshold, climbers: Sequence[Climber], 
     climbers = bounded(climbers)
     nearest = max(climbers, key=lambda climber: climber.share.point)
     reached = [climber for climber in climbers if climber.low >= fraction]
-    entry = replace(entry, nearest=rung_of(evidence, nearest, fraction))
+    entry = replace(entry, nearest=nearest.rung(evidence, fraction), rows_vary=rows_vary(climbers))
     if not reached:
         if _missing(evidence, entry.task):
             return replace(entry, status="not yet")
         below = all(climber.high < fraction for climber in climbers)
         return replace(entry, status="not reached" if below else "undecided")
-    first = min(reached, key=lambda climber: (climber.steps, -climber.share.point))
-    shorter = [other.steps for other in climbers if other.steps < first.steps and same_recipe(other, first)]
-    between = (max(shorter, default=0), first.steps)
-    return replace(entry, status="reached", reached_by=rung_of(evidence, first, fraction), steps_between=between)
+    first = min(reached, key=lambda climber: smallness(climber.rung(evidence, fraction)))
+    ladder = [other.steps for other in climbers if same_recipe(other.experiment, first.experiment)]
+    between = (max((steps for steps in ladder if steps < first.steps), default=0), first.steps)
+    return replace(
+        entry,
+        status="reached",
+        reached_by=first.rung(evidence, fraction),
+        steps_between=between,
+        least=least_amounts(evidence, entry.task, climbers, fraction),
+    )
 
 
 def _floor(evidence: Evidence, task: str) -> tuple[float, str | None]:
@@ -205,7 +215,13 @@ def by_thresholds(entries: Sequence[Threshold], rule: ThresholdRule, relative: R
         frozenset({"reached", "not reached"}): "depends",
     }
     verdict = verdicts.get(frozenset(states), "depends" if {"reached", "not reached"} <= states else "undecided")
-    return verdict, f"{verdict.capitalize()}: {words} {ONLY_STEPS}{without}"
+    return verdict, joined(f"{verdict.capitalize()}: {words}", _compute(asked), without.strip())
+
+
+def _compute(asked: Sequence[Threshold]) -> str:
+    """Where rows do not vary, the answer is about compute."""
+    fixed = [entry.task for entry in asked if not entry.rows_vary]
+    return ONLY_STEPS.format(where="" if len(fixed) == len(asked) else f" on {', '.join(fixed)}") if fixed else ""
 
 
 def _words(evidence: Evidence, entry: Threshold, rule: ThresholdRule) -> str:
@@ -218,9 +234,7 @@ def _words(evidence: Evidence, entry: Threshold, rule: ThresholdRule) -> str:
     remark = f" [{rule.anchor}: {entry.note}]" if entry.note else ""
     if entry.steps_between is None:
         return f"{entry.task} {entry.status}: {within(rung.runs)}at most {share}, by {rung.experiment}{remark}."
-    low, high = entry.steps_between
-    shorter = f"; after {low:,} steps it is not clear" if low else ""
     return (
-        f"{entry.task}: {within(rung.runs)}{rung.experiment} is clearly above the line after {high:,} steps "
-        f"({rung.gpu_hours:.2f} GPU-hours): {share}{shorter}{remark}."
+        f"{entry.task}: {within(rung.runs)}{rung.experiment} is clearly above the line: {share}; "
+        f"{least_words(entry.least, rung.experiment)}{remark}."
     )
