@@ -15,7 +15,7 @@ from regimen.results.outcomes import Outcome
 
 @dataclass(frozen=True)
 class Amounts:
-    """`unique_rows` are the different rows that could be drawn, `epochs` the rows drawn over these, `tokens` those read."""
+    """`unique_rows` are the different rows that could be drawn, `epochs` the draws over these, `tokens` those read."""
 
     unique_rows: int
     epochs: float
