@@ -10,8 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from regimen.api import Run, RunSummary, open_run, run
+    from regimen.api import RunSummary, run
     from regimen.errors import RegimenError, StudyError
+    from regimen.opened_run import Run, open_run
     from regimen.plan import Plan, compile_plan
     from regimen.study import Study, load_study
 
@@ -37,9 +38,9 @@ _HOMES = {
     "load_study": "regimen.study",
     "RegimenError": "regimen.errors",
     "StudyError": "regimen.errors",
-    "Run": "regimen.api",
+    "Run": "regimen.opened_run",
     "RunSummary": "regimen.api",
-    "open_run": "regimen.api",
+    "open_run": "regimen.opened_run",
     "run": "regimen.api",
 }
 

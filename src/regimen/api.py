@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from regimen.errors import RunFolderError
 from regimen.execution.events import Observer
 from regimen.execution.runner import RunSummary, run_plan
+from regimen.opened_run import Run, open_run
 from regimen.plan import DEFAULT_WIDTH, CompileOptions, Plan, compile_with
 from regimen.plan.makespan import with_soonest_cohorts
 from regimen.plan.options import check_hours
@@ -23,9 +23,6 @@ from regimen.results import RunFolder, layout
 from regimen.stages.options import RunOptions
 from regimen.study import Study, load_study
 from regimen.study.values import Seeds
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 __all__ = ["Run", "RunSummary", "open_run", "run"]
 
@@ -125,26 +122,6 @@ def _tuning(study: Study, out: Path | None) -> _Tuning:
         return _Tuning()
     width = rate.width if rate.times is None else None
     return _Tuning(width, None, rate.times, rate.workers, rate.pass_tokens, rate.compiled)
-
-
-class Run:
-    """A run folder, opened for reading; works on a half-finished run."""
-
-    def __init__(self, out: str | Path):
-        self.folder = RunFolder(Path(out))
-        self.study: Study = self.folder.study()
-        self.plan: Plan = compile_with(self.study, self.folder.compile_options())
-
-    def results(self) -> pd.DataFrame:
-        """The columns of results.csv, one row for each experiment, task and metric; missing cells are left out."""
-        from regimen.analysis.results_table import results_table
-
-        return results_table(self.folder, self.plan)
-
-
-def open_run(out: str | Path) -> Run:
-    """Opens a run folder; raises RunFolderError for a folder without a run."""
-    return Run(out)
 
 
 def count_epochs(study: Study, *, data: str | Path | None = None, here: str | Path | None = None) -> Study:

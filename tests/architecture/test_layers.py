@@ -17,10 +17,11 @@ SOURCE = ROOT / "src" / "regimen"
 # Every floor may import itself and the leaves besides.
 LEAVES = {"digests", "errors", "files", "gpus"}
 FLOORS = {"study", "studies", "plan", "data", "engine", "evaluation", "results", "stages", "execution", "analysis"}
-FLOORS |= {"report", "cli", "api"}
+FLOORS |= {"report", "cli", "api", "opened_run"}
 MAY_IMPORT = {
     "cli": FLOORS,
     "api": FLOORS - {"cli"},
+    "opened_run": FLOORS - {"cli", "api", "execution"},
     "execution": {"plan", "stages", "results"},
     "report": {"study", "plan", "results", "analysis"},
     "analysis": {"study", "plan", "results"},

@@ -7,9 +7,11 @@ trained with several seeds is the mean over its runs, with an interval over item
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import TYPE_CHECKING
 
 from regimen.analysis.contrasts import Comparison, compare
 from regimen.analysis.declared_contrasts import in_runs, join_seeds
@@ -19,6 +21,9 @@ from regimen.analysis.replicates import runs_of, with_seeds
 from regimen.analysis.strategies import recipe_hours, recipe_legs, strategy_of
 from regimen.results.outcomes import differences
 from regimen.study import ZERO_SHOT, EndPoint, Leg, Pair, unknown_name
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,22 @@ class ExperimentComparison:
     b: str
     recipe: Sequence[RecipeDifference]
     tasks: Sequence[TaskDifference]
+
+    def table(self) -> pd.DataFrame:
+        """The tasks, one a row: task, metric, a, b, status; and of those tested estimate, low, high, p, outcome.
+
+        The columns are those of `regimen compare --json`; a statement says each in words.
+        """
+        import pandas as pd
+
+        return pd.DataFrame([task.record() for task in self.tasks])
+
+    def _repr_html_(self) -> str:
+        fields = "".join(
+            f"<li>{html.escape(one.label)}: {html.escape(' | '.join(one.values))}</li>" for one in self.recipe
+        )
+        names = f"<b>{html.escape(self.a)}</b> over <b>{html.escape(self.b)}</b>"
+        return f"<p>{names}, up is better</p><ul>{fields}</ul>{self.table().round(3).to_html(index=False, na_rep='')}"
 
 
 def compare_experiments(evidence: Evidence, one: str, other: str, tasks: Sequence[str] = ()) -> ExperimentComparison:

@@ -36,17 +36,17 @@ def export(
     from regimen.results.tables import RunTables
 
     opened = open_run(run)
-    planned = _experiment(opened, experiment)
+    planned = opened.planned(experiment)
     end = opened.plan.stages[planned.ends[-1]]
     leg = end.leg  # type: ignore[union-attr]
     base_folder = locate_base(leg.base, data)
     trained = files.Trained(
-        folder=_done(opened, planned.ends[-1], experiment, data),
+        folder=opened.trained(planned.ends[-1], experiment, data),
         base=leg.base,
         base_folder=base_folder,
         adapter=leg.adapter,
         merged_before=[
-            files.TrainedAdapter(_done(opened, end.stage, experiment, data), end.adapter) for end in leg.merged
+            files.TrainedAdapter(opened.trained(end.stage, experiment, data), end.adapter) for end in leg.merged
         ],
         chat_template=_chat_template(opened, list(leg.mixture), base_folder),
     )
@@ -99,35 +99,3 @@ def _export_tasks(opened: Run, tasks: list[EvaluateSpec], folder: Path) -> None:
             typer.echo(f"{stage.task_name}: {export_task(stage.task_name, stage.task, items, folder)}")
         except DataError as fault:
             typer.echo(f"{stage.task_name}: left out, {fault}")
-
-
-def _experiment(opened: Run, name: str) -> PlannedExperiment:
-    """The planned experiment; raises UsageError for an unknown name and for a baseline."""
-    from regimen.errors import UsageError
-    from regimen.study import unknown_name
-
-    by_id = {planned.experiment.id: planned for planned in opened.plan.experiments}
-    if name not in by_id:
-        raise unknown_name("experiment", name, by_id)
-    if not by_id[name].ends:
-        raise UsageError(f"{name} is a baseline and trains nothing; its model is {opened.study.base.id}")
-    return by_id[name]
-
-
-def _done(opened: Run, stage: str, experiment: str, data: Path | None) -> Path:
-    """The folder of a train stage that is done and whole, on a base that is as it was; raises RunFolderError."""
-    from regimen.errors import ModelError, RunFolderError
-    from regimen.plan import TrainSpec
-    from regimen.stages.inputs import base_inputs, differing
-
-    spec = opened.plan.stages[stage]
-    outcome = opened.folder.outcome(spec)
-    if outcome is None:
-        raise RunFolderError(f"{experiment} is not trained yet in {opened.folder.path}; run the study first")
-    assert isinstance(spec, TrainSpec)
-    if changed := differing(outcome.inputs, base_inputs(spec.leg.base, data, opened.folder.digests)):
-        raise ModelError(
-            f"{changed[0]} has changed since {experiment} was trained on it; put it back as it was, or train again by "
-            "`regimen run` with --accept-changed"
-        )
-    return opened.folder.folder(spec).path

@@ -5,10 +5,11 @@ Owns the plan's shape: experiments, stages, cohorts, totals, Gantt. Does not kno
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from regimen.plan.options import CompileOptions
 from regimen.plan.stages import EvaluateSpec, ItemsSpec, PrepareSpec, TrainSpec
@@ -17,6 +18,9 @@ from regimen.study import Study
 from regimen.study.endpoints import EndPoint
 from regimen.study.recipes import Recipe, recipes_of
 from regimen.study.schema import Experiment
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Stage = PrepareSpec | ItemsSpec | TrainSpec | EvaluateSpec
 
@@ -174,6 +178,25 @@ class Plan:
             "rate": {"steps_per_gpu_hour": self.steps_per_gpu_hour, "source": "the plan's rate"},
             "by_phase": by_phase,
         }
+
+    def table(self) -> pd.DataFrame:
+        """The experiments, one a row: id, phase, title, kind, start_from, sources, steps, gpu_hours, fast_track."""
+        import pandas as pd
+
+        columns = ("id", "phase", "title", "kind", "start_from", "sources", "steps", "gpu_hours", "fast_track")
+        rows = []
+        for planned in self.experiments:
+            own = planned.experiment
+            sources = " -> ".join(" + ".join(leg.mixture) for leg in own.legs)
+            values = (own.id, own.phase, own.title, own.kind, own.start_from, sources)
+            rows.append((*values, planned.steps, planned.gpu_hours, planned.fast_track))
+        return pd.DataFrame(rows, columns=list(columns))
+
+    def _repr_html_(self) -> str:
+        totals = self.totals
+        cost = f"{totals['gpu_hours_planned']:,.2f} GPU-hours, {totals['gpu_hours_to_run']:,.2f} after sharing"
+        title = html.escape(f"{self.study.study} ({self.study.profile}): {totals['experiments']} experiments, {cost}")
+        return f"<p><b>{title}</b></p>{self.table().to_html(index=False, na_rep='')}"
 
     def to_json(self) -> dict[str, object]:
         """The document that `regimen plan --json` prints."""

@@ -44,7 +44,7 @@ def packaged_studies() -> dict[str, Path]:
 
 
 def load_study(
-    study: str | Path,
+    study: str | Path | Mapping[str, Any],
     profile: str | None = None,
     *,
     seed: int | None = None,
@@ -52,7 +52,7 @@ def load_study(
     item_seed: int | None = None,
     trust_code: bool = False,
 ) -> Study:
-    """Loads a packaged study by name, or any study file by path.
+    """Loads a packaged study by name, any study file by path, or a study built in Python from the keys of a file.
 
     `profile` chooses one of the file's profiles (default: "full", or the file's own values where it has none).
     `seed`, `seeds` and `item_seed` take the place of the study's: the training seed (which leaves the test items as
@@ -62,11 +62,15 @@ def load_study(
     or profile, for seeds that no file could have, or for code that is not trusted.
     """
     change = _SeedChange(seed, seeds, item_seed)
-    path = _path_of(study)
-    document = read_document(path.read_bytes(), path.name)
+    if isinstance(study, Mapping):
+        path = Path("study")  # files that it names lie beside the working folder
+        document = Document(_plain(study), {})
+    else:
+        path = _path_of(study)
+        document = read_document(path.read_bytes(), path.name)
     put_in_chat_templates(document, path)
     put_in_verdicts(document, path)
-    put_in_code(document, path, trusted=trust_code, packaged=str(study) in packaged_studies())
+    put_in_code(document, path, trusted=trust_code, packaged=path in packaged_studies().values())
     return _resolve(document, path.name, profile, change)
 
 
@@ -76,6 +80,20 @@ def profile_names(study: str | Path) -> list[str]:
     value = read_document(path.read_bytes(), path.name).value
     profiles = value.get("profiles") if isinstance(value, dict) else None
     return [str(name) for name in profiles] if isinstance(profiles, dict) else []
+
+
+def _plain(value: object) -> Any:
+    """Mappings, lists and texts as YAML has them; raises StudyError for what a file could not hold."""
+    if isinstance(value, Mapping):
+        return {_plain(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if value is None or isinstance(value, str | int | float):
+        return value
+    if isinstance(value, Path):
+        return str(value)
+    kind = type(value).__name__
+    raise StudyError("study", [f"{value!r} is a {kind}; give mappings, lists, texts and numbers, as YAML has them"])
 
 
 def _path_of(study: str | Path) -> Path:

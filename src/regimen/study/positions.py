@@ -23,13 +23,15 @@ Position = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Document:
-    """A YAML document's value and, for each path in it, the line it stands on."""
+    """A YAML document's value and, for each path in it, the line it stands on; no lines for one built in Python."""
 
     value: Any
     lines: dict[Position, int]
 
     def position(self, path: Position) -> str:
-        """ "line 12, sources.imdb" for the deepest known part of `path`."""
+        """ "line 12, sources.imdb" for the deepest known part of `path`; without lines only the path."""
+        if not self.lines:
+            return dotted(path) or "the study"
         known = path
         while known and known not in self.lines:
             known = known[:-1]
