@@ -44,7 +44,7 @@ def packaged_studies() -> dict[str, Path]:
 
 
 def load_study(
-    study: str | Path | Mapping[str, Any],
+    study: str | Path | Mapping[str, object],
     profile: str | None = None,
     *,
     seed: int | None = None,
