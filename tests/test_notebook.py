@@ -62,7 +62,7 @@ def test_tables_agree_with_each_other(executed: tuple[dict[str, Any], list[Any]]
         written = results.query("experiment == @name and metric == 'accuracy'")["value"].item()
         assert scores.loc[name, "mood"] == written
         assert items.query("experiment == @name")["score"].mean() == pytest.approx(written)
-    assert items["prompt"].str.endswith("Mood:").all()
+    assert all(prompt.endswith("Mood:") for prompt in items["prompt"])
     assert set(items["target"]) == {"good", "bad"}
     compared = run.compare("longer", "direct").table()
     first, second = scores.loc["longer", "mood"], scores.loc["direct", "mood"]

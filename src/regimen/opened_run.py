@@ -84,8 +84,9 @@ class Run:
                 rows = pd.read_parquet(cell.folder / layout.ITEM_ROWS)
                 frames.append(rows.drop(columns=["task", *_UNFIT], errors="ignore").assign(experiment=cell.experiment))
         table = pd.concat(frames, ignore_index=True)
-        table.insert(1, "prompt", table["item_id"].map(self._prompts(task)))
-        return table[["experiment", *(name for name in table.columns if name != "experiment")]]
+        prompts = self._prompts(task)
+        table.insert(1, "prompt", [prompts.get(item) for item in table["item_id"]])
+        return table.reindex(columns=["experiment", *(name for name in table.columns if name != "experiment")])
 
     def _prompts(self, task: str) -> dict[str, str]:
         """The prompts of a task's items without shots, by id."""
