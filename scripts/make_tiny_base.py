@@ -1,6 +1,7 @@
-"""Makes the tiny base model that regimen ships: `python scripts/make_tiny_base.py`.
+"""Makes the tiny base models that regimen ships: `python scripts/make_tiny_base.py [tiny-qwen2|tiny-llama]`.
 
-A Qwen2 of 1.1M parameters with its own byte-level BPE of 2,048 tokens, pretrained on the miniature's general text
+A Qwen2 of 1.1M parameters with its own byte-level BPE of 2,048 tokens, and a Llama of 0.2M with one of 1,024, for
+studies of several bases. Each is pretrained on the miniature's general text
 (which holds a taste of the tasks' formats under other words), of which it is given many more pages than the table has,
 and on a few training rows of each task in the study's own form. Then, for a few steps, the labels of closed tasks are
 dealt out at random: what remains is a base that reads and knows the forms of questions, but must be taught what a
@@ -16,7 +17,8 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel, Sequence, Split
 from tokenizers.trainers import BpeTrainer
 from torch.nn import functional
-from transformers import Qwen2Config, Qwen2ForCausalLM
+from transformers import AutoModelForCausalLM, LlamaConfig, PretrainedConfig, PreTrainedModel, Qwen2Config
 
 from regimen.data.blocks import Block, TextPacker
 from regimen.data.cleaning import Drops
@@ -39,7 +41,7 @@ from regimen.data.sources import Where
 from regimen.engine.base_model import segment_mask
 from regimen.study import Study, load_study
 
-HOME = Path(__file__).parents[1] / "src" / "regimen" / "assets" / "tiny-qwen2"
+HOME = Path(__file__).parents[1] / "src" / "regimen" / "assets"
 GENERAL = ("openwebtext", "wikitext", "bookcorpus")
 PAGES = 40_000  # pages beyond those of openwebtext's table, so that what is learned is the language and not the table
 TASTE = 24  # training rows of each other source, in the study's own form
@@ -49,10 +51,38 @@ SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 SEED = 11
-VOCABULARY = 2048
 BLOCK, ROWS = 128, 32
-PEAK, STEPS = 4e-3, 2400
+PEAK = 4e-3
 SHUFFLED, AFTER_PEAK, AFTER_STEPS = 400, 1e-3, 120
+
+
+@dataclass(frozen=True)
+class TinyBase:
+    """A base's vocabulary, tokenizer class, shape, and steps of pretraining."""
+
+    vocabulary: int
+    tokenizer_class: str
+    config: type[PretrainedConfig]
+    shape: Mapping[str, int]
+    steps: int
+
+
+BASES = {
+    "tiny-qwen2": TinyBase(
+        2048,
+        "Qwen2Tokenizer",
+        Qwen2Config,
+        {"hidden_size": 128, "intermediate_size": 352, "num_hidden_layers": 4, "num_key_value_heads": 2},
+        2400,
+    ),
+    "tiny-llama": TinyBase(
+        1024,
+        "PreTrainedTokenizerFast",
+        LlamaConfig,
+        {"hidden_size": 64, "intermediate_size": 176, "num_hidden_layers": 3, "num_key_value_heads": 2},
+        1200,
+    ),
+}
 
 
 def texts_of(study: Study, name: str, count: int | None = None) -> list[str]:
@@ -93,7 +123,7 @@ def shuffled_labels(study: Study) -> list[str]:
     return [documents[i] for i in order]
 
 
-def train_tokenizer(study: Study, folder: Path) -> Tokenizer:
+def train_tokenizer(study: Study, folder: Path, base: TinyBase) -> Tokenizer:
     """A byte-level BPE in Qwen2's manner, trained on the training texts of every source."""
     tokenizer = Tokenizer(BPE())
     tokenizer.pre_tokenizer = Sequence(
@@ -101,7 +131,7 @@ def train_tokenizer(study: Study, folder: Path) -> Tokenizer:
     )
     tokenizer.decoder = ByteLevelDecoder()
     trainer = BpeTrainer(
-        vocab_size=VOCABULARY,
+        vocab_size=base.vocabulary,
         special_tokens=list(SPECIAL),
         initial_alphabet=ByteLevel.alphabet(),
         show_progress=False,
@@ -110,26 +140,23 @@ def train_tokenizer(study: Study, folder: Path) -> Tokenizer:
     tokenizer.train_from_iterator((text for name in names for text in texts_of(study, name)), trainer)
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(folder / "tokenizer.json"))
-    settings = {"tokenizer_class": "Qwen2Tokenizer", "eos_token": SPECIAL[0], "pad_token": SPECIAL[0]}
+    settings = {"tokenizer_class": base.tokenizer_class, "eos_token": SPECIAL[0], "pad_token": SPECIAL[0]}
     (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n")
     return tokenizer
 
 
-def model_config() -> Qwen2Config:
-    """The shape: 1.1M parameters."""
-    return Qwen2Config(
-        vocab_size=VOCABULARY,
-        hidden_size=128,
-        intermediate_size=352,
-        num_hidden_layers=4,
+def model_config(base: TinyBase) -> PretrainedConfig:
+    """The shape; both kinds share what the table of bases does not name."""
+    return base.config(
+        vocab_size=base.vocabulary,
         num_attention_heads=4,
-        num_key_value_heads=2,
         max_position_embeddings=512,
         tie_word_embeddings=True,
         rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
         bos_token_id=0,
         eos_token_id=0,
         pad_token_id=0,
+        **base.shape,
     )
 
 
@@ -148,7 +175,7 @@ def batches(blocks: list[Block], steps: int) -> Iterator[tuple[torch.Tensor, tor
         )
 
 
-def pretrain(model: Qwen2ForCausalLM, blocks: list[Block], steps: int, peak: float) -> None:
+def pretrain(model: PreTrainedModel, blocks: list[Block], steps: int, peak: float) -> None:
     """AdamW, linear warm-up, cosine to a tenth."""
     optimiser = torch.optim.AdamW(model.parameters(), lr=peak, betas=(0.9, 0.95), weight_decay=0.1)
     warmup = max(1, steps // 20)
@@ -186,35 +213,38 @@ def save(model: Any, folder: Path) -> None:
 def main() -> None:
     """Tokenizer, blocks, training, files, digests."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--to", type=Path, default=HOME)
-    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("base", nargs="?", choices=list(BASES), default="tiny-qwen2")
+    parser.add_argument("--to", type=Path, help="the folder (default: that of the package)")
+    parser.add_argument("--steps", type=int)
     parser.add_argument("--after", action="store_true", help="only the last steps, on the model that is there")
     options = parser.parse_args()
+    base, folder = BASES[options.base], options.to or HOME / options.base
+    steps = options.steps or base.steps
     torch.set_num_threads(1)  # one thread sums in one order, on any machine
     study = load_study("qwen2-finance", "demo")
-    tokenizer = train_tokenizer(study, options.to)
+    tokenizer = train_tokenizer(study, folder, base)
     torch.manual_seed(SEED)
     torch.use_deterministic_algorithms(True)
     if not options.after:
-        model = Qwen2ForCausalLM(model_config())
-        pretrain(model, blocks_of(tokenizer, corpus(study)), options.steps, PEAK)
-        save(model, options.to)
-    model = Qwen2ForCausalLM.from_pretrained(options.to, dtype=torch.float32)
+        model = AutoModelForCausalLM.from_config(model_config(base))
+        pretrain(model, blocks_of(tokenizer, corpus(study)), steps, PEAK)
+        save(model, folder)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     pretrain(model, blocks_of(tokenizer, shuffled_labels(study)), AFTER_STEPS, AFTER_PEAK)
-    save(model, options.to)
+    save(model, folder)
     digests = {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(options.to.iterdir())
+        for path in sorted(folder.iterdir())
         if path.name != "provenance.json"
     }
     facts = {
         "script": "scripts/make_tiny_base.py",
-        "steps": options.steps + AFTER_STEPS,
-        "tokens": (options.steps + AFTER_STEPS) * ROWS * BLOCK,
+        "steps": steps + AFTER_STEPS,
+        "tokens": (steps + AFTER_STEPS) * ROWS * BLOCK,
         "torch": torch.__version__,
         "sha256": digests,
     }
-    (options.to / "provenance.json").write_text(json.dumps(facts, indent=2) + "\n")
+    (folder / "provenance.json").write_text(json.dumps(facts, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ from __future__ import annotations
 # heading -> names of `results.layout`
 PLACES = {
     "The run folder": (
-        "STUDY", "SETTINGS", "LEDGER", "STAGES", "EXPERIMENTS", "REPORT", "LOGS", "TRACKERS", "DECISION", "SET_ASIDE",
-        "DIGESTS", "LOCK",
+        "STUDY", "SETTINGS", "LEDGER", "STAGES", "EXPERIMENTS", "EXTERNAL", "REPORT", "LOGS", "TRACKERS", "DECISION",
+        "SET_ASIDE", "DIGESTS", "LOCK",
     ),
     "A stage's folder, stages/KIND-LABEL-HASH12": (
         "MARKER", "SPEC", "OUTCOME", "LOG", "DROPS", "ITEMS", "ITEM_ROWS", "METRICS", "STATE", "READ", "CHECKPOINT",
@@ -22,6 +22,7 @@ FILE_WORDS = {
     "LEDGER": "States, workers and times of stages (SQLite, one writer); made anew from the markers if it is lost.",
     "STAGES": "A folder for each stage.",
     "EXPERIMENTS": "ID.json: the stages and scores of each experiment.",
+    "EXTERNAL": "NAME/TASK/items.parquet: the answers of other systems, which `regimen score` puts there.",
     "REPORT": "The report.",
     "LOGS": "What workers wrote.",
     "TRACKERS": "What trackers keep locally.",
@@ -74,6 +75,7 @@ COLUMN_WORDS = {
     "steps": "Steps of its own legs.",
     "rows": "Rows of each source, `all` without a limit.",
     "varied": "The values of the group's axes.",
+    "external": "True for the answers of another system (`regimen score`), whose phase is `external`.",
 }
 ITEM_WORDS = {
     "task": "The task.",

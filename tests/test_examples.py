@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from regimen.analysis.declared_contrasts import judge_contrasts
+from regimen.analysis.evidence import Evidence
 from regimen.api import count_epochs, open_run
 from regimen.cli.app import app
 from regimen.data.cleaning import Drops
@@ -19,8 +21,9 @@ from regimen.data.sources import Where
 from regimen.engine.locate import locate_base
 from regimen.errors import StudyError
 from regimen.evaluation.sandbox import why_not
-from regimen.plan import EvaluateSpec, ItemsSpec, Plan, compile_plan
+from regimen.plan import EvaluateSpec, ItemsSpec, Plan, PrepareSpec, compile_plan
 from regimen.results import EvaluatedFacts, RunFolder
+from regimen.results.tables import RunTables
 from regimen.study import Study, load_study
 from regimen.study.sources import Source
 from tests.support.checkout import ROOT
@@ -217,3 +220,23 @@ def test_rows_and_seeds_run_and_their_results_say_what_was_read(tmp_path: Path) 
     assert set(once["rank"]) == {8}
     assert all(1 <= epochs < 1.05 for epochs in once.epochs), "one epoch, a part of the last step more"
     assert (ours.tokens.dropna() > 10_000).all()
+
+
+def test_two_bases_of_two_tokenizers_are_compared_on_the_same_items(tmp_path: Path) -> None:
+    plan, out = carried_out(EXAMPLES / "two-bases.yaml", tmp_path / "run")
+    bases = {"regimen/tiny-qwen2", "regimen/tiny-llama"}
+    prepared = [stage for stage in plan.stages.values() if isinstance(stage, PrepareSpec)]
+    assert {(stage.source_name, stage.base.id) for stage in prepared} == {
+        (source, base) for source in ("notes", "reviews") for base in bases
+    }
+    assert len({stage.items for stage in plan.stages.values() if isinstance(stage, EvaluateSpec)}) == 2, "of two tasks"
+    opened = open_run(out)
+    frame = opened.results()
+    own = frame[frame.primary].set_index(["experiment", "task"])
+    for base in ("tiny-qwen2", "tiny-llama"):
+        assert own.value[f"read~{base}", "notes"] < own.baseline[f"read~{base}", "notes"], "bits per byte fall"
+    assert own.base["zero-shot~tiny-llama", "notes"] == "regimen/tiny-llama"
+    judged = judge_contrasts(Evidence(RunTables(opened.folder, opened.plan)), plan.study.questions["bases"].contrasts)
+    assert {one.comparison.items for one in judged.values() if one.comparison} == {24}, "both are tested"
+    assert len(judged) == 2
+    assert all(one.runs == 2 for one in judged.values())

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from regimen import compile_plan, load_study, open_run
 from regimen.analysis.evidence import Evidence
+from regimen.analysis.experiment_comparison import compare_experiments
 from regimen.engine.locate import locate_base
 from regimen.errors import StudyError
 from regimen.plan import EvaluateSpec, ItemsSpec, PrepareSpec
@@ -102,3 +103,30 @@ def test_a_chain_keeps_to_its_base(tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text(text)
     with pytest.raises(StudyError, match="'onward' continues 'notes-first-notes' on another base .other instead of"):
         load_study(tmp_path / "study.yaml")
+
+
+def test_perplexity_is_no_headline_over_two_bases(tmp_path: Path) -> None:
+    text = (EXAMPLES / "two-bases.yaml").read_text()
+    text = text.replace("metrics: [bits-per-byte]", "metrics: [perplexity, bits-per-byte]")
+    (tmp_path / "study.yaml").write_text(text)
+    with pytest.raises(StudyError, match=r"line \d+.*perplexity comes first, but .* the tokenizer .*tiny-llama"):
+        load_study(tmp_path / "study.yaml")
+
+
+def test_texts_that_two_tokenizers_cut_apart_are_not_compared(tmp_path: Path) -> None:
+    """With a context that no note fits into, each base was scored on other bytes: that is said, and nothing tested."""
+    shutil.copytree(EXAMPLES / "data", tmp_path / "data")
+    text = (EXAMPLES / "two-bases.yaml").read_text().replace("context: 512", "context: 32")
+    (tmp_path / "study.yaml").write_text(text.replace("steps: 30", "steps: 2").replace("seeds: 2\n", ""))
+    plan = compile_plan(load_study(tmp_path / "study.yaml"), only=["read*"], tasks=["notes"], eval_items=8)
+    assert_done(run_inline(plan, tmp_path / "run", here=tmp_path))
+    opened = open_run(tmp_path / "run")
+    evidence = Evidence(RunTables(opened.folder, opened.plan))
+    pair = Pair(of=EndPoint("read~tiny-qwen2"), against=EndPoint("read~tiny-llama"), task="notes")
+    assert evidence.pair_state(pair) == "missing"
+    (why,) = evidence.lacking([pair])
+    assert "two tokenizers cut them at different places" in why
+    (row,) = compare_experiments(evidence, "read~tiny-qwen2", "read~tiny-llama", ["notes"]).tasks
+    assert row.status == "refused"
+    own = Pair(of=EndPoint("read~tiny-llama"), against=EndPoint.base(), task="notes")
+    assert evidence.pair_state(own) == "there", "with its own base it was scored on the same bytes"

@@ -105,7 +105,10 @@ def _joined(one: Side, other: Side, task: str) -> TaskScores | str | None:
         _check_prompts(task, rows)
     except DataError as fault:
         return _in_words(str(fault), words)
-    return scores
+    return (
+        scores.other_bytes(*(next(name for name in rows if name.startswith(f"{p}~")) for p in (FIRST, SECOND)))
+        or scores
+    )
 
 
 def _in_words(message: str, words: Mapping[str, str]) -> str:

@@ -95,18 +95,28 @@ class Evidence:
         return "there" if scores is not None and self.name_of(end, task) in scores.names else "missing"
 
     def pair_state(self, pair: Pair) -> State:
-        """ "there" if both ends are, "skipped" if either is skipped."""
+        """ "there" if both ends are and can be compared, "skipped" if either is skipped."""
         pair = self.grounded(pair)
         states = {self.state(str(end), pair.task) for end in (pair.of, pair.against)}
-        return "there" if states == {"there"} else "skipped" if "skipped" in states else "missing"
+        if states == {"there"}:
+            return "missing" if self.unlike(pair) else "there"
+        return "skipped" if "skipped" in states else "missing"
+
+    def unlike(self, pair: Pair) -> str | None:
+        """Why two ends that have scores cannot be compared on a task: other bytes were scored; or None."""
+        pair = self.settled(pair)
+        scores = self.scores(pair.task)
+        if scores is None or not {str(pair.of), str(pair.against)} <= set(scores.names):
+            return None
+        return scores.other_bytes(pair.of, pair.against)
 
     def lacking(self, pairs: Iterable[Pair]) -> list[str]:
         """The missing scores of pairs, as "end on task", with the reason where rows are there and cannot be used."""
-        ends = dict.fromkeys(
-            (str(end), pair.task) for pair in map(self.grounded, pairs) for end in (pair.of, pair.against)
-        )
+        pairs = [self.grounded(pair) for pair in pairs]
+        ends = dict.fromkeys((str(end), pair.task) for pair in pairs for end in (pair.of, pair.against))
         gone = [(end, task) for end, task in ends if self.state(end, task) == "missing"]
-        return [f"{end} on {task}{self._because(end, task)}" for end, task in gone]
+        unlike = [f"{pair.of} and {pair.against} ({why})" for pair in pairs if (why := self.unlike(pair))]
+        return [*(f"{end} on {task}{self._because(end, task)}" for end, task in gone), *unlike]
 
     def _because(self, end: str, task: str) -> str:
         problem = self.problems.get((self.name_of(end, task), task)) or self.problems.get((EVERY, task))

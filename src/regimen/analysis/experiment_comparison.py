@@ -19,6 +19,7 @@ from regimen.analysis.evidence import Evidence
 from regimen.analysis.records import cut
 from regimen.analysis.replicates import runs_of, with_seeds
 from regimen.analysis.strategies import recipe_hours, recipe_legs, strategy_of
+from regimen.results.external import is_external
 from regimen.results.outcomes import differences
 from regimen.study import ZERO_SHOT, EndPoint, Leg, Pair, unknown_name
 
@@ -152,6 +153,10 @@ def recipe_of(evidence: Evidence, name: str) -> dict[str, object]:
     """An experiment as plain values, with all that it starts from; "zero-shot" has no legs."""
     if name == ZERO_SHOT:
         return {"strategy": ZERO_SHOT, "legs": {}, "gpu_hours": evidence.study.cost.baseline_gpu_hours}
+    if is_external(name):
+        if not any(row.id == name for row, _ in evidence.tables.external.rows):
+            raise unknown_name("row", name, [row.id for row, _ in evidence.tables.external.rows])
+        return {"strategy": "the answers of another system", "legs": {}}
     experiment = evidence.study.experiment(name)
     study = evidence.study
     legs = recipe_legs(study, experiment)
@@ -221,10 +226,12 @@ def _runs_behind(evidence: Evidence, sides: Sequence[Sequence[str]]) -> int:
 
 
 def _refusal(evidence: Evidence, one: str, other: str, task: str) -> str | None:
-    """Two recipes are not compared by perplexity over two bases; a base as it is stands for the other side's own."""
+    """Why two recipes of two bases cannot be compared on a task; a base as it is stands for the other side's own."""
     if ZERO_SHOT in (one, other):
         return None
-    return unlike_tokenizers((evidence, one), (evidence, other), evidence.study.tasks[task].headline)
+    metric = evidence.study.tasks[task].headline
+    pair = Pair(of=EndPoint.parse(one), against=EndPoint.parse(other), task=task)
+    return unlike_tokenizers((evidence, one), (evidence, other), metric) or evidence.unlike(pair)
 
 
 def _why_not(evidence: Evidence, one: str, other: str, task: str) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from regimen.analysis.evidence import Evidence
 from regimen.analysis.statistics.resampling import Resampled
 from regimen.analysis.statistics.significance import PValue, adjusted, p_values
+from regimen.results.external import is_external
 from regimen.study import ZERO_SHOT, EndPoint, Pair
 
 
@@ -48,9 +49,13 @@ def exploratory_grid(evidence: Evidence) -> Grid:
         }
         found = p_values(pairs, {task: scores}, evidence.rules.seed, evidence.rules.swaps)
         tests |= {(end, task): p for end, p in found.items()}
-    corrected = adjusted([test.p for test in tests.values()], "benjamini-hochberg")
+    corrected: dict[tuple[str, str], float] = {}
+    for others in (False, True):  # the answers of other systems change no p-value of the models
+        family = {cell: test.p for cell, test in tests.items() if is_external(cell[0]) == others}
+        corrected.update(zip(family, adjusted(list(family.values()), "benjamini-hochberg"), strict=True))
     cells: dict[tuple[str, str], GridCell] = {}
-    for ((end, task), test), p in zip(tests.items(), corrected, strict=True):
+    for (end, task), test in tests.items():
+        p = corrected[end, task]
         gain, scores = evidence.gain(end, ZERO_SHOT, task), evidence.scores(task)
         assert gain is not None
         assert scores is not None

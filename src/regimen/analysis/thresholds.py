@@ -14,6 +14,7 @@ from typing import Literal
 from regimen.analysis.declared_contrasts import within
 from regimen.analysis.evidence import Evidence
 from regimen.analysis.least_amounts import Least, least_amounts, least_words, rows_vary, same_recipe, smallness
+from regimen.analysis.measured_figures import measured_anchor
 from regimen.analysis.relative_gains import RelativeGains
 from regimen.analysis.rungs import Climber, Rung, bounded, climbers_of
 from regimen.analysis.verdicts import Verdict, joined
@@ -101,7 +102,7 @@ def thresholds(evidence: Evidence, rule: ThresholdRule) -> list[Threshold]:
 
 
 def _threshold(evidence: Evidence, rule: ThresholdRule, task: str) -> Threshold:
-    anchor = anchor_of(evidence.study, task, rule.anchor)
+    anchor = measured_anchor(evidence, task, rule.anchor) or anchor_of(evidence.study, task, rule.anchor)
     blank = Threshold(task, evidence.study.tasks[task].headline, _figure(anchor), _beside(evidence, task, rule.anchor))
     floor, lacking = _floor(evidence, task)
     if anchor.reference is None:

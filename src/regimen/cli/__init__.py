@@ -38,6 +38,8 @@ _EXAMPLES = {
         "report runs/demo",
         "serve runs/demo",
         "compare 3a-sst2 3b-glue --run runs/demo",
+        "items --task sst2 --run runs/demo --to sst2.jsonl",
+        "score gpt-4.jsonl --task sst2 --run runs/demo",
         "export 3a-sst2 --run runs/demo --to adapters/sst2",
     ),
 }

@@ -176,7 +176,7 @@ def _study(plan: Plan, where: Where, machine: _Machine, *, ask_hub: bool) -> tup
     faults = [f"source {name!r}: {state.why}" for name, state in sources.items() if state.state in AMISS]
     faults += [*missing_harness(plan.study), *([base] if base else [])]
     reads_hub = any(state.state == "on the Hub" for state in sources.values()) or (
-        plan.study.base.origin == "hub" and where.data is None
+        where.data is None and any(base.origin == "hub" for base in plan.study.bases)
     )
     if ask_hub and reads_hub:
         from regimen.stages.hub_check import hub_faults
@@ -190,7 +190,7 @@ def _study(plan: Plan, where: Where, machine: _Machine, *, ask_hub: bool) -> tup
     about = _Study(
         plan.study.study,
         plan.study.profile,
-        _Base(plan.study.base.id, base),
+        _Base(", ".join(one.id for one in plan.study.bases), base),
         sources,
         size,
         cache_bytes_estimate=needed,

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from regimen.cli.options import ProfileOption, StudyArgument, TrustOption
+
+if TYPE_CHECKING:
+    from regimen.data.mirror import Kept, Say
+    from regimen.study.schema import Base
 
 
 def mirror(
@@ -17,7 +22,7 @@ def mirror(
     trust_code: TrustOption = False,
 ) -> None:
     """Fetch data sets and base; call it again to resume. `run --data DIR` reads the mirror."""
-    from regimen.data.mirror import Kept, copy_file, mirror_base, mirror_source, write_manifest
+    from regimen.data.mirror import copy_file, mirror_source, write_manifest
     from regimen.study import load_study
 
     def say(line: str) -> None:
@@ -36,19 +41,25 @@ def mirror(
         for file in source.files:
             if not Path(file).is_absolute():
                 kept.append(copy_file(_own(name, file, here), file, to, "own files", ""))
-    if loaded.base.origin == "hub":
-        kept += mirror_base(loaded.base, to, say)
-    elif loaded.base.origin == "wheel":
-        from regimen.engine.locate import locate_base
-
-        folder = locate_base(loaded.base)
-        for path in sorted(folder.iterdir()):
-            target = f"{loaded.base.id}/{path.name}"
-            kept.append(copy_file(path, target, to, loaded.base.wheel or "", loaded.base.revision))
-    about = {"study": loaded.study, "profile": loaded.profile, "base": loaded.base.id}
+    for base in loaded.bases:
+        kept += _kept_base(base, to, say)
+    about = {"study": loaded.study, "profile": loaded.profile, "base": ", ".join(base.id for base in loaded.bases)}
     path = write_manifest(to, about, kept)
     size = sum(line.bytes for line in kept)
     typer.echo(f"mirror: {len(kept)} files, {size / 1e6:,.1f} MB, named in {path}")
+
+
+def _kept_base(base: Base, to: Path, say: Say) -> Iterator[Kept]:
+    """Fetches a base of the Hub, or copies one from an installed wheel; others are where they are."""
+    from regimen.data.mirror import copy_file, mirror_base
+
+    if base.origin == "hub":
+        yield from mirror_base(base, to, say)
+    elif base.origin == "wheel":
+        from regimen.engine.locate import locate_base
+
+        for path in sorted(locate_base(base).iterdir()):
+            yield copy_file(path, f"{base.id}/{path.name}", to, base.wheel or "", base.revision)
 
 
 def _own(name: str, file: str, here: Path) -> Path:

@@ -40,7 +40,7 @@ def plan_view(
 
 def _head(plan: Plan) -> Text:
     study = plan.study
-    base = f"base {study.base.id} ({study.base.precision})"
+    base = "base " + " and ".join(f"{base.id} ({base.precision})" for base in study.bases)
     return Text.assemble(
         (f"{study.title or study.study}\n", "bold"),
         f"study {study.study}, profile {study.profile}, track {plan.track}, {base}",

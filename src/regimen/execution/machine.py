@@ -80,5 +80,5 @@ def available_cores() -> int:
 
 
 def default_workers(plan: Plan) -> int:
-    """One worker for each core where the base is packaged (tiny), as its products are too small to share; else 1."""
-    return available_cores() if plan.study.base.origin == "packaged" else 1
+    """One worker for each core where every base is packaged (tiny), as its products are too small to share; else 1."""
+    return available_cores() if all(base.origin == "packaged" for base in plan.study.bases) else 1

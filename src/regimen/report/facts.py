@@ -30,11 +30,12 @@ def phase_of_stages(reading: Reading) -> dict[str, tuple[str, str]]:
 
 def damaged(reading: Reading) -> dict[str, str]:
     """Folder -> why, of the stages whose results are not whole; the run folder's own path is left out."""
-    folder = reading.tables.folder
-    return {
+    folder, left_out = reading.tables.folder, reading.tables.external.faults
+    stages = {
         folder.folder(reading.plan.stages[name]).path.name: why.replace(f"{folder.stages}/", "")
         for name, why in reading.tables.damaged.items()
     }
+    return stages | ({layout.EXTERNAL: "; ".join(left_out)} if left_out else {})
 
 
 def state_of(reading: Reading) -> dict[str, Any]:

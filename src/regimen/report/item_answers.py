@@ -18,6 +18,7 @@ from regimen.plan import EvaluateSpec
 from regimen.report.payload import packed
 from regimen.report.run_reading import Reading
 from regimen.results import better_sign, layout
+from regimen.results.external import is_external
 from regimen.results.tables import Cell
 from regimen.study import ZERO_SHOT
 
@@ -166,6 +167,8 @@ def _answers(reading: Reading, cell: Cell, columns: Columns, ids: Sequence[str],
 def end_name(reading: Reading, cell: Cell) -> str:
     """The end point's name in addresses: as in study files, but the base's is the same on every task."""
     planned = reading.planned.get(cell.experiment)
+    if is_external(cell.experiment):
+        return cell.experiment
     if (planned is None or not planned.experiment.legs) and reading.tables.base_of(
         cell.experiment
     ) == reading.plan.study.base:
@@ -175,6 +178,8 @@ def end_name(reading: Reading, cell: Cell) -> str:
 
 def title_of(reading: Reading, cell: Cell) -> str:
     """The end point as readers see it: an experiment's title, with the leg; or the base's number of examples."""
+    if is_external(cell.experiment):
+        return f"{cell.experiment}, another system"
     planned = reading.planned.get(cell.experiment)
     if planned is None or not planned.experiment.legs:
         name = f"{cell.end.shots}-shot" if cell.end.shots else "Zero-shot"

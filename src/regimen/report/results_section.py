@@ -20,6 +20,7 @@ from regimen.report.section import Section
 from regimen.report.tints import STEPS, largest_of, tint
 from regimen.report.words import number, signed
 from regimen.results import better_sign
+from regimen.results.external import is_external
 from regimen.study import ZERO_SHOT
 
 Column = list[float | None]
@@ -96,6 +97,8 @@ def table_rows(reading: Reading) -> list[TableRow]:
         if any(getattr(floor, name) for floor in reading.floors.values()):
             about = "logistic regression on words" if name == "tfidf" else "no model"
             rows.append(TableRow(name, title[:1].upper() + title[1:], pinned=True, strategy=about))
+    others = dict.fromkeys(row.experiment for row in reading.rows if row.external)
+    rows += [TableRow(name, name, pinned=True, strategy="another system's answers") for name in others]
     for planned in reading.trained:
         experiment, mean = planned.experiment, reading.means.get(planned.experiment.id)
         rows.append(
@@ -135,7 +138,7 @@ def score_columns(reading: Reading) -> dict[str, dict[str, Scores]]:
 
 def _cell(reading: Reading, row: TableRow, task: str, metric: str) -> ResultRow | None:
     """The row of results.csv that a cell shows."""
-    if not row.pinned:
+    if not row.pinned or is_external(row.id):
         return reading.by_cell.get((row.id, task, metric))
     zero = reading.tables.zero_shot(task)
     if zero is None:

@@ -19,6 +19,7 @@ DECISION = "gate.json"
 STAGES = "stages"
 EXPERIMENTS = "experiments"
 REPORT = "report"
+EXTERNAL = "external"
 LOGS = "logs"
 TRACKERS = "trackers"
 

@@ -15,6 +15,7 @@ from typing import Any, Required, TypedDict, cast
 from regimen.plan import Plan, PlannedEvaluation, PlannedExperiment, TrainSpec
 from regimen.results import layout
 from regimen.results.amounts import amounts_of
+from regimen.results.external import EXTERNAL, ExternalRow, is_external, read_external
 from regimen.results.facts import EvaluatedFacts
 from regimen.results.outcomes import Outcome
 from regimen.results.run_folder import RunFolder
@@ -28,6 +29,7 @@ class RunColumns:
 
     `recipe` is what runs with other seeds share; `rows` are those of each source, "all" without a limit. `unique_rows`,
     `epochs` and `tokens` are of the whole recipe, what it starts from counted. `varied` holds the axes of its group.
+    `external`: the answers of another system (`results.external`).
     """
 
     seed: int | None = None
@@ -41,6 +43,7 @@ class RunColumns:
     steps: int | None = None
     rows: str | None = None
     varied: str | None = None
+    external: bool = False
 
 
 COLUMNS = (
@@ -132,6 +135,7 @@ class RunTables:
         self.plan = plan
         self._planned = {planned.experiment.id: planned for planned in plan.experiments}
         contents = folder.read(plan)
+        self.external = read_external(folder.path, plan)
         self.outcomes: dict[str, Outcome] = contents.outcomes
         self.damaged: dict[str, str] = contents.damaged
         self.cells = {(cell.experiment, cell.key): cell for cell in self._cells()}
@@ -151,6 +155,23 @@ class RunTables:
             for name, stage in stages.items():
                 if stage in self.outcomes:
                     yield self._cell(PlannedEvaluation(EndPoint(end), name, stage), phase, "")
+        for row, place in self.external.rows:
+            yield self._external_cell(row, place)
+
+    def _external_cell(self, row: ExternalRow, folder: Path) -> Cell:
+        task = self.plan.study.tasks[row.task]
+        return Cell(
+            end=EndPoint(row.id),
+            phase=EXTERNAL,
+            task=row.task,
+            panel=task.panel,
+            group=task.group,
+            headline=task.headline,
+            metrics=row.defined,
+            items=row.count,
+            folder=folder,
+            adapter="",
+        )
 
     def _cell(self, evaluation: PlannedEvaluation, phase: str, adapter: str) -> Cell:
         task = self.plan.study.tasks[evaluation.task]
@@ -193,6 +214,8 @@ class RunTables:
     def run_columns(self, experiment: str) -> RunColumns:
         """What an experiment was trained by and on; of a base as it is only its name."""
         study, planned = self.plan.study, self._planned.get(experiment)
+        if is_external(experiment):
+            return RunColumns(external=True)
         base = self.base_of(experiment).id
         if planned is None or not planned.experiment.legs:
             return RunColumns(base=base, recipe=experiment if planned is None else planned.experiment.recipe)

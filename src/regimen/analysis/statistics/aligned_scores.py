@@ -114,6 +114,19 @@ class TaskScores:
         """The metric of every end point, (end points,)."""
         return self.form.value(self.sums.sum(axis=0))
 
+    def other_bytes(self, end: EndPoint | str, other: EndPoint | str) -> str | None:
+        """Why two end points' bits a byte are not of the same bytes, or None; their tokenizers cut long texts apart."""
+        if self.form.columns[-1] != "bytes":
+            return None
+        ours, theirs = (self.sums[:, self.place(name), 1] for name in (end, other))
+        if np.array_equal(ours, theirs):
+            return None
+        return (
+            f"texts of {self.task} are longer than the context, and two tokenizers cut them at different places "
+            f"({int(ours.sum()):,} and {int(theirs.sum()):,} bytes were scored); raise `evaluation.context`, or test "
+            "on shorter texts"
+        )
+
     def place(self, end: EndPoint | str) -> int:
         """The index of an end point, or of its text form; raises DataError if it has no scores here."""
         name = str(end)
