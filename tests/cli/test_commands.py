@@ -129,7 +129,7 @@ def test_every_command_has_an_example_that_parses_and_no_option_is_cut(monkeypat
 @pytest.mark.parametrize(
     ("arguments", "meant"),
     [
-        (["comapre"], "Did you mean 'compare'?"),
+        (["comapre"], "Did you mean 'compare'"),
         (["run", "qwen2-finance", "--profle", "demo"], "--profile"),
         (["plan", "qwen2-finance", "--budget-hour", "3"], "--budget-hours"),
         (["plan", "qwen2-finance", "--profile", "deno"], "no profile 'deno'; there is demo"),
