@@ -17,7 +17,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,7 @@ class TinyBase:
 
     vocabulary: int
     tokenizer_class: str
-    config: type[PretrainedConfig]
+    config: Callable[..., PretrainedConfig]
     shape: Mapping[str, int]
     steps: int
 

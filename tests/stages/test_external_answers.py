@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -77,7 +78,7 @@ def score(run: Path, task: str, rows: list[dict[str, str | None]] | str, name: s
 @pytest.mark.parametrize(("task", "column"), [("a", "prediction"), ("sums", "text")])
 def test_a_models_own_answers_are_its_own_row(run: Path, task: str, column: str) -> None:
     score(run, task, answers_of(run, "both", task, column))
-    frame = open_run(run).results()
+    frame: Any = open_run(run).results()
     rows = frame[(frame.task == task) & frame.experiment.isin(["both", "external~gpt-4"])]
     own, theirs = (rows[rows.experiment == name].set_index("metric") for name in ("both", "external~gpt-4"))
     assert set(theirs.index) == set(own.index) - {"acc-norm"}, "all that needs no likelihoods"
