@@ -27,6 +27,7 @@ from regimen.stages.external_answers import asked_items, score_file
 from regimen.study.questions import ThresholdRule
 from tests.support.row_files import write
 from tests.support.small_runs import run_small, small_plan, small_study
+from tests.support.studies import with_fields
 
 SUMS = [{"q": f"{n % 7} + {n % 5}", "a": str(n % 7 + n % 5), "n": n} for n in range(60)]
 TASKS = {
@@ -203,7 +204,7 @@ def test_a_row_of_other_items_or_a_damaged_one_is_left_out_and_said(run: Path) -
     ((row, place),) = read_external(run, opened.plan).rows
     path = place / layout.ITEM_ROWS
     whole = path.read_bytes()
-    write_external(run, row.model_copy(update={"items": "0" * 12}), pq.read_table(path).to_pydict())
+    write_external(run, with_fields(row, items="0" * 12), pq.read_table(path).to_pydict())
     found = read_external(run, opened.plan)
     assert not found.rows
     assert found.faults == ("external~gpt-4 answered other items of a than this run's; score it again",)
