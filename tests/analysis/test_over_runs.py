@@ -14,7 +14,8 @@ from regimen.analysis.evidence import Evidence
 from regimen.analysis.exploratory_grid import exploratory_grid
 from regimen.analysis.headlines import headline
 from regimen.analysis.over_runs import first_runs, gain_over_runs, score_over_runs
-from regimen.analysis.recipes import recipes, tree
+from regimen.analysis.recipes import recipes
+from regimen.analysis.recommendation_tree import tree
 from regimen.analysis.relative_gains import RelativeGains
 from regimen.analysis.rules import Rules
 from regimen.analysis.rungs import bounded, climbers_of

@@ -41,14 +41,25 @@ def skill(end: str, task: str) -> float:
 
 
 def simulate(
-    out: Path, plan: Plan, skill: Skill, items: int = 24, seed: int = 1, skipped: frozenset[str] = frozenset()
+    out: Path,
+    plan: Plan,
+    skill: Skill,
+    items: int = 24,
+    seed: int = 1,
+    skipped: frozenset[str] = frozenset(),
+    validated: Skill | None = None,
 ) -> RunTables:
-    """Writes the run folder and reads its tables; tasks of `skipped` are skipped, as `code` is without a sandbox."""
+    """Writes the run folder and reads its tables; tasks of `skipped` are skipped, as `code` is without a sandbox.
+
+    `validated(end, task)` is the score on the task's validation rows, where the study has them.
+    """
     with patch("os.fsync"):  # thousands of small files that nobody will miss
-        return _simulate(out, plan, skill, items, seed, skipped)
+        return _simulate(out, plan, skill, items, seed, skipped, validated)
 
 
-def _simulate(out: Path, plan: Plan, skill: Skill, items: int, seed: int, skipped: frozenset[str]) -> RunTables:
+def _simulate(
+    out: Path, plan: Plan, skill: Skill, items: int, seed: int, skipped: frozenset[str], validated: Skill | None
+) -> RunTables:
     folder = RunFolder(out)
     folder.create(plan.study, plan, {"compile": plan.options.to_json()})
     for number, stage in enumerate(plan.stages.values()):
@@ -70,7 +81,7 @@ def _simulate(out: Path, plan: Plan, skill: Skill, items: int, seed: int, skippe
         elif isinstance(stage, PrepareSpec):
             facts = {"documents": documents(stage)}
         elif isinstance(stage, TrainSpec):
-            facts = _trained_facts(plan, stage)
+            facts = _trained_facts(plan, stage, validated)
             _write_trace(stage, path)
         status = "skipped" if facts.get("skipped") else "done"
         started = 1_700_000_000.0 + number
@@ -107,14 +118,19 @@ def documents(stage: PrepareSpec) -> int:
     return min(DOCUMENTS, stage.first or DOCUMENTS)
 
 
-def _trained_facts(plan: Plan, stage: TrainSpec) -> dict[str, Any]:
-    """Each block is one row."""
+def _trained_facts(plan: Plan, stage: TrainSpec, validated: Skill | None) -> dict[str, Any]:
+    """Each block is one row; at its end a training is looked at on validation rows."""
     size, epochs = stage.leg.batch.sequences, {}
     for source, prepared in stage.leg.sources.items():
         found = plan.stages[prepared]
         assert isinstance(found, PrepareSpec)
         epochs[source] = stage.last_step * size * shares(stage.leg.mixture)[source] / documents(found)
-    return {"steps": stage.steps, "tokens": stage.steps * size * stage.leg.batch.block, "epochs": epochs}
+    facts = {"steps": stage.steps, "tokens": stage.steps * size * stage.leg.batch.block, "epochs": epochs}
+    ends = [one.experiment.id for one in plan.experiments if one.ends and one.ends[-1] == stage.fingerprint]
+    if validated and stage.leg.validation and ends:
+        scores = {task.name: validated(ends[0], task.name) for task in stage.leg.validation.tasks}
+        facts["validation"] = [{"step": stage.last_step, "loss": 1.0, "losses": {}, "scores": scores}]
+    return facts
 
 
 def _write_trace(stage: TrainSpec, path: Path) -> None:

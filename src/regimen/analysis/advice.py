@@ -31,12 +31,16 @@ class Adjustment:
     evidence: str
 
 
-def adjustments(evidence: Evidence, experiments: Sequence[str]) -> list[Adjustment]:
-    """The changes that the experiments' traces and scores ask for, strongest sign first."""
+def adjustments(evidence: Evidence, experiments: Sequence[str], by_test_items: bool) -> list[Adjustment]:
+    """The changes that the experiments' traces and scores ask for, strongest sign first.
+
+    Scores are those on test items, since only these hold zero-shot too; without `by_test_items` none is read.
+    """
     traces = evidence.tables.curves()
     shapes = {name: _shape([row["loss"] for row in traces[name] if "loss" in row]) for name in experiments
               if name in traces}  # fmt: skip
-    return [*_learning_rate(shapes), *_steps(shapes), *_rank(evidence, shapes), *_mixture(evidence, experiments)]
+    return [*_learning_rate(shapes), *_steps(shapes), *_rank(evidence, shapes),
+            *(_mixture(evidence, experiments) if by_test_items else [])]  # fmt: skip
 
 
 def _shape(losses: Sequence[float]) -> str:

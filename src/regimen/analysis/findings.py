@@ -21,7 +21,8 @@ from regimen.analysis.gate import GateDecision, gate_of
 from regimen.analysis.headlines import IntervalPlot, headline, interval_plot
 from regimen.analysis.mixture_responses import MixtureResponse, mixture_responses
 from regimen.analysis.pareto import Front, pareto
-from regimen.analysis.recipes import Node, Recipe, recipes, tree
+from regimen.analysis.recipes import Recipe, recipes
+from regimen.analysis.recommendation_tree import Node, tree
 from regimen.analysis.records import OMITTED, cut, to_json
 from regimen.analysis.relative_gains import RelativeGains, Unit
 from regimen.analysis.replicates import replicate_groups
@@ -36,7 +37,7 @@ from regimen.analysis.verdicts import Verdict, by_contrasts, by_parts, deciding
 from regimen.study import Contrast, Question
 from regimen.study.questions import BestRule, ContrastRule, PartsRule, RankRule, ThresholdRule
 
-SCHEMA_VERSION = 2  # of findings.json; raised when a key is renamed, removed or means something else
+SCHEMA_VERSION = 3  # of findings.json; raised when a key is renamed, removed or means something else
 
 
 @dataclass(frozen=True)

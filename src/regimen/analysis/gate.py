@@ -6,14 +6,14 @@ try where the plan is not promising. Reads tables only; does not know what is do
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from regimen.analysis.advice import Adjustment, adjustments
+from regimen.analysis.choices import Choices, ChosenOn, chosen_words
 from regimen.analysis.declared_contrasts import JudgedContrast, in_runs, judge_contrasts
 from regimen.analysis.evidence import Evidence
-from regimen.analysis.lines import CHOSEN
 from regimen.analysis.over_runs import first_runs, run_names, score_over_runs
 from regimen.analysis.rules import Rules
 from regimen.results.floors import floors_of
@@ -66,7 +66,7 @@ class Win:
 
 @dataclass(frozen=True)
 class BestGain:
-    """The mean relative gain of the best fine-tuned experiment, and the least that the rule asks for."""
+    """The mean relative gain of the best fine-tuned experiment, what chose it, and the least that the rule asks for."""
 
     kind: Literal["relative gain"]
     experiment: str
@@ -74,6 +74,7 @@ class BestGain:
     at_least: float
     holds: bool
     tasks: Sequence[Way]
+    chosen_on: ChosenOn
     statement: str
 
 
@@ -109,19 +110,20 @@ def gate_of(evidence: Evidence) -> GateDecision:
     ways = {e.id: _ways(evidence, e, gate.group) for e in candidates}
     gains = {name: _mean([way.gain for way in found]) for name, found in ways.items() if not isinstance(found, str)}
     won = {win.experiment for win in wins if win.holds}
-    best = max(sorted(won & gains.keys()) or sorted(gains), key=lambda name: gains[name], default=None)
+    choices = Choices(evidence)
+    best, on = _best(choices, evidence, gate, sorted(won & gains.keys()) or sorted(gains), gains)
     shown: list[Win | BestGain] = [*wins]
     if best is not None:
         own = [way for way in ways[best] if isinstance(way, Way)]
         runs = len(run_names(evidence, best, [way.task for way in own]))
-        shown.append(_best_gain(best, gains[best], own, gate, runs))
+        shown.append(_best_gain(best, gains[best], own, gate, runs, on))
     if lacking := _lacking(wins, ways.values()):
         return GateDecision("not yet", rule, shown, f"Run what is missing ({lacking}), then ask again.")
     if len(won) >= gate.winners and best is not None and gains[best] >= gate.gain:
         return GateDecision("promising", rule, shown, "Run the full track; what is done is reused.")
-    advice = adjustments(evidence, [e.id for e in candidates])
+    advice = adjustments(evidence, [e.id for e in candidates], by_test_items=not choices.any)
     steps = "; ".join(item.what for item in advice) or "nothing in the evidence says what to change"
-    why = " (read off training traces and test items)" if advice else ""
+    why = f" (read off training traces{'' if choices.any else ' and test items'})" if advice else ""
     return GateDecision("not promising", rule, shown, f"Adjust before the full track: {steps}{why}.", advice)
 
 
@@ -157,13 +159,24 @@ def _own_tasks(evidence: Evidence, experiment: Experiment) -> Contrast:
     return Contrast(id=f"gate:{experiment.id}", title=title, group="gate", pairs=tuple(pairs), note=note)
 
 
-def _best_gain(name: str, gain: float, ways: Sequence[Way], gate: Gate, runs: int) -> BestGain:
+def _best(
+    choices: Choices, evidence: Evidence, gate: Gate, names: Sequence[str], gains: Mapping[str, float]
+) -> tuple[str | None, ChosenOn]:
+    """The best of some experiments over the group's tasks; by test items where validation rows cannot choose."""
+    main = evidence.study.panel("main")
+    tasks = [task for task, shape in main.items() if shape.group == gate.group
+             and evidence.state(ZERO_SHOT, task) != "skipped"]  # fmt: skip
+    best, on = choices.best(tasks, names, lambda name: gains[name])
+    return (best, on) if best is not None else (max(names, key=lambda name: gains[name], default=None), "test items")
+
+
+def _best_gain(name: str, gain: float, ways: Sequence[Way], gate: Gate, runs: int, on: ChosenOn) -> BestGain:
     parts = ", ".join(f"{way.task} {way.gain:+.2f} of the way to {way.to} ({way.target:.3f})" for way in ways)
     words = (
         f"{in_runs(runs)}the best mean relative gain over the {gate.group} tasks is {gain:.3f} by {name} ({parts}); "
-        f"{CHOSEN}."
+        f"{chosen_words(on)}."
     )
-    return BestGain("relative gain", name, gain, gate.gain, gain >= gate.gain, ways, words)
+    return BestGain("relative gain", name, gain, gate.gain, gain >= gate.gain, ways, on, words)
 
 
 def _ways(evidence: Evidence, experiment: Experiment, group: str) -> list[Way] | str:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from regimen.analysis.choices import Choices, ChosenOn
 from regimen.analysis.evidence import Evidence
 from regimen.analysis.exploratory_grid import Grid, GridCell
 from regimen.analysis.over_runs import OverRuns, first_runs, gain_over_runs, run_names
@@ -21,6 +22,7 @@ class Unit:
     """A task's unit: the best recipe, how far it is ahead of zero-shot over its runs, and whether that is clear.
 
     `p_adjusted` is the exploratory grid's, the largest of its runs. `clear`: ahead, and clear (`RecipeCell`).
+    `chosen_on`: what made it the best.
     """
 
     task: str
@@ -28,6 +30,7 @@ class Unit:
     gain: float
     p_adjusted: float
     clear: bool
+    chosen_on: ChosenOn = "test items"
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,7 @@ class RelativeGains:
         self.evidence = evidence
         self.grid = grid
         self.experiments = evidence.trained
+        self.choices = Choices(evidence)
 
     @cached_property
     def recipes(self) -> list[str]:
@@ -96,10 +100,15 @@ class RelativeGains:
             cells = {name: cell for name in self.recipes if (cell := self.cells.get((name, task)))}
             if not cells:
                 continue
-            best = max(cells, key=lambda name: cells[name].gain.point)
-            gain, cell = cells[best].gain.point, cells[best]
-            units[task] = Unit(task, best, gain, cell.weakest.p_adjusted, gain > 0 and cell.clear)
+            best, on = self.choose(task, list(cells))
+            if best is not None:
+                gain, cell = cells[best].gain.point, cells[best]
+                units[task] = Unit(task, best, gain, cell.weakest.p_adjusted, gain > 0 and cell.clear, on)
         return units
+
+    def choose(self, task: str, recipes: Sequence[str]) -> tuple[str | None, ChosenOn]:
+        """The best of recipes with a cell on the task, and what it was chosen by (`Choices.best`)."""
+        return self.choices.best([task], recipes, lambda name: self.cells[name, task].gain.point)
 
     @cached_property
     def tasks(self) -> list[str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from regimen.analysis.choices import ChosenOn
 from regimen.analysis.crossed_cells import Crossed
 from regimen.analysis.declared_contrasts import in_runs, within
 from regimen.analysis.relative_gains import RelativeGains
@@ -26,12 +27,13 @@ from regimen.study.questions import RankRule
 
 @dataclass(frozen=True)
 class BestMember:
-    """The experiment of a strategy with the best mean relative gain."""
+    """The best experiment of a strategy, its mean relative gain on test items, and what chose it."""
 
     experiment: str
     gain: float
     low: float
     high: float
+    chosen_on: ChosenOn
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ class Taxonomy:
         )
 
     def _best(self, names: Sequence[str], group: str | None = None) -> BestMember | None:
-        """The member with the best mean relative gain, and that gain; of those with a score on every clear task."""
+        """The best member of those with a score on every clear task, and its mean relative gain."""
         tasks = [task for task in self.relative.tasks if group in (None, self.evidence.study.tasks[task].group)]
         gains = self.relative.gains
         means = {
@@ -146,11 +148,11 @@ class Taxonomy:
             for name in names
             if tasks and all((name, task) in gains for task in tasks)
         }
-        if not means:
+        best, on = self.relative.choices.best(tasks, means, lambda name: means[name].point)
+        if best is None:
             return None
-        best = max(means, key=lambda name: means[name].point)
         interval = means[best].interval()
-        return BestMember(best, means[best].point, interval.low, interval.high)
+        return BestMember(best, means[best].point, interval.low, interval.high, on)
 
     def _groups(self, strategy: str, names: Sequence[str]) -> dict[str, GroupGain | None]:
         """Task group -> gain; groups without a clear task are None."""
