@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ from safetensors.torch import load_file
 
 from regimen.engine.checkpoints import checkpoint_path, checkpoint_steps
 from regimen.engine.locate import locate_base
+from regimen.engine.lockstep import Lockstep
 from regimen.plan import Plan, TrainSpec, compile_plan
 from regimen.results import EvaluatedFacts, TrainedFacts
+from regimen.stages import train
 from regimen.study import Study, load_study
 from regimen.study.schema import Adapter, Experiment, Leg
 from tests.support.inline_runs import assert_done, outcome_facts, run_inline
@@ -77,10 +80,16 @@ def test_sharing_and_company_change_no_adapter(
         assert losses_of(plan, tmp_path, name) == pytest.approx(losses_of(*shared, name), rel=1e-4)
 
 
+@pytest.mark.parametrize("steady", [False, True])
 def test_a_stage_interrupted_at_any_step_goes_on_bit_for_bit(
-    ladder: Study, shared: tuple[Plan, Path], tmp_path: Path
+    steady: bool, ladder: Study, shared: tuple[Plan, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Also where cohorts are steady, as on a GPU: losses come late, and members that have left leave their seats."""
     plan, calm = shared
+    if steady:
+        monkeypatch.setattr(train, "Lockstep", partial(Lockstep, steady=True))
+        calm = tmp_path / "calm"
+        assert_done(run_inline(plan, calm))
     count = 0
 
     def every_seventh() -> bool:
@@ -89,13 +98,14 @@ def test_a_stage_interrupted_at_any_step_goes_on_bit_for_bit(
         return count % 7 == 0
 
     for _ in range(40):
-        if set(run_inline(plan, tmp_path, stopping=every_seventh, checkpoint_seconds=0).states.values()) == {"done"}:
+        halting = run_inline(plan, tmp_path / "halted", stopping=every_seventh, checkpoint_seconds=0)
+        if set(halting.states.values()) == {"done"}:
             break
     for planned in plan.experiments:
         name = planned.experiment.id
-        mine, theirs = adapter_of(plan, tmp_path, name), adapter_of(plan, calm, name)
+        mine, theirs = adapter_of(plan, tmp_path / "halted", name), adapter_of(plan, calm, name)
         assert all(torch.equal(mine[key], theirs[key]) for key in theirs), name
-        assert losses_of(plan, tmp_path, name) == losses_of(plan, calm, name)
+        assert losses_of(plan, tmp_path / "halted", name) == losses_of(plan, calm, name)
 
 
 @pytest.mark.parametrize("damage", ["truncate", "flip", "empty", "trace"])

@@ -79,13 +79,15 @@ def load_adapter(folder: Path, base: BaseModel, adapter: Adapter) -> Tensor:
         ) from None
 
 
-def save_state(path: Path, state: MemberState, trace: str = "") -> None:
-    """Writes one member's weights, moments and update count; `trace` is a digest of the trace that led there."""
+def save_state(path: Path, state: MemberState, trace: str = "", seat: tuple[int, int] | None = None) -> None:
+    """Writes one member's weights, moments and update count; `trace` is a digest of the trace that led there, `seat`
+    the member's in a steady cohort."""
     tensors = {"row": state.row, "mean": state.mean, "square": state.square}
     if state.kept is not None:
         at = torch.tensor([state.kept.step, state.kept.value], dtype=torch.float64)
         tensors |= {"kept": state.kept.row, "kept_at": at}
-    values = f"{state.updates} {_crc32(*tensors.values())} {trace}".rstrip()
+    values = f"{state.updates} {_crc32(*tensors.values())} {trace}"
+    values = values.rstrip() if seat is None else f"{values} {seat[0]}/{seat[1]}"
     metadata = {"updates": values}  # one key: several come in any order
     write_atomically(path, lambda scratch: save_file(tensors, scratch, metadata=metadata))
 
@@ -121,6 +123,16 @@ def trace_digest(path: Path) -> str:
     """The digest of the trace that a state was saved with, "" where there is none; the file must be readable."""
     with safe_open(path, framework="pt") as file:
         return [*file.metadata()["updates"].split(" "), "", ""][2]
+
+
+def seat_at(path: Path) -> tuple[int, int] | None:
+    """The seat that a state was saved with: which, of how many; None where there is none. The file must be readable."""
+    with safe_open(path, framework="pt") as file:
+        noted = [*file.metadata()["updates"].split(" "), "", "", ""][3]
+    if not noted:
+        return None
+    which, total = noted.split("/")
+    return int(which), int(total)
 
 
 def checkpoint_path(folder: Path, step: int) -> Path:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from regimen.engine.base_model import BaseModel
+from regimen.engine.device import sent
 from regimen.errors import ModelError
 from regimen.study.schema import Adapter
 
@@ -64,4 +65,4 @@ def _factors(layer: str, share: float, draws: Draws, x: Tensor) -> Tensor:
         raise ModelError(f"the layer {layer} does not see every token once, so it cannot have dropout; set it to 0")
     shape = (draws.block, features)
     drawn = [kept_of_row(layer, share, one, row, shape)[: draws.width] for one in draws.members for row in rows]
-    return torch.stack(drawn).view(x.shape).to(x.device, x.dtype)
+    return sent(torch.stack(drawn).view(x.shape).to(x.dtype), x.device)

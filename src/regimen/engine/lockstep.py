@@ -1,7 +1,8 @@
 """Lockstep training: K adapters step together over one frozen base. A lone run is a cohort of one.
 
 Owns one optimiser step of all running members: their batches in one pass (or several micro-batches), their losses,
-clipping and updates, each its own. Does not know sources, files, stages or when to stop.
+clipping and updates, each its own. On a GPU a cohort is steady: its shapes do not depend on the batch, nothing within
+a step waits for the device, and losses are read one step late. Does not know sources, files, stages or when to stop.
 """
 
 from __future__ import annotations
@@ -10,47 +11,29 @@ import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from regimen.data.batch import BatchStream, StepBatch
+from regimen.data.batch import StepBatch
 from regimen.engine.banks import open_bank
 from regimen.engine.base_model import BaseModel, segment_mask
+from regimen.engine.device import Arriving, Parcel, is_far
 from regimen.engine.dropout import Draws, dropped
 from regimen.engine.memory import counting_kept, tokens_that_fit
-from regimen.engine.objective import sent, token_losses
+from regimen.engine.objective import losses_at
 from regimen.engine.optimiser import AdamState, adamw_update, clip_rows, learning_rate
 from regimen.engine.prospect import too_long
+from regimen.engine.seats import Member, empty, moves, seated
 from regimen.engine.states import MemberState
+from regimen.engine.step_inputs import PassInputs, Room, even, idle_batch, step_arrays, texts_in_a_row
 from regimen.errors import ModelError, OutOfMemory
 from regimen.study.schema import Adapter, Schedule
 
+__all__ = ["Lockstep", "Member", "StepRecord"]
+
 PASS_TOKENS = {"cpu": 8192, "cuda": 65536}  # at most so many tokens in one pass, all members together
-
-
-@dataclass
-class Member:
-    """One run of a cohort: its data, its learning rate, the steps it has to go, the state it begins with.
-
-    `schedule` is its own (None: the cohort's) and decides its rates; what it says of updates must be the cohort's.
-    `seed` decides what its dropout leaves out.
-
-    `step` is the next step of its leg, `last` one past its last; `stable` is where its cooldown begins (None: it is a
-    piece of trunk); a cooldown ends with its leg.
-    """
-
-    name: str
-    stream: BatchStream
-    step: int
-    last: int
-    peak: float
-    stable: int | None
-    state: MemberState
-    failure: str | None = None
-    schedule: Schedule | None = None
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -66,9 +49,21 @@ class StepRecord:
     loss_tokens: int
 
 
+class _Launched(NamedTuple):
+    """A step whose losses and norms (2, K) have not been read: who took part, with which batch, at which rate."""
+
+    members: list[tuple[int, Member, int, StepBatch, float]]
+    found: Arriving
+
+
 @dataclass
 class Lockstep:
-    """A cohort under way. `step()` until `running` is empty; a member's `state` is current after `settle()`."""
+    """A cohort under way. `step()` until `running` is empty; a member's `state` is current after `settle()`.
+
+    A `steady` cohort keeps its seats, pads to constant shapes, and reads losses one step late: the record of a step
+    comes with the next one, at the latest with the member's last one or with `settle()`. By default it is steady
+    where the device computes beside the host.
+    """
 
     base: BaseModel
     adapter: Adapter
@@ -77,92 +72,141 @@ class Lockstep:
     pass_tokens: int | None = None
     memory: int | None = None  # bytes to size micro-batches for; None: what the device has
     compiled: bool = False  # decoder layers compiled; every pass then has the block's full width and a mask
-    running: list[Member] = field(init=False)
+    steady: bool | None = None
+    _seats: list[Member | None] = field(init=False, default_factory=list)
+    _late: _Launched | None = field(init=False, default=None)
+    _room: Room | None = field(init=False, default=None)
+    _budget: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
-        self.running = [member for member in self.members if member.step < member.last]
+        if self.steady is None:
+            self.steady = is_far(self.base.device)
         self.compiled = self.compiled and not self.adapter.dropout  # whose drawing cannot be compiled
-        self._budget = 0
-        self._load()
+        self._room = Room() if self.steady else None
+        self._load(seated(self.members, steady=bool(self.steady)))
 
-    def _load(self) -> None:
-        """Builds the bank and the optimiser state of the members that still run."""
+    def _load(self, seats: list[Member | None]) -> None:
+        """Builds the bank and the optimiser state of the members on these seats."""
+        self._seats = seats
         if not self.running:
             return
         device = self.base.device
-        states = [member.state for member in self.running]
+        nobody = MemberState.fresh(torch.zeros_like(self.running[0].state.row))
+        states = [nobody if member is None else member.state for member in seats]
         self._bank = open_bank(self.base, self.adapter, [state.row for state in states])
         self._adam = AdamState(
             mean=torch.stack([state.mean for state in states]).to(device),
             square=torch.stack([state.square for state in states]).to(device),
             updates=torch.tensor([state.updates for state in states], device=device),
         )
+        self._sound = torch.ones(len(seats), dtype=torch.bool, device=device)
+
+    @property
+    def running(self) -> list[Member]:
+        """The members that have steps to go."""
+        return [member for member in self._seats if member is not None and member.runs]
 
     @property
     def pass_size(self) -> int:
         """The number of tokens that a pass may hold, once the first step has settled it."""
         return self._budget
 
-    def settle(self) -> None:
-        """Writes the running members' weights and moments back into their states."""
-        for index, member in enumerate(self.running):
-            member.state = MemberState(
-                row=self._bank.row(index),
-                mean=self._adam.mean[index].cpu().clone(),
-                square=self._adam.square[index].cpu().clone(),
-                updates=int(self._adam.updates[index]),
-                kept=member.state.kept,
-            )
+    def settle(self) -> list[StepRecord]:
+        """Writes the members' weights and moments back into their states; returns the records not returned so far."""
+        records = self._read_late()
+        self._write(range(len(self._seats)))
+        return records
+
+    def _write(self, seats: Sequence[int]) -> None:
+        for index in seats:
+            if (member := self._seats[index]) is not None:
+                member.state = MemberState(
+                    row=self._bank.row(index),
+                    mean=self._adam.mean[index].cpu().clone(),
+                    square=self._adam.square[index].cpu().clone(),
+                    updates=int(self._adam.updates[index]),
+                    kept=member.state.kept,
+                )
 
     def step(self) -> list[StepRecord]:
         """One optimiser step of every running member; those at their end, or failed, leave the cohort settled."""
-        batches = [member.stream.batch(member.step) for member in self.running]
-        losses = self._gradients(batches)
-        norms = clip_rows(self._bank.grads, self.schedule.clip_norm)
-        rates = [self._rate(member) for member in self.running]
-        finite = torch.isfinite(losses) & torch.isfinite(norms)
-        self._bank.grads.masked_fill_(~finite[:, None], 0.0)
-        adamw_update(
-            self._bank.weights,
-            self._bank.grads,
-            self._adam,
-            sent(torch.tensor(rates, dtype=torch.float64), self.base.device) * finite,
-            self.schedule,
+        running = [(seat, member) for seat, member in enumerate(self._seats) if member is not None and member.runs]
+        batches = {seat: member.stream.batch(member.step) for seat, member in running}
+        rates = {seat: self._rate(member) for seat, member in running}
+        idle = idle_batch(*batches[running[0][0]].tokens.shape)
+        order = range(len(self._seats))
+        losses, by_seat, live = self._gradients(
+            [batches.get(seat, idle) for seat in order],
+            [rates.get(seat, 0.0) for seat in order],
+            [seat in batches for seat in order],
         )
-        read = torch.stack([losses, norms]).tolist()  # the one place where a step waits for the device
-        records = [
-            StepRecord(member.name, member.step, loss, rate, norm, batch.tokens_used, batch.loss_tokens)
-            for member, batch, loss, rate, norm in zip(self.running, batches, read[0], rates, read[1], strict=True)
-        ]
-        self._advance([math.isfinite(one.loss) and math.isfinite(one.grad_norm) for one in records], records)
-        return records
+        norms = clip_rows(self._bank.grads, self.schedule.clip_norm)
+        self._update(losses, norms, by_seat, live)
+        took = [(seat, member, member.step, batches[seat], rates[seat]) for seat, member in running]
+        launched = _Launched(took, Arriving(torch.stack([losses, norms])))
+        for _, member in running:
+            member.step += 1
+        records = self._read_late()
+        self._late = launched
+        if not self.steady or not all(member.runs for _, member in running):
+            records += self._read_late()
+        return records + self._leave()
 
     def _rate(self, member: Member) -> float:
         schedule = member.schedule or self.schedule
         return learning_rate(member.step, member.peak, schedule, member.stable, member.last)
 
-    def _advance(self, finite: list[bool], records: list[StepRecord]) -> None:
-        for member, is_finite, record in zip(self.running, finite, records, strict=True):
-            if is_finite:
-                member.step += 1
-            else:
-                member.failure = (
-                    f"the loss of step {record.step} is {record.loss} (gradient norm {record.grad_norm}); "
-                    "lower the learning rate"
-                )
-        if any(member.step >= member.last or member.failure for member in self.running):
-            self.settle()
-            self.running = [m for m in self.running if m.step < m.last and not m.failure]
-            self._load()
+    def _update(self, losses: Tensor, norms: Tensor, rates: Tensor, live: Tensor) -> None:
+        """Updates the live members whose loss and gradient are finite, and were at every step before; others stay."""
+        finite = torch.isfinite(losses) & torch.isfinite(norms)
+        chosen: Tensor | None = finite
+        if self.steady:
+            self._sound &= finite | ~live
+            chosen = live & self._sound
+        elif bool(finite.all()):
+            chosen = None
+        adamw_update(self._bank.weights, self._bank.grads, self._adam, rates, self.schedule, chosen)
 
-    def _gradients(self, batches: Sequence[StepBatch]) -> Tensor:
-        """Fills the bank's gradients; returns each member's mean loss (K,), fp32."""
+    def _read_late(self) -> list[StepRecord]:
+        """The records of the step that has not been read; marks the members that failed in it."""
+        late, self._late = self._late, None
+        if late is None:
+            return []
+        losses, norms = late.found.read()
+        records = []
+        for seat, member, step, batch, rate in late.members:
+            if member.failure:
+                continue
+            loss, norm = losses[seat], norms[seat]
+            records.append(StepRecord(member.name, step, loss, rate, norm, batch.tokens_used, batch.loss_tokens))
+            if not (math.isfinite(loss) and math.isfinite(norm)):
+                member.failure = f"the loss of step {step} is {loss} (gradient norm {norm}); lower the learning rate"
+                member.step = step
+        return records
+
+    def _leave(self) -> list[StepRecord]:
+        """Settles the cohort where a member has ended or failed; its seat goes empty, or all move to fewer seats."""
+        if all(member is None or member.runs for member in self._seats):
+            return []
+        records = self.settle()
+        if moves(self._seats, steady=bool(self.steady)):
+            self._load(seated(self.running, steady=bool(self.steady)))
+        else:
+            self._seats = empty(self._seats)
+        return records
+
+    def _gradients(
+        self, batches: Sequence[StepBatch], rates: Sequence[float] = (), live: Sequence[bool] = ()
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Fills the bank's gradients; returns each seat's mean loss (K,), fp32, and its rate and life on the device."""
         rows, block = batches[0].tokens.shape
+        if self.base.alone is not None and any(texts_in_a_row(batch) for batch in batches):
+            raise ModelError(self.base.alone)
         self._budget = self._budget or self._measured(batches)
-        micro = _even(rows, max(1, self._budget // (block * len(batches))))
+        micro = even(rows, max(1, self._budget // (block * len(batches))))
         while True:
             try:
-                return self._accumulate(batches, micro)
+                return self._accumulate(batches, micro, rates, live)
             except torch.cuda.OutOfMemoryError as fault:
                 if micro == 1:
                     less = "use a smaller --cohort-width" if len(batches) > 1 else "make batch.block shorter"
@@ -171,7 +215,7 @@ class Lockstep:
                         f"{self.base.device}; {less}"
                     ) from fault
             # outside of the handler, whose traceback holds the failed pass
-            micro = _even(rows, max(1, micro // 2))
+            micro = even(rows, max(1, micro // 2))
             self._budget = micro * block * len(batches)
             torch.cuda.empty_cache()
 
@@ -185,69 +229,51 @@ class Lockstep:
             positions = torch.arange(block, device=self.base.device)[None]
             # alone, so that a cohort resumed with fewer members measures the same
             bank = self._bank if len(self._bank) == 1 else open_bank(self.base, self.adapter, [self._bank.row(0)])
-            dropping = self._dropped(self.running[:1], slice(0, 1), block, block)
+            dropping = self._dropped(self._seats[:1], slice(0, 1), block, block)
             with bank.attached(), dropping, counting_kept([*self.base.model.parameters(), bank.weights]) as kept:
-                self.base.body(torch.zeros_like(positions), positions, segment_mask(positions % (block // 2 + 1)))
+                mask = segment_mask(positions % (block // 2 + 1), always=True)
+                self.base.body(torch.zeros_like(positions), positions, mask)
             self.base.kept[key] = kept.total / block
         limit = self.pass_tokens or PASS_TOKENS.get(self.base.device.type, PASS_TOKENS["cpu"])
         return min(limit, tokens_that_fit(self.base.kept[key], self.base.device, self.memory))
 
-    def _accumulate(self, batches: Sequence[StepBatch], micro: int) -> Tensor:
+    def _accumulate(
+        self, batches: Sequence[StepBatch], micro: int, rates: Sequence[float], live: Sequence[bool]
+    ) -> tuple[Tensor, Tensor, Tensor]:
         device = self.base.device
+        arrays = step_arrays(batches, rates, live, micro, room=self._room, wide=self.compiled or bool(self.steady))
+        by_seat, alive, passes = arrays.inputs(Parcel.of(arrays.arrays, device).sent(device))
         self._bank.grads.zero_()
-        counts = torch.tensor([max(1, batch.loss_tokens) for batch in batches], dtype=torch.float32)
-        weights = sent(1.0 / counts, device)
         totals = torch.zeros(len(batches), device=device)
         with self._bank.attached(), self.base.compiled_layers() if self.compiled else nullcontext():
-            for start in range(0, len(batches[0].tokens), micro):
-                totals += self._one_pass(batches, slice(start, start + micro), weights)
-        return totals
+            for inputs in passes:
+                totals += self._one_pass(inputs)
+        return totals, by_seat, alive
 
-    def _one_pass(self, batches: Sequence[StepBatch], rows: slice, weights: Tensor) -> Tensor:
+    def _one_pass(self, inputs: PassInputs) -> Tensor:
         """Forward and backward of some rows of every member; returns their share of each member's loss."""
-        width = max(1, int(max(batch.lengths[rows].max() for batch in batches)))
-        if self.compiled:
-            width = batches[0].tokens.shape[1]
-        device = self.base.device
-        tokens = _stacked([batch.tokens[rows, :width] for batch in batches])
-        places = _stacked([batch.positions[rows, :width] for batch in batches])
-        predicted = _stacked([batch.loss[rows, :width] for batch in batches])  # stays here: its indices are made here
-        count = tokens.shape[0] // len(batches)
-        member = sent(predicted.nonzero(as_tuple=True)[0].div(count, rounding_mode="floor"), device)
-        tokens, positions = sent(tokens, device), sent(places, device)
-        with self._dropped(self.running, rows, batches[0].tokens.shape[1], width):
-            hidden = self.base.body(tokens, positions, self._mask(positions, places, batches, rows))
-        by_row = weights.repeat_interleave(count, output_size=count * len(batches))
-        loss, losses = token_losses(hidden, self.base.output, tokens, predicted, by_row)
+        with self._dropped(self._seats, inputs.rows, inputs.block, inputs.tokens.shape[1]):
+            hidden = self.base.body(inputs.tokens, inputs.positions, self._mask(inputs))
+        loss, losses = losses_at(hidden, self.base.output, inputs.places, inputs.targets, inputs.weights)
         loss.backward()
-        return torch.zeros_like(weights).index_add_(0, member, losses * weights[member])
+        members, tokens = len(self._bank), inputs.tokens.numel()
+        if self.steady:  # summed in an order that does not depend on the batch; the place past the end is padding's
+            spread = losses.new_zeros(tokens + 1).scatter_(0, inputs.places, losses * inputs.weights)
+            return spread[:tokens].view(members, -1).sum(dim=1)
+        member = inputs.places.div(tokens // members, rounding_mode="floor")
+        return losses.new_zeros(members).index_add_(0, member, losses * inputs.weights)
 
-    def _dropped(self, members: Sequence[Member], rows: slice, block: int, width: int) -> AbstractContextManager[None]:
-        """Within, what enters these members' adapters on these rows is dropped out, if it is to be."""
+    def _dropped(
+        self, seats: Sequence[Member | None], rows: slice, block: int, width: int
+    ) -> AbstractContextManager[None]:
+        """Within, what enters the adapters on these seats and rows is dropped out, if it is to be."""
         if not self.adapter.dropout:
             return nullcontext()
-        draws = Draws([(member.seed, member.step) for member in members], rows, block, width)
-        return dropped(self.base, self.adapter, draws)
+        members = [(0, 0) if member is None else (member.seed, member.step) for member in seats]
+        return dropped(self.base, self.adapter, Draws(members, rows, block, width))
 
-    def _mask(self, positions: Tensor, places: Tensor, batches: Sequence[StepBatch], rows: slice) -> Tensor | None:
-        """The mask of the segments, whether there are several by `places`, the positions on the CPU; raises ModelError
-        for a base that cannot keep apart those that are there."""
-        if self.base.alone is None:
-            several = self.compiled or bool((places[:, 1:] == 0).any())
-            return segment_mask(positions, always=True) if several else None
-        for batch in batches:
-            real = np.arange(batch.positions.shape[1]) < batch.lengths[rows, None]
-            if ((batch.positions[rows] == 0) & real)[:, 1:].any():
-                raise ModelError(self.base.alone)
-        return None
-
-
-def _stacked(arrays: Sequence[np.ndarray]) -> Tensor:
-    """The rows of all members, on the CPU."""
-    stacked = torch.from_numpy(np.concatenate(arrays))
-    return stacked.long() if stacked.dtype == torch.int32 else stacked
-
-
-def _even(rows: int, most: int) -> int:
-    """The rows of a micro-batch, at most so many: as few passes as that allows, as equal as they can be."""
-    return math.ceil(rows / math.ceil(rows / most))
+    def _mask(self, inputs: PassInputs) -> Tensor | None:
+        """The mask of the segments; None for a base that takes none, and where every row is one segment."""
+        if self.base.alone is not None or not (self.steady or self.compiled or inputs.several):
+            return None
+        return segment_mask(inputs.positions, always=True)

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from regimen.engine.device import is_far, sent
 from regimen.engine.head import Head
 
 CHUNK_LOGITS = 1 << 24  # at most this many logits exist at once on the CPU (64 MiB in fp32)
@@ -34,7 +35,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         losses = torch.empty(len(targets), dtype=torch.float32, device=hidden.device)
         grads = _Gradients.wanted(ctx.needs_input_grad, hidden, weight, bias)
-        most = CHUNK_LOGITS if hidden.device.type == "cpu" else DEVICE_CHUNK_LOGITS
+        most = DEVICE_CHUNK_LOGITS if is_far(hidden.device) else CHUNK_LOGITS
         step = max(1, most // weight.shape[0])
         for start in range(0, len(targets), step):
             part = slice(start, start + step)
@@ -83,13 +84,6 @@ class _Gradients:
         )
 
 
-def sent(tensor: Tensor, device: torch.device) -> Tensor:
-    """The tensor on a device; a copy from the CPU to a GPU goes from pinned memory, and nobody waits for it."""
-    if device.type == "cuda" and tensor.device.type == "cpu":
-        return tensor.pin_memory().to(device, non_blocking=True)
-    return tensor.to(device)
-
-
 def token_losses(
     hidden: Tensor, head: Head, tokens: Tensor, predicted: Tensor, weights: Tensor
 ) -> tuple[Tensor, Tensor]:
@@ -100,7 +94,15 @@ def token_losses(
     `predicted` on the CPU no device has to be waited for.
     """
     rows, columns = (sent(index, hidden.device) for index in predicted.nonzero(as_tuple=True))
-    chosen = hidden[rows, columns - 1]
-    return _ChunkedCrossEntropy.apply(
-        chosen, head.weight, head.bias, head, tokens[rows, columns], weights[rows].float()
-    )  # type: ignore[return-value]
+    places = rows * hidden.shape[1] + columns
+    return losses_at(hidden, head, places - 1, tokens.flatten()[places], weights[rows].float())
+
+
+def losses_at(hidden: Tensor, head: Head, places: Tensor, targets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """The same by places (n,) in the flattened (N L) positions, the tokens predicted there (n,), their weights (n,).
+
+    A place past the end stands for the last position; its weight has to be 0.
+    """
+    flat = hidden.flatten(0, 1)
+    chosen = flat.index_select(0, places.clamp(max=len(flat) - 1))
+    return _ChunkedCrossEntropy.apply(chosen, head.weight, head.bias, head, targets, weights)  # type: ignore[return-value]

@@ -41,17 +41,28 @@ def clip_rows(grads: Tensor, limit: float) -> Tensor:
     return norms
 
 
-def adamw_update(weights: Tensor, grads: Tensor, state: AdamState, rates: Tensor, schedule: Schedule) -> None:
+def adamw_update(
+    weights: Tensor, grads: Tensor, state: AdamState, rates: Tensor, schedule: Schedule, live: Tensor | None = None
+) -> None:
     """One AdamW step in place (Loshchilov & Hutter 2019, arXiv 1711.05101), as torch.optim.AdamW computes it.
 
-    `weights`, `grads` (K, P); `rates` (K,) learning rates.
+    `weights`, `grads` (K, P); `rates` (K,) learning rates. With `live` (K,) rows where it is false stay as they are,
+    moments and count too; their gradients are set to zero.
     """
     first, second = schedule.betas
-    state.updates += 1
-    count = state.updates.double()
-    state.mean.lerp_(grads, 1 - first)
-    state.square.mul_(second).addcmul_(grads, grads, value=1 - second)
-    rates = rates.double()
+    if live is None:
+        state.updates += 1
+        count = state.updates.double()
+        state.mean.lerp_(grads, 1 - first)
+        state.square.mul_(second).addcmul_(grads, grads, value=1 - second)
+        rates = rates.double()
+    else:
+        grads.masked_fill_(~live[:, None], 0.0)
+        state.updates += live
+        count = state.updates.clamp(min=1).double()
+        state.mean.lerp_(grads, ((1 - first) * live.float())[:, None])
+        state.square.mul_(torch.where(live, second, 1.0)[:, None]).addcmul_(grads, grads, value=1 - second)
+        rates = rates.double() * live
     if schedule.weight_decay:
         weights.mul_((1 - rates * schedule.weight_decay).float()[:, None])
     step_size = (rates / (1 - first**count)).float()

@@ -11,7 +11,8 @@ import torch
 from regimen.data.batch import StepBatch
 from regimen.engine.banks import Bank
 from regimen.engine.base_model import BaseModel, segment_mask
-from regimen.engine.objective import sent, token_losses
+from regimen.engine.device import sent
+from regimen.engine.objective import token_losses
 
 PASS_TOKENS = {"cpu": 8192, "cuda": 65536}  # of one pass, all members together
 

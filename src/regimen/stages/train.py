@@ -23,9 +23,10 @@ from regimen.engine.checkpoints import (
     drop_checkpoints,
     load_state,
     save_state,
+    seat_at,
     trace_digest,
 )
-from regimen.engine.lockstep import Lockstep, Member
+from regimen.engine.lockstep import Lockstep, Member, StepRecord
 from regimen.engine.states import MemberState
 from regimen.errors import Interrupted, RunFolderError
 from regimen.files import drop_unfinished, write_json
@@ -61,7 +62,6 @@ def run_train(specs: Sequence[TrainSpec], folders: Sequence[StageFolder], contex
         _begin(spec, folder, path, base, context, resumed)
         for spec, folder, path in zip(specs, folders, paths, strict=True)
     ]
-    by_name = {run.spec.fingerprint: run for run in runs}
     options = context.setup.options
     compiled = options.compiled and leg.adapter.method == "lora"
     members = [run.member for run in runs]
@@ -76,8 +76,7 @@ def run_train(specs: Sequence[TrainSpec], folders: Sequence[StageFolder], contex
     cohort.finish_ended()
     saved = time.monotonic()
     while lockstep.running:
-        for record in lockstep.step():
-            by_name[record.member].note(record)
+        cohort.note(lockstep.step())
         cohort.look()
         cohort.announce()
         ended = cohort.any_ended()
@@ -110,10 +109,10 @@ def _begin(
     stores = {name: context.store(prepared) for name, prepared in leg.sources.items()}
     stream = Mixture(stores, leg.mixture, leg.batch.sequences, leg.seed)
     trace: list[str] = []
-    step = spec.first_step
+    step, seat = spec.first_step, None
     if resumed is not None:
         step = spec.first_step + resumed
-        state = load_state(checkpoint_path(path, step))
+        state, seat = load_state(checkpoint_path(path, step)), seat_at(checkpoint_path(path, step))
         trace = _trace_until(path / layout.METRICS, step) or []
     else:
         drop_checkpoints(path)
@@ -128,6 +127,7 @@ def _begin(
         state=state,
         schedule=leg.schedule,
         seed=leg.seed,
+        seat=seat,
     )
     run = MemberRun(spec, folder, path, stream, member, trace, blocks=_blocks_of(spec, context))
     for line in trace:
@@ -210,16 +210,25 @@ class _Cohort:
 
     def look(self) -> None:
         """Looks on validation rows at the members that are due; the traces are written, so that watchers see it."""
-        due = [(run, run.spec.leg.validation) for run in self.runs if run.is_due]
-        if not due:
+        if not any(run.is_due for run in self.runs):
             return
-        self.lockstep.settle()
+        self.settle()
+        due = [(run, run.spec.leg.validation) for run in self.runs if run.is_due]
         looked_at = [Due(run.spec.leg, how, run.member.step, run.member.state.row) for run, how in due if how]
         for (run, how), point in zip(due, look(looked_at, self.base, self.context), strict=True):
             assert how is not None
             run.add_point(how, point)
             run.write_trace()
             self.context.log(run.path, "validated", **point.model_dump(mode="json"))
+
+    def settle(self) -> None:
+        """Brings states and traces to the last step."""
+        self.note(self.lockstep.settle())
+
+    def note(self, records: Sequence[StepRecord]) -> None:
+        """Adds steps to the traces of their members."""
+        for record in records:
+            next(run for run in self.runs if run.spec.fingerprint == record.member).note(record)
 
     def any_ended(self) -> bool:
         """True if a member reached its end, or failed, since the last call of `finish_ended`."""
@@ -231,12 +240,12 @@ class _Cohort:
         Also those at their end: were one committed and the cohort killed before the next, the next would do its last
         steps over in a smaller cohort, and round otherwise.
         """
-        self.lockstep.settle()
+        self.settle()
         for run in self.runs:
             if not run.member.failure:
                 run.write_trace()
                 path = checkpoint_path(run.path, run.member.step)
-                save_state(path, run.member.state, _digest_of_trace(run.trace))
+                save_state(path, run.member.state, _digest_of_trace(run.trace), run.member.seat)
         for run in self.runs:
             drop_checkpoints(run.path, keep=KEPT_CHECKPOINTS)
 

@@ -47,8 +47,8 @@ def change(lockstep):
     device_watch.LIMIT_SECONDS, device_watch.EVERY_SECONDS = 1.0, 0.1
     one_pass = lockstep._one_pass
 
-    def failing(self, batches, rows, weights):
-        if len(batches) > DEVICE.get("fits", len(batches)):
+    def failing(self, inputs):
+        if len(self._bank) > DEVICE.get("fits", len(self._bank)):
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nSee the documentation")
         if "breaks" in DEVICE and not Path(DEVICE["breaks"]).exists():
             Path(DEVICE["breaks"]).touch()
@@ -57,7 +57,7 @@ def change(lockstep):
             Path(DEVICE["hangs"]).touch()
             stuck.set()
             threading.Event().wait()
-        return one_pass(self, batches, rows, weights)
+        return one_pass(self, inputs)
 
     lockstep._one_pass = failing
 
