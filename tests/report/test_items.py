@@ -15,6 +15,7 @@ from regimen.report.item_answers import FEWEST, TaskAnswers, task_answers
 from regimen.report.items_section import items_section
 from regimen.report.payload import packed
 from regimen.report.run_reading import Reading, read
+from regimen.report.scored_ends import scored_ends
 from regimen.results import RunFolder
 from tests.support import made_reports
 
@@ -36,13 +37,17 @@ def place(reading: Reading, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def _all(reading: Reading, budget: int = 10**9) -> list[TaskAnswers]:
+    return task_answers(reading.plan.study.tasks, scored_ends(reading), budget)
+
+
 def _task(reading: Reading, name: str = TASK, budget: int = 10**9) -> TaskAnswers:
-    return next(task for task in task_answers(reading, budget) if task.id == name)
+    return next(task for task in _all(reading, budget) if task.id == name)
 
 
 def test_every_answer_is_that_of_the_item_rows(reading: Reading, finished: RunFolder) -> None:
     seen = 0
-    for task in task_answers(reading):
+    for task in _all(reading):
         assert task.total == len(task.items) == len(task.prompt)
         for end in task.ends:
             rows = pd.read_parquet(finished.path / "stages" / end.folder / "items.parquet").set_index("item_id")
@@ -65,9 +70,9 @@ def test_the_value_of_a_column_is_that_of_the_results(reading: Reading) -> None:
 
 
 def test_past_its_budget_a_page_carries_the_most_disagreed_items(reading: Reading) -> None:
-    budget = 3 * sum(len(packed(task)) for task in task_answers(reading)) // 4
-    less = [task for task in task_answers(reading, budget) if len(task.items) < task.total]
-    assert sum(len(packed(task)) for task in task_answers(reading, budget)) <= budget
+    budget = 3 * sum(len(packed(task)) for task in _all(reading)) // 4
+    less = [task for task in _all(reading, budget) if len(task.items) < task.total]
+    assert sum(len(packed(task)) for task in _all(reading, budget)) <= budget
     assert less
     one = less[0]
     whole = _task(reading, one.id)
@@ -82,7 +87,7 @@ def test_past_its_budget_a_page_carries_the_most_disagreed_items(reading: Readin
     at, before = 3, whole.items.index(one.items[3])
     assert one.texts[one.prompt[at]] == whole.texts[whole.prompt[before]]
     assert [end.score[at] for end in one.ends] == [end.score[before] for end in whole.ends]
-    smallest = task_answers(reading, 1)
+    smallest = _all(reading, 1)
     assert {len(task.items) for task in smallest} == {FEWEST}
 
 

@@ -124,6 +124,16 @@ def recipe_differences(one: tuple[Evidence, str], other: tuple[Evidence, str]) -
     return [RecipeDifference(field, a, b) for field, a, b in differences(recipes[0], recipes[1])]
 
 
+def recipe_words(evidence: Evidence, name: str) -> list[tuple[str, str]]:
+    """Every field of a recipe and its value in words, in order; what is not set is left out."""
+    recipe = recipe_of(evidence, name)
+    empty = {field: {} for field, value in recipe.items() if isinstance(value, dict)}
+    fields = [RecipeDifference(field, value, None) for field, value, _ in differences(recipe, empty)]
+    order = list(recipe)
+    fields.sort(key=lambda one: order.index(one.field.partition(".")[0]))
+    return [(field.label, words) for field in fields if (words := field.values[0])]
+
+
 def side_runs(evidence: Evidence, name: str, task: str) -> list[str]:
     """The runs with a score on the task of the recipe that has this id; only itself of a further run, or the base."""
     planned = evidence.planned(name)

@@ -15,6 +15,7 @@ from regimen.cli.options import JsonOption
 
 if TYPE_CHECKING:
     from regimen.analysis.experiment_comparison import ExperimentComparison, TaskDifference
+    from regimen.results.tables import RunTables
 
 
 def compare(
@@ -30,19 +31,22 @@ def compare(
     """Compare two experiments of a run, or of two runs on the same items."""
     from regimen.analysis.records import to_json
 
-    comparison = _compared(a, b, run or [], task or [])
+    comparison, tables = _compared(a, b, run or [], task or [])
     if html:
         from regimen.files import write_text
-        from regimen.report.comparison_page import comparison_page
+        from regimen.report.comparison_page import compared_runs, comparison_page
 
-        write_text(html, comparison_page(comparison))
+        write_text(html, comparison_page(comparison, compared_runs(comparison, *tables)))
     if as_json:
         typer.echo(json.dumps(to_json(comparison), indent=1))
     else:
         _show(comparison)
 
 
-def _compared(a: str, b: str, folders: list[Path], tasks: list[str]) -> ExperimentComparison:
+def _compared(
+    a: str, b: str, folders: list[Path], tasks: list[str]
+) -> tuple[ExperimentComparison, tuple[tuple[RunTables, str], tuple[RunTables, str]]]:
+    """The comparison, and the run and the id of each side."""
     from regimen.analysis.across_runs import Side, compare_across
     from regimen.analysis.evidence import Evidence
     from regimen.analysis.experiment_comparison import compare_experiments
@@ -56,9 +60,11 @@ def _compared(a: str, b: str, folders: list[Path], tasks: list[str]) -> Experime
         return Evidence(RunTables(opened.folder, opened.plan))
 
     if one.resolve() == other.resolve():
-        return compare_experiments(evidence(one), first, second, tasks)
+        own = evidence(one)
+        return compare_experiments(own, first, second, tasks), ((own.tables, first), (own.tables, second))
     sides = (Side(evidence(one), first, str(one)), Side(evidence(other), second, str(other)))
-    return compare_across(*sides, tasks)
+    runs = ((sides[0].evidence.tables, first), (sides[1].evidence.tables, second))
+    return compare_across(*sides, tasks), runs
 
 
 def _places(a: str, b: str, folders: list[Path]) -> tuple[tuple[Path, str], tuple[Path, str]]:

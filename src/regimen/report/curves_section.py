@@ -14,7 +14,7 @@ from markupsafe import Markup
 from regimen.plan import PlannedExperiment, TrainSpec
 from regimen.report.facts import seconds_of
 from regimen.report.html_page import render
-from regimen.report.run_reading import Reading
+from regimen.report.run_reading import Reading, RunReading
 from regimen.report.section import Section
 from regimen.results import TrainedFacts, facts_of
 from regimen.results.tables import Trace
@@ -69,13 +69,18 @@ class LossCurve:
 def curves_section(reading: Reading) -> Section | None:
     """The section; None before anything was trained."""
     curves = [curve for planned in reading.trained if (curve := loss_curve(reading, planned)) is not None]
+    return curves_of(curves, _first(reading, curves))
+
+
+def curves_of(curves: Sequence[LossCurve], first: Sequence[str]) -> Section | None:
+    """The section of these curves, those of `first` drawn until a reader chooses; None where there are none."""
     if not curves:
         return None
     return Section(
         name="curves",
         title="Curves",
         html=Markup(render("curves.html.jinja", {"curves": curves})),
-        blocks={"curves": {"curves": curves, "first": _first(reading, curves)}},
+        blocks={"curves": {"curves": curves, "first": first}},
         script="curves.js",
         libraries=("uplot",),
         printed=False,
@@ -94,7 +99,7 @@ def _first(reading: Reading, curves: Sequence[LossCurve]) -> list[str]:
     return [curve.id for curve in best[:SHOWN]]
 
 
-def loss_curve(reading: Reading, planned: PlannedExperiment) -> LossCurve | None:
+def loss_curve(reading: RunReading, planned: PlannedExperiment) -> LossCurve | None:
     """The curve of an experiment; None where it has no step yet."""
     trace = reading.traces.get(planned.experiment.id, [])
     if not trace:
@@ -121,13 +126,13 @@ def loss_curve(reading: Reading, planned: PlannedExperiment) -> LossCurve | None
     )
 
 
-def _spec(reading: Reading, name: str) -> TrainSpec:
+def _spec(reading: RunReading, name: str) -> TrainSpec:
     stage = reading.plan.stages[name]
     assert isinstance(stage, TrainSpec)
     return stage
 
 
-def _leg_ends(reading: Reading, planned: PlannedExperiment) -> list[int]:
+def _leg_ends(reading: RunReading, planned: PlannedExperiment) -> list[int]:
     """The step, over all legs, at which each leg ends."""
     ends: list[int] = []
     for name in planned.ends:
@@ -136,7 +141,7 @@ def _leg_ends(reading: Reading, planned: PlannedExperiment) -> list[int]:
 
 
 def _stages(
-    reading: Reading, planned: PlannedExperiment, before: Sequence[int]
+    reading: RunReading, planned: PlannedExperiment, before: Sequence[int]
 ) -> tuple[list[StageEnd], list[ValidationLoss], list[int]]:
     """The ends of finished stages, the validation points and the kept steps; `before` has the steps before each leg."""
     ends: list[StageEnd] = []

@@ -1,33 +1,26 @@
 """Every answer of a run, task by task, in columns: prompts, expected answers, what each end point answered.
 
-Owns the reading of item rows and how many items the page carries: past `BUDGET` those on which experiments disagree
-most. Does not know the page around them, nor metrics.
+Owns how many items the page carries: past `BUDGET` those on which experiments disagree most. Does not know files, the
+page around them, nor metrics.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from statistics import pvariance
 from typing import cast
 
-from regimen.plan import EvaluateSpec
 from regimen.report.payload import packed
-from regimen.report.run_reading import Reading
+from regimen.report.scored_ends import Columns, Scored, prompts
 from regimen.results import better_sign, layout
-from regimen.results.external import is_external
-from regimen.results.tables import Cell
-from regimen.study import ZERO_SHOT
+from regimen.study.tasks import Task
 
 BUDGET = 3_000_000  # bytes of packed answers in a page, over all tasks
 FEWEST = 10  # items of a task that a page carries at least
 LONGEST = 4000  # letters of a text
 NONE = -1  # no text
-_COLUMNS = ("item_id", "target", "prediction", "text", "score", "detail", "logprobs", "nats", "truncated", "twin")
-Columns = dict[str, list[object]]
 
 
 @dataclass(frozen=True)
@@ -97,32 +90,31 @@ class Texts:
         return list(self._places)
 
 
-def task_answers(reading: Reading, budget: int = BUDGET) -> list[TaskAnswers]:
-    """The answers of every task that has any, in the study's order; at most about `budget` bytes when packed."""
-    cells: dict[str, list[Cell]] = {}
-    for cell in reading.tables.cells.values():
-        if cell.skipped is None:
-            cells.setdefault(cell.task, []).append(cell)
-    found = [one for task in reading.plan.study.tasks if (one := _of_task(reading, task, cells.get(task, [])))]
+def task_answers(tasks: Mapping[str, Task], ends: Sequence[Scored], budget: int = BUDGET) -> list[TaskAnswers]:
+    """The answers of every task that has any, in the tasks' order; at most about `budget` bytes when packed."""
+    by_task: dict[str, list[Scored]] = {}
+    for end in ends:
+        by_task.setdefault(end.cell.task, []).append(end)
+    found = [one for name in tasks if (one := _of_task(name, tasks[name], by_task.get(name, [])))]
     sizes = [len(packed(task)) for task in found]
     return [_fitted(*one) for one in zip(found, sizes, _shares(sizes, budget), strict=True)]
 
 
-def _of_task(reading: Reading, name: str, cells: Sequence[Cell]) -> TaskAnswers | None:
-    rows = [(cell, columns) for cell in cells if (columns := _read(cell.folder / layout.ITEM_ROWS))]
+def _of_task(name: str, task: Task, scored: Sequence[Scored]) -> TaskAnswers | None:
+    rows = [(end, columns) for end in scored if (columns := end.rows())]
     if not rows:
         return None
-    task, texts = reading.plan.study.tasks[name], Texts()
+    texts = Texts()
     targets: dict[str, object] = {}
     for _, columns in rows:
         targets |= dict(zip(cast(list[str], columns["item_id"]), columns["target"], strict=True))
-    shown = _prompts(reading, cells)
+    shown = prompts(scored)
     ids = list(targets)
     known = {score for _, columns in rows for score in columns["score"]} - {None}
     marks = {pair for _, columns in rows for pair in zip(columns["item_id"], columns["twin"], strict=True)}
     ends: dict[str, Answers] = {}
-    for cell, columns in rows:  # the base may stand there twice, as a baseline and as what changes are held against
-        ends.setdefault(end_name(reading, cell), _answers(reading, cell, columns, ids, texts))
+    for end, columns in rows:  # the base may stand there twice, as a baseline and as what changes are held against
+        ends.setdefault(end.id, _answers(end, columns, ids, texts))
     return TaskAnswers(
         id=name,
         title=task.title,
@@ -140,7 +132,7 @@ def _of_task(reading: Reading, name: str, cells: Sequence[Cell]) -> TaskAnswers 
     )
 
 
-def _answers(reading: Reading, cell: Cell, columns: Columns, ids: Sequence[str], texts: Texts) -> Answers:
+def _answers(end: Scored, columns: Columns, ids: Sequence[str], texts: Texts) -> Answers:
     rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     by_item = {row["item_id"]: row for row in rows}
     in_order = [by_item.get(item, {}) for item in ids]
@@ -149,11 +141,11 @@ def _answers(reading: Reading, cell: Cell, columns: Columns, ids: Sequence[str],
     answers = [texts.place(row.get("prediction")) for row in in_order]
     wrote = [texts.place(row.get("text")) for row in in_order]
     return Answers(
-        id=end_name(reading, cell),
-        title=title_of(reading, cell),
-        folder=cell.folder.name,
-        shots=cell.end.shots,
-        value=_short(cell.metrics.get(cell.headline), 6),
+        id=end.id,
+        title=end.title,
+        folder=end.cell.folder.name,
+        shots=end.cell.end.shots,
+        value=_short(end.cell.metrics.get(end.cell.headline), 6),
         score=[_short(row.get("score"), 4) for row in in_order],
         answer=answers,
         text=[NONE if text == answer else text for text, answer in zip(wrote, answers, strict=True)],
@@ -162,68 +154,6 @@ def _answers(reading: Reading, cell: Cell, columns: Columns, ids: Sequence[str],
         logprobs=logprobs if any(logprobs) else [],
         truncated=[place for place, row in enumerate(in_order) if row.get("truncated")],
     )
-
-
-def end_name(reading: Reading, cell: Cell) -> str:
-    """The end point's name in addresses: as in study files, but the base's is the same on every task."""
-    planned = reading.planned.get(cell.experiment)
-    if is_external(cell.experiment):
-        return cell.experiment
-    if (planned is None or not planned.experiment.legs) and reading.tables.base_of(
-        cell.experiment
-    ) == reading.plan.study.base:
-        return f"{cell.end.shots}-shot" if cell.end.shots else ZERO_SHOT
-    return str(cell.end)
-
-
-def title_of(reading: Reading, cell: Cell) -> str:
-    """The end point as readers see it: an experiment's title, with the leg; or the base's number of examples."""
-    if is_external(cell.experiment):
-        return f"{cell.experiment}, another system"
-    planned = reading.planned.get(cell.experiment)
-    if planned is None or not planned.experiment.legs:
-        name = f"{cell.end.shots}-shot" if cell.end.shots else "Zero-shot"
-        several = len(reading.plan.study.bases) > 1
-        return f"{name}, {reading.tables.base_of(cell.experiment).id}" if several else name
-    return f"{planned.experiment.title}, after leg {cell.end.leg}" if cell.end.leg else planned.experiment.title
-
-
-def _read(path: Path) -> Columns | None:
-    """The columns of an items.parquet; None where it cannot be read (the page's notes name damaged stages)."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(path) as file:
-            there = [name for name in _COLUMNS if name in file.schema_arrow.names]
-            columns = file.read(columns=there, use_threads=False).to_pydict()
-    except (OSError, pa.ArrowException):
-        return None
-    rows = len(columns.get("item_id", ()))
-    return {name: columns.get(name) or [None] * rows for name in _COLUMNS} if rows else None
-
-
-def _prompts(reading: Reading, cells: Sequence[Cell]) -> dict[str, dict[str, object]]:
-    """Item -> its line of items.jsonl, of the first end point whose items can be read."""
-    for cell in sorted(cells, key=lambda one: (one.experiment != ZERO_SHOT, one.end.shots)):
-        stage = _evaluation(reading, cell)
-        if stage is None:
-            continue
-        path = reading.tables.folder.folder(reading.plan.stages[stage.items]).path / layout.ITEMS
-        try:
-            with path.open(encoding="utf-8") as lines:
-                return {str(item["id"]): item for item in map(json.loads, lines)}
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-    return {}
-
-
-def _evaluation(reading: Reading, cell: Cell) -> EvaluateSpec | None:
-    planned = reading.planned.get(cell.experiment)
-    references = {ZERO_SHOT: reading.plan.reference, **reading.plan.base_references}
-    names = {one.key: one.stage for one in planned.all_evaluations} if planned else references[cell.experiment]
-    stage = reading.plan.stages.get(names.get(cell.key, ""))
-    return stage if isinstance(stage, EvaluateSpec) else None
 
 
 def _choices(item: Mapping[str, object]) -> Sequence[object]:

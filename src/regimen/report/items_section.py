@@ -5,17 +5,26 @@ Owns the section. Does not know how answers are read, nor how many a page carrie
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from markupsafe import Markup
 
 from regimen.report.html_page import render
 from regimen.report.item_answers import BUDGET, task_answers
-from regimen.report.run_reading import Reading
+from regimen.report.run_reading import RunReading
+from regimen.report.scored_ends import Scored, scored_ends
 from regimen.report.section import Section
+from regimen.study.tasks import Task
 
 
-def items_section(reading: Reading) -> Section | None:
+def items_section(reading: RunReading) -> Section | None:
     """The section; None before anything was scored."""
-    tasks = task_answers(reading, BUDGET)
+    return items_of(reading.plan.study.tasks, scored_ends(reading))
+
+
+def items_of(known: Mapping[str, Task], ends: Sequence[Scored]) -> Section | None:
+    """The section for the answers of these end points on these tasks; None where there are none."""
+    tasks = task_answers(known, ends, BUDGET)
     if not tasks:
         return None
     blocks: dict[str, object] = {f"items-{place}": task for place, task in enumerate(tasks)}

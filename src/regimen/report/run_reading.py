@@ -36,14 +36,10 @@ def silently(step: str) -> None:
 
 
 @dataclass(frozen=True)
-class Reading:
-    """A run as the report sees it."""
+class RunReading:
+    """The tables of a run, without any analysis."""
 
     tables: RunTables
-    findings: Findings
-    rows: list[ResultRow]
-    status: Status
-    means: dict[str, MeanChange]
 
     @property
     def plan(self) -> Plan:
@@ -59,6 +55,22 @@ class Reading:
     def trained(self) -> list[PlannedExperiment]:
         """The experiments that train, in the plan's order."""
         return [planned for planned in self.plan.experiments if planned.experiment.legs]
+
+    @cached_property
+    def traces(self) -> dict[str, Trace]:
+        """Experiment -> its training trace."""
+        return self.tables.curves()
+
+
+@dataclass(frozen=True)
+class Reading(RunReading):
+    """A run as the report sees it."""
+
+    evidence: Evidence
+    findings: Findings
+    rows: list[ResultRow]
+    status: Status
+    means: dict[str, MeanChange]
 
     @cached_property
     def strategy(self) -> dict[str, str]:
@@ -147,11 +159,6 @@ class Reading:
         planned = self.planned.get(experiment)
         return result_link(experiment) if planned and planned.experiment.legs else ""
 
-    @cached_property
-    def traces(self) -> dict[str, Trace]:
-        """Experiment -> its training trace."""
-        return self.tables.curves()
-
 
 def read(folder: RunFolder, plan: Plan, rules: Rules | None = None, tell: Tell = silently) -> Reading:
     """Reads a run folder, whole or half-finished; tells the step under way."""
@@ -164,4 +171,4 @@ def read(folder: RunFolder, plan: Plan, rules: Rules | None = None, tell: Tell =
     found = findings(evidence, grid)
     tell("computing intervals")
     rows = result_rows(evidence, grid)
-    return Reading(tables, found, rows, run_status(folder, plan), mean_changes(evidence))
+    return Reading(tables, evidence, found, rows, run_status(folder, plan), mean_changes(evidence))

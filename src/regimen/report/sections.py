@@ -6,6 +6,7 @@ Owns the list. A section is a function of the run; the page knows nothing else o
 from __future__ import annotations
 
 from regimen.report.appendix_section import appendix_section
+from regimen.report.compare_section import compare_section
 from regimen.report.curves_section import curves_section
 from regimen.report.data_section import data_section
 from regimen.report.evidence_section import evidence_section
@@ -20,6 +21,7 @@ SECTIONS: tuple[Builder, ...] = (
     results_section,
     evidence_section,
     items_section,
+    compare_section,
     curves_section,
     data_section,
     appendix_section,

@@ -47,6 +47,7 @@ def page(title: str, sections: Sequence[Section], version: str = "") -> str:
         "page.html.jinja",
         {
             "title": title,
+            "first": sections[0],
             "policy": policy(digests, live=bool(version)),
             "version": version,
             "early": Markup(EARLY),

@@ -115,11 +115,15 @@ class Resampled:
 
     def _reach(self, level: float) -> float:
         """The distance of the ends from the value in standard errors: t's quantile times sqrt(n / (n - 1))."""
-        from scipy.special import stdtrit
+        return reach(sum(len(change) for change in self.changes.values()), len(self.changes), level)
 
-        clusters = sum(len(change) for change in self.changes.values())
-        free = clusters - len(self.changes)
-        return float(stdtrit(free, (1 + level) / 2)) * (clusters / free) ** 0.5 if free > 0 else float("inf")
+
+def reach(clusters: int, tasks: int = 1, level: float = LEVEL) -> float:
+    """How many of the bootstrap's standard errors the ends of an interval lie from the value; inf for one cluster."""
+    from scipy.special import stdtrit
+
+    free = clusters - tasks
+    return float(stdtrit(free, (1 + level) / 2)) * (clusters / free) ** 0.5 if free > 0 else float("inf")
 
 
 def mean(numbers: Sequence[Resampled]) -> Resampled:
@@ -147,6 +151,18 @@ class Bootstrap:
     def gain(self, of: EndPoint | str, against: EndPoint | str) -> Resampled:
         """The gain of `of` over `against`: their difference, turned so that up is better."""
         return (self.value(of) - self.value(against)) * self.scores.sign
+
+    def half_widths(self, level: float = LEVEL) -> Array:
+        """The half width of the interval of each pair's difference, (end points, end points), from its standard error.
+
+        Such an interval lies evenly about the difference, where `Resampled.interval` bends with the draws; all pairs
+        come from one covariance of the draws.
+        """
+        covariance = np.atleast_2d(np.cov(self.draws, rowvar=False))
+        spread = np.diag(covariance)
+        squares = spread[:, None] + spread[None, :] - 2 * covariance
+        squares[squares < SAME * (spread[:, None] + spread[None, :])] = 0.0  # rounding, where draws are equal
+        return reach(self.scores.clusters, level=level) * np.sqrt(squares)
 
 
 def bootstrap(scores: TaskScores, seed: int, resamples: int = RESAMPLES) -> Bootstrap:

@@ -34,7 +34,7 @@ regimen.controls = (() => {
   function table(label, heads, rows, leftward = 1) {
     const side = (at) => at < leftward ? "left" : "";
     return element("div", { class: "wide", tabindex: "0", role: "region", "aria-label": label }, element("table", {},
-      element("thead", {}, element("tr", {}, ...heads.map((words, at) => element("th", { scope: "col", class: side(at) }, words)))),
+      element("thead", {}, element("tr", {}, ...heads.map((words, at) => words instanceof HTMLTableCellElement ? words : element("th", { scope: "col", class: side(at) }, words)))),
       element("tbody", {}, ...rows.map((row) => element("tr", {}, ...row.map((cell, at) => cell instanceof HTMLTableCellElement ? cell : element(at ? "td" : "th", { class: side(at), scope: at ? null : "row" }, cell)))))));
   }
   // A shadow at the right edge of a Tabulator table while there is more to scroll to.

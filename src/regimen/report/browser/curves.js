@@ -35,6 +35,7 @@
     const uPlot = await regimen.library("uplot"), weight = Math.min(0.99, Math.max(0, Number(smooth) || 0));
     const tables = [], series = [{ label: AXES[by] }];
     curves.forEach((curve, index) => {
+      if (!curve) return; // its colour stays free
       const stroke = ink(`--c${index % COLOURS}`), dash = DASHES[Math.floor(index / COLOURS) % DASHES.length];
       if (weight > 0) {
         tables.push(placed(curve, by, curve.steps, curve.losses));
@@ -56,7 +57,7 @@
     const options = {
       width: place.clientWidth || 600, height, series, legend: { show: false }, cursor: { drag: { x: true, y: false } },
       scales: { x: { time: false }, y: scale === "log" ? { distr: 3 } : {} },
-      axes: [{ ...axis, label: AXES[by] }, { ...axis, label: "loss (nats a token)", size: 62 }],
+      axes: [{ ...axis, label: AXES[by], values: (_, splits, at, space, step) => splits.map((one) => one.toLocaleString("en", { maximumFractionDigits: Math.max(0, Math.ceil(-Math.log10(step))) })) }, { ...axis, label: "loss (nats a token)", size: 62 }],
       hooks: { setCursor: [(plot) => hover?.(plot)] },
     };
     place.plot?.destroy();
@@ -64,7 +65,7 @@
     place.replaceChildren();
     const plot = new uPlot(options, uPlot.join(tables), place);
     place.setAttribute("role", "img");
-    place.setAttribute("aria-label", `Training losses of ${curves.map((one) => one.title).join("; ")} by ${AXES[by]}; the table holds their numbers`);
+    place.setAttribute("aria-label", `Training losses of ${curves.filter(Boolean).map((one) => one.title).join("; ")} by ${AXES[by]}; the table holds their numbers`);
     place.plot = plot;
     place.watch = new ResizeObserver(() => { if (place.clientWidth && place.clientWidth !== plot.width) plot.setSize({ width: place.clientWidth, height }); });
     place.watch.observe(place);

@@ -16,6 +16,7 @@
     const answer = text(task, end.answer[at]), wrote = text(task, end.text[at]);
     return wrote || answer;
   }
+  regimen.answers = { text, verdict, better, answered };
 
   // Which items are shown. `of` are the chosen end points' answers.
   function filters(task, of, a, b) {
