@@ -135,6 +135,8 @@ def test_the_page_shows_the_same_numbers_as_results(tab: Any, place: Path, readi
     _go(tab, place, f"a=zero-shot&b={A}")
     turned = _rows(tab)[reading.plan.study.tasks["sst2"].title]
     assert turned[3] == f"{-row.delta:+.3f}"
+    assert row.delta_ci_low is not None
+    assert row.delta_ci_high is not None
     assert turned[5] == f"{-row.delta_ci_high:+.3f} to {-row.delta_ci_low:+.3f}"
     assert {cells[6].split(",")[0], turned[6].split(",")[0]} in ({"better", "worse"}, {"undecided"})
     assert tab.complaints == []

@@ -23,6 +23,7 @@ from regimen.report.scored_ends import Scored, scored_ends
 from regimen.report.section import Section
 from regimen.report.words import interval, probability, signed
 from regimen.results import better_sign
+from regimen.results.external import is_external
 from regimen.results.tables import RunTables
 from regimen.study import ZERO_SHOT
 from regimen.study.margins import unit_of
@@ -42,6 +43,8 @@ class ComparedRun:
     @property
     def title(self) -> str:
         """The experiment's title."""
+        if is_external(self.experiment):
+            return f"{self.experiment}, another system"
         planned = self.reading.planned.get(self.experiment)
         return planned.experiment.title if planned and planned.experiment.legs else "Zero-shot"
 
@@ -49,7 +52,7 @@ class ComparedRun:
         """Its evaluations, under its name."""
         planned = self.reading.planned.get(self.experiment)
         own = (planned and planned.experiment.legs) or self.experiment in self.reading.plan.base_references
-        wanted = self.experiment if own else ZERO_SHOT
+        wanted = self.experiment if own or is_external(self.experiment) else ZERO_SHOT
         ends = [end for end in scored_ends(self.reading) if end.id == wanted]
         return [replace(end, id=self.name, title=self.title) for end in ends]
 
