@@ -34,7 +34,7 @@ def test_no_difference_names_what_could_have_been_seen() -> None:
     assert found.outcome == "undecided"
     assert found.mde is not None
     assert found.statement().startswith(f"undecided (interval {found.low:.3f} to {found.high:.3f}; no margin")
-    assert found.statement().endswith(f"missed effects could be as large as {found.mde:.3f})")
+    assert found.statement().endswith(f"an effect of {found.mde:.3f} would have been seen with a power of 80%)")
 
 
 def test_too_few_items_say_so() -> None:

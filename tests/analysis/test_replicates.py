@@ -85,6 +85,17 @@ def test_the_variance_of_seeds_by_hand(seeded: RunTables) -> None:
     assert found.seeds.se == pytest.approx(np.sqrt(own.var(ddof=1) / 3 + mean(runs).se ** 2))
 
 
+def test_what_could_have_been_seen_holds_the_seeds(seeded: RunTables) -> None:
+    from scipy.stats import t
+
+    found = judge_contrasts(Evidence(seeded, RULES), [CONTRAST])["c"]
+    assert found.comparison is not None
+    assert found.seeds is not None
+    edges = (t.isf(0.05 / 2, part.free) ** 2 * part.variance for part in found.seeds.components)
+    rest = (t.isf(0.2, part.free) ** 2 * part.variance for part in found.seeds.components)
+    assert found.comparison.mde == pytest.approx(sum(edges) ** 0.5 + sum(rest) ** 0.5)
+
+
 @pytest.mark.parametrize(
     ("losses", "shape"),
     [
@@ -104,7 +115,7 @@ def test_advice_needs_a_sign(seeded: RunTables) -> None:
 
     evidence = Silent(without(seeded, lambda cell: True), RULES)
     evidence.tables.curves = dict  # type: ignore[method-assign, assignment]
-    assert advice.adjustments(evidence, ["3a-math"]) == []
+    assert advice.adjustments(evidence, ["3a-math"], by_test_items=True) == []
 
 
 def test_what_another_track_left_in_the_folder_counts(seeded: RunTables) -> None:

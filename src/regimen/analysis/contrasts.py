@@ -18,7 +18,7 @@ from regimen.analysis.statistics.coverage import approximate
 from regimen.analysis.statistics.equivalence import Part, inner_interval
 from regimen.analysis.statistics.resampling import Bootstrap, Resampled, bootstrap, mean
 from regimen.analysis.statistics.significance import Correction, PValue, adjusted, differing, is_mcnemar, p_values
-from regimen.plan.detectable import detectable, detectable_mcnemar, fewest_discordant
+from regimen.plan.detectable import POWER, detectable, detectable_mcnemar, fewest_discordant
 from regimen.study import Pair
 
 Outcome = Literal["better", "worse", "equivalent", "undecided"]
@@ -34,7 +34,7 @@ class Comparison:
     90% interval that is held against the `margin`, which is None where none is declared. `degenerate`: all resamples
     are equal, so that `se` and the interval tell nothing. `approximate`: intervals of this metric and size were
     measured to hold the truth less (or more) often than they say (`statistics.coverage`). `note` says what else a
-    reader must know. `alpha` is the level of the verdict.
+    reader must know. `alpha` is the level of the verdict, `power` that of the `mde`.
     """
 
     estimate: float
@@ -54,6 +54,7 @@ class Comparison:
     inner_high: float = math.inf
     margin: float | None = None
     approximate: bool = False
+    power: float = POWER
 
     @property
     def outcome(self) -> Outcome:
@@ -88,9 +89,13 @@ class Comparison:
             return f"equivalent ({inside}, inside the margin of {self.margin:g})"
         if self.degenerate:
             return "undecided (every resample gives the same)"
-        few = "with so few items an effect of any size could be missed"
-        seen = few if self.mde is None else f"missed effects could be as large as {self.mde:.3f}"
-        return f"undecided ({span}; {self._against_margin()}; {seen})"
+        return f"undecided ({span}; {self._against_margin()}; {self._could_be_seen()})"
+
+    def _could_be_seen(self) -> str:
+        """The detectable effect. How large a missed effect could be is told by the interval."""
+        if self.mde is None:
+            return "with so few items an effect of any size could be missed"
+        return f"an effect of {self.mde:.3f} would have been seen with a power of {100 * self.power:g}%"
 
     def _against_margin(self) -> str:
         if self.margin is None:
@@ -207,6 +212,7 @@ def _comparison(
         inner_high=inner.high,
         margin=margin,
         approximate=bool(rough),
+        power=rules.power,
     )
 
 

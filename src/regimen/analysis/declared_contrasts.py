@@ -139,15 +139,16 @@ def join_seeds(
     larger = {name: max(found.p, seeds[name].p) if name in seeds else found.p for name, found in compared.items()}
     corrected = adjusted(list(larger.values()), "holm", declared)
     return {
-        name: _widened(replace(found, p=larger[name], p_adjusted=p), seeds.get(name))
+        name: _widened(replace(found, p=larger[name], p_adjusted=p), seeds.get(name), declared)
         for (name, found), p in zip(compared.items(), corrected, strict=True)
     }
 
 
-def _widened(found: Comparison, seeds: Combined | None) -> Comparison:
+def _widened(found: Comparison, seeds: Combined | None, declared: int) -> Comparison:
     if seeds is None:
         return found
     inner = seeds.interval(INNER_LEVEL)
+    seen = seeds.detectable(found.alpha / max(1, declared), found.power)
     return replace(
         found,
         se=max(found.se, seeds.se),
@@ -155,6 +156,7 @@ def _widened(found: Comparison, seeds: Combined | None) -> Comparison:
         high=max(found.high, seeds.high),
         inner_low=min(found.inner_low, inner[0]),
         inner_high=max(found.inner_high, inner[1]),
+        mde=None if found.mde is None else max(found.mde, seen),
     )
 
 

@@ -110,7 +110,7 @@ def _difference(row: TaskDifference) -> tuple[str, str, str]:
     tested = row.comparison
     if tested is None:
         return "", row.statement, ""
-    missed = f"\nmay miss {tested.mde:.3f}" if tested.outcome == "undecided" and tested.mde is not None else ""
+    missed = f"\nsees {tested.mde:.3f}" if tested.outcome == "undecided" and tested.mde is not None else ""
     between = f"{tested.low:+.3f} to {tested.high:+.3f}"
     return f"{tested.estimate:+.3f}\n{between}", f"{tested.outcome}{missed}", f"{tested.p_adjusted:.2g}"
 
@@ -123,8 +123,8 @@ def _notes(comparison: ExperimentComparison) -> str:
     items = sorted({one.items for one in tested})
     counted = f"{items[0]}" if len(items) == 1 else f"{items[0]} to {items[-1]}"
     explained = (
-        " undecided: the interval holds both 0 and differences that matter; a missed effect could be as large as the "
-        "number below it."
+        " undecided: the interval holds both 0 and differences that matter; an effect of the number below it "
+        "would have been seen with a power of 80%."
     )
     tests = ", ".join(sorted({one.test for one in tested}))
     tasks = f"{len(tested)} task{'s' if len(tested) > 1 else ''}"

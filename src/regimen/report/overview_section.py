@@ -228,7 +228,7 @@ def caveats(reading: Reading, scores: Sequence[TaskScores]) -> list[str]:
     undecided = [one.comparison for one in _tested(reading) if one.outcome == "undecided"]
     largest = max((one.mde for one in undecided if one and one.mde is not None), default=None)
     if undecided:
-        seen = f"; missed effects could be as large as {number(largest)}" if largest is not None else ""
+        seen = f"; effects below {number(largest)} may have been missed" if largest is not None else ""
         found.append(f"{len(undecided)} of {len(_tested(reading))} tested comparisons are undecided{seen}.")
     found.append("The best of many runs flatters itself: a strategy\u2019s mean is the fairer number.")
     return found

@@ -45,6 +45,10 @@ class Combined:
         half = _half(self.components, (1 - level) / 2)
         return self.estimate - half, self.estimate + half
 
+    def detectable(self, alpha: float, power: float) -> float:
+        """The effect that a two-sided test at `alpha` finds with probability `power` (`plan.detectable`)."""
+        return _half(self.components, alpha / 2) + _half(self.components, 1 - power)
+
     def record(self) -> dict[str, float]:
         """As findings.json holds it; the estimate stands beside it."""
         return {"se": self.se, "degrees": self.free, "low": self.low, "high": self.high, "p": self.p}
