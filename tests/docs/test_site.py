@@ -46,6 +46,12 @@ def test_the_site_builds_strictly_and_loads_nothing_from_elsewhere(site: Path) -
         assert not loaded, (page.name, loaded)
 
 
+@pytest.mark.parametrize("page", [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "benchmarks").rglob("*.md"))], ids=str)
+def test_links_of_pages_outside_the_site_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:|mailto:)([^)#]+)[^)]*\)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
 def fault_of(words: list[str]) -> str | None:
     """What is wrong with a command as it is typed."""
     if words[0] not in PARSERS:

@@ -38,8 +38,8 @@ class Contrast(Frozen):
 class ContrastGroup(Frozen):
     """Contrasts in short form.
 
-    `each` gives one contrast per experiment (ids or patterns), `of` a single one. `against` is an experiment, "zero-
-    shot", or "single-source": for each source of the mixture, the experiment that fine-tunes on it alone, on that
+    `each` gives one contrast per experiment (ids or patterns), `of` a single one. `against` is an experiment,
+    "zero-shot", or "single-source": for each source of the mixture, the experiment that fine-tunes on it alone, on that
     source's task. `tasks` is a task group, a list of tasks, or "untrained" (main tasks whose source is not in the
     mixture). `rows` keeps the tasks whose own rows the recipe of `of` or `each` trained on ("own"), or the others.
     `separately` gives one contrast for each task instead of the mean over them. `backward` gives, per chain end, what
