@@ -19,6 +19,14 @@ from tests.support.patience import patient
 
 TABS = "[...document.querySelectorAll('nav a')].map(one => one.hash.slice(1))"
 
+# What is cut off without a cue: neither three dots, nor a shadow at the edge, nor a frame that scrolls.
+CUT = """[...document.querySelectorAll('section.shown *, header *')].filter(one => {
+  const look = getComputedStyle(one);
+  return one.checkVisibility() && one.clientWidth > 0 && one.scrollWidth > one.clientWidth + 1
+    && ['hidden', 'clip'].includes(look.overflowX) && look.textOverflow !== 'ellipsis' && look.webkitLineClamp === 'none'
+    && !one.matches('.unseen, .tabulator-header-contents, svg');
+}).map(one => `${one.className}: ${one.textContent.slice(0, 60)}`)"""
+
 
 def tabs(tab: Any) -> list[str]:
     return tab.evaluate(TABS)
@@ -150,6 +158,7 @@ def test_nothing_leaves_the_screen_sideways(browser: Any, page: Path, width: int
     for name in tabs(tab):
         go(tab, name)
         assert tab.evaluate("document.documentElement.scrollWidth") <= width, name
+        assert tab.evaluate(CUT) == [], name
     ground = tab.evaluate("getComputedStyle(document.body).backgroundColor")
     assert ground == {"light": "rgb(255, 255, 255)", "dark": "rgb(18, 23, 28)"}[scheme]
     context.close()

@@ -52,8 +52,9 @@ def test_a_drawing_is_well_formed_and_names_what_it_shows(chart: Chart, standalo
     root = ElementTree.fromstring(svg_of(chart, standalone=standalone))
     assert root.tag == f"{SVG}svg"
     assert root.get("aria-label") == chart.alt
+    assert root.get("role") == ("group" if list(root.iter(f"{SVG}a")) else "img"), "a picture's inside is not reached"
     assert {element.tag.removeprefix(SVG) for element in root.iter()} <= {
-        "svg", "title", "style", "rect", "text", "line", "polyline", "polygon", "circle", "a",
+        "svg", "title", "style", "rect", "text", "line", "polyline", "polygon", "circle", "a", "g",
     }  # fmt: skip
     assert bool(list(root.iter(f"{SVG}a"))) is (not standalone and chart.name in ("lines", "gantt"))
 

@@ -120,11 +120,20 @@ def gate_of(evidence: Evidence) -> GateDecision:
     if lacking := _lacking(wins, ways.values()):
         return GateDecision("not yet", rule, shown, f"Run what is missing ({lacking}), then ask again.")
     if len(won) >= gate.winners and best is not None and gains[best] >= gate.gain:
-        return GateDecision("promising", rule, shown, "Run the full track; what is done is reused.")
+        return GateDecision("promising", rule, shown, _onwards(evidence))
     advice = adjustments(evidence, [e.id for e in candidates], by_test_items=not choices.any)
     steps = "; ".join(item.what for item in advice) or "nothing in the evidence says what to change"
     why = f" (read off training traces{'' if choices.any else ' and test items'})" if advice else ""
     return GateDecision("not promising", rule, shown, f"Adjust before the full track: {steps}{why}.", advice)
+
+
+def _onwards(evidence: Evidence) -> str:
+    """What follows a promising fast track."""
+    full = {experiment.id for experiment in evidence.study.full_track}
+    planned = {planned.experiment.id for planned in evidence.tables.plan.experiments}
+    if full <= planned and not evidence.tables.missing_cells():
+        return "The full track is done: its answers stand in the report."
+    return "Run the full track; what is done is reused."
 
 
 def _lacking(wins: Sequence[Win], ways: Iterable[list[Way] | str]) -> str | None:

@@ -7,7 +7,7 @@ experiment. Does not know how verdicts are reached.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from regimen.analysis.best_of import RankedGroup
@@ -21,6 +21,7 @@ from regimen.study.questions import ContrastRule, PartsRule, Rule
 
 WORDS = 20  # that a headline has at most
 SHOWN = 6  # intervals that a plot has at most
+DIFFERENCE = "difference (positive: the first is better)"
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,20 @@ def interval_plot(
     fraction: float | None = None,
     crossed: CrossedResult | None = None,
 ) -> IntervalPlot | None:
-    """The intervals that show the answer; None where nothing was measured. `fraction` is the line of `tasks`."""
+    """The first intervals that show the answer; None where nothing was measured."""
+    plot = whole_plot(contrasts, tasks, rankings, strategies, fraction, crossed)
+    return replace(plot, rows=plot.rows[:SHOWN], left_out=max(0, len(plot.rows) - SHOWN)) if plot else None
+
+
+def whole_plot(
+    contrasts: Sequence[JudgedContrast],
+    tasks: Sequence[Threshold] | None,
+    rankings: Sequence[RankedGroup] | None,
+    strategies: Sequence[StrategyCells] | None,
+    fraction: float | None = None,
+    crossed: CrossedResult | None = None,
+) -> IntervalPlot | None:
+    """All intervals that show the answer, of the first ranking that has some. `fraction` is the line of `tasks`."""
     if rankings:
         group = next((one for one in rankings if one.ranked), None)
         return _leads(group) if group else None
@@ -203,11 +217,11 @@ def interval_plot(
     known = [one for one in contrasts if one.comparison]
     margins = {one.comparison.margin for one in known if one.comparison}
     rows = sorted(map(_contrast_row, known), key=_clear_first)
-    return _shown("difference (right is better)", 0.0, margins.pop() if len(margins) == 1 else None, rows)
+    return _shown(DIFFERENCE, 0.0, margins.pop() if len(margins) == 1 else None, rows)
 
 
 def _shown(axis: str, line: float, margin: float | None, rows: Sequence[PlotRow]) -> IntervalPlot | None:
-    return IntervalPlot(axis, line, margin, rows[:SHOWN], max(0, len(rows) - SHOWN)) if rows else None
+    return IntervalPlot(axis, line, margin, rows, 0) if rows else None
 
 
 def _contrast_row(judged: JudgedContrast) -> PlotRow:

@@ -6,7 +6,7 @@ Owns the cutting of numbers and which fields a JSON object leaves out. Does not 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
@@ -59,6 +59,8 @@ def to_json(value: object) -> Any:
         return value
     if type(value) is float:
         return value if math.isfinite(value) else None
+    if type(value) in (list, tuple):
+        return [to_json(inner) for inner in cast(Sequence[object], value)]
     if isinstance(value, EndPoint):
         return str(value)
     if isinstance(value, HasRecord):

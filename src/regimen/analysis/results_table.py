@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from regimen.analysis.exploratory_grid import Grid, exploratory_grid
 from regimen.analysis.statistics.resampling import Resampled
 from regimen.plan import Plan
 from regimen.results import RunFolder
-from regimen.results.tables import COLUMNS, RunColumns, RunTables
+from regimen.results.tables import COLUMNS, MetricRow, RunColumns, RunTables
 from regimen.study import EndPoint
 
 if TYPE_CHECKING:
@@ -66,7 +66,8 @@ def results_table(folder: RunFolder, plan: Plan) -> pd.DataFrame:
 
 def result_rows(evidence: Evidence, grid: Grid) -> list[ResultRow]:
     """The rows of results.csv with statistics; `grid` is the exploratory grid of the same evidence."""
-    rows = [ResultRow(**asdict(row)) for row in evidence.tables.rows()]
+    names = [one.name for one in fields(MetricRow)]
+    rows = [ResultRow(**{name: getattr(row, name) for name in names}) for row in evidence.tables.rows()]
     for row in rows:  # the draws of every metric, one after another; intervals only read them
         evidence.metric_values(row.task, row.metric)
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:  # numpy sorts without Python's lock

@@ -12,24 +12,32 @@ from dataclasses import dataclass
 from regimen.analysis.declared_contrasts import JudgedContrast
 from regimen.analysis.effects import MeanEffect
 from regimen.analysis.findings import Answer
-from regimen.analysis.headlines import IntervalPlot
+from regimen.analysis.headlines import DIFFERENCE, IntervalPlot, whole_plot
 from regimen.analysis.taxonomy import StrategyRow
 from regimen.analysis.thresholds import Threshold
+from regimen.analysis.verdicts import deciding
 from regimen.report.charts import Axis, Mark, Rows
 from regimen.report.run_reading import Reading
 from regimen.report.words import NOT_YET, file_stem, interval, number, probability, signed
 from regimen.study import EndPoint
+from regimen.study.questions import ThresholdRule
 
+APART = "apart: no part of the answer"
 WITHOUT_EVIDENCE = (NOT_YET, "not identifiable")
 
 
 @dataclass(frozen=True)
 class ContrastRow:
-    """A contrast, the end points that it compares, and the address of the first one's panel ("" for none)."""
+    """A contrast, the end points that it compares, and the address of the first one's panel ("" for none).
+
+    `label` is its title with the tasks' own titles, or their number; `apart`: the verdict does not rest on it.
+    """
 
     judged: JudgedContrast
+    label: str
     names: Sequence[EndPoint]
     link: str
+    apart: bool
 
     @property
     def title(self) -> str:
@@ -44,7 +52,10 @@ class ContrastRow:
 
 @dataclass(frozen=True)
 class AnswerCard:
-    """A question as the page shows it; `thresholds` holds (title of the task, its entry)."""
+    """A question as the page shows it; `thresholds` holds (title of the task, its entry).
+
+    `charts` are its intervals, all of them: of what a ranking or strategies decide, then of the contrasts.
+    """
 
     id: str
     question: str
@@ -55,7 +66,7 @@ class AnswerCard:
     plot: IntervalPlot | None
     contrasts: Sequence[ContrastRow]
     thresholds: Sequence[tuple[str, Threshold]]
-    chart: Rows | None
+    charts: Sequence[Rows]
 
     @property
     def anchor(self) -> str:
@@ -67,6 +78,11 @@ class AnswerCard:
         """How many of its contrasts were tested."""
         return sum(row.judged.comparison is not None for row in self.contrasts)
 
+    @property
+    def titles(self) -> dict[str, str]:
+        """Contrast -> its label."""
+        return {row.judged.contrast.id: row.label for row in self.contrasts}
+
 
 def answers(reading: Reading) -> list[AnswerCard]:
     """The questions as the page shows them."""
@@ -74,7 +90,8 @@ def answers(reading: Reading) -> list[AnswerCard]:
 
 
 def _answer(reading: Reading, answer: Answer) -> AnswerCard:
-    rows = [_row(reading, judged) for judged in answer.contrasts]
+    asked = deciding(reading.plan.study.questions[answer.id].rule, answer.contrasts)
+    rows = [_row(reading, judged, judged not in asked) for judged in answer.contrasts]
     titles = reading.plan.study.tasks
     thresholds = [(titles[entry.task].title, entry) for entry in answer.tasks or ()]
     verdict, summary = supported(answer, reading.findings.taxonomy)
@@ -88,7 +105,7 @@ def _answer(reading: Reading, answer: Answer) -> AnswerCard:
         plot=answer.plot,
         contrasts=rows,
         thresholds=thresholds,
-        chart=_chart(answer, rows),
+        charts=[*_plots(reading, answer), *_chart(answer, rows)],
     )
 
 
@@ -111,33 +128,76 @@ def supported(answer: Answer, strategies: Sequence[StrategyRow]) -> tuple[str, s
     return NOT_YET, "Not yet: nothing that this question rests on has an interval and a number of items."
 
 
-def _row(reading: Reading, judged: JudgedContrast) -> ContrastRow:
+def _row(reading: Reading, judged: JudgedContrast, apart: bool) -> ContrastRow:
     ends = list(dict.fromkeys(end for pair in judged.contrast.pairs for end in (pair.of, pair.against)))
     link = reading.link(ends[0].experiment) if ends else ""
-    return ContrastRow(judged, ends, link)
+    return ContrastRow(judged, _label(reading, judged), ends, link, apart)
 
 
-def _chart(answer: Answer, rows: Sequence[ContrastRow]) -> Rows | None:
+def _label(reading: Reading, judged: JudgedContrast) -> str:
+    """The title, which ends in task ids, with what a reader calls the tasks."""
+    tasks = list(dict.fromkeys(pair.task for pair in judged.contrast.pairs))
+    head, _, rest = judged.contrast.title.partition(", ")
+    if not tasks or not rest:
+        return judged.contrast.title
+    title = reading.plan.study.tasks[tasks[0]].title if len(tasks) == 1 else f"{len(tasks)} tasks"
+    return f"{head}, {title}"
+
+
+def _plots(reading: Reading, answer: Answer) -> list[Rows]:
+    """What decides beside contrasts: each ranking, the strategies, or the tasks one by one."""
+    stem, study = file_stem(answer.id).lower(), reading.plan.study
+    rule = study.questions[answer.id].rule
+    if answer.rankings:
+        plots = [whole_plot([], None, [group], None) for group in answer.rankings if group.ranked]
+    else:
+        fraction = rule.fraction if isinstance(rule, ThresholdRule) else None
+        plots = [whole_plot([], answer.tasks, None, answer.strategies, fraction, answer.crossed)]
+    found, titles = [], reading.titles
+    for number, plot in enumerate((plot for plot in plots if plot), start=1):
+        marks = [
+            Mark(
+                label=titles.get(row.key, row.label),
+                value=row.estimate - plot.line,
+                low=row.low - plot.line,
+                high=row.high - plot.line,
+                strong=row.outcome in ("better", "worse"),
+                hover=f"{titles.get(row.key, row.label)}: {signed(row.estimate)} ({interval(row.low, row.high)})",
+                link=reading.link(row.key),
+            )
+            for row in plot.rows
+        ]
+        axis = f"{plot.axis}, less {plot.line:g}" if plot.line else plot.axis
+        alt = f"{axis}: {len(marks)} intervals"
+        found.append(Rows(f"decides-{stem}-{number}", f"{answer.id}: {plot.axis}", alt, Axis(axis), tuple(marks)))
+    return found
+
+
+def _chart(answer: Answer, rows: Sequence[ContrastRow]) -> list[Rows]:
     marks = tuple(
         Mark(
-            label=row.title,
+            label=row.label,
             value=found.estimate,
             low=found.low,
             high=found.high,
             strong=row.is_clear,
-            hover=f"{row.title}: {signed(found.estimate)} ({interval(found.low, found.high)}), "
-            f"n = {found.items}, adjusted p {probability(found.p_adjusted)}, MDE {number(found.mde)}",
+            hover=f"{row.label}: {signed(found.estimate)} ({interval(found.low, found.high)}), "
+            f"n = {found.items}, adjusted p {probability(found.p_adjusted)}, "
+            f"minimum detectable effect {'none' if found.mde is None else number(found.mde)}",
             link=row.link,
+            under=APART if row.apart else "",
         )
-        for row in rows
+        for row in sorted(rows, key=lambda row: row.apart)
         if (found := row.judged.comparison)
     )
     if not marks:
-        return None
-    return Rows(
-        name=f"contrasts-{file_stem(answer.id).lower()}",
-        title=f"{answer.id}: {answer.question}",
-        alt=f"Estimates and intervals of {len(marks)} contrasts of {answer.id}; the table lists them",
-        x=Axis("difference (right is better)"),
-        marks=marks,
-    )
+        return []
+    return [
+        Rows(
+            name=f"contrasts-{file_stem(answer.id).lower()}",
+            title=f"{answer.id}: {answer.question}",
+            alt=f"Estimates and intervals of {len(marks)} contrasts of {answer.id}; the table lists them",
+            x=Axis(DIFFERENCE),
+            marks=marks,
+        )
+    ]

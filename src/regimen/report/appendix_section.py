@@ -23,6 +23,7 @@ def appendix_section(reading: Reading) -> Section:
         "chains": chain_tables.chains(reading),
         "front": cost_chart.front_chart(reading),
         "fronts": reading.findings.pareto,
+        "missing": bool(reading.tables.missing_cells()),
         "scaling": curve_charts.scaling_curves(reading),
         "fits": curve_charts.fits(reading),
         "simplexes": simplexes(reading),

@@ -70,6 +70,7 @@ def paths(reading: Reading) -> list[list[EndPoint]]:
     return all_paths
 
 
+NOT_SCORED = "\u2013"
 Scores = dict[tuple[EndPoint, str], float | None]  # by end point and task
 
 
@@ -87,15 +88,25 @@ def _measured(reading: Reading, path: list[EndPoint]) -> tuple[Scores, Scores]:
 def _chain(reading: Reading, path: list[EndPoint], values: Scores, steps: Scores, largest: float) -> ChainTable:
     rows = []
     for end in path:
-        cells = [_cell(values[end, task], steps[end, task], largest) for task in reading.tasks]
+        cells = [
+            _cell(values[end, task], steps[end, task], largest, _asked(reading, end, task)) for task in reading.tasks
+        ]
         rows.append(ChainRow(end, reading.link(end.experiment), _trained(reading, end), cells))
     last = reading.planned[path[-1].experiment].experiment
     chain = next((one for one in reading.findings.chains if one.chain == last.id), None)
     return ChainTable(last.id, last.title.split(":")[0], _measures(chain), rows)
 
 
-def _cell(value: float | None, step: float | None, largest: float) -> ChainCell:
-    return ChainCell(number(value), points(step) if step is not None else "", tint(step, largest))
+def _cell(value: float | None, step: float | None, largest: float, asked: bool) -> ChainCell:
+    text = NOT_SCORED if value is None and not asked else number(value)
+    return ChainCell(text, points(step) if step is not None else "", tint(step, largest))
+
+
+def _asked(reading: Reading, end: EndPoint, task: str) -> bool:
+    """Whether the plan scores an end point on a task; earlier legs are scored on few."""
+    if end.leg is None:
+        return True
+    return any(one.key == end.on(task) for one in reading.planned[end.experiment].all_evaluations)
 
 
 def _value(reading: Reading, end: EndPoint, task: str) -> float | None:

@@ -139,5 +139,5 @@ def _chart(title: str, rows: Sequence[TaskDifference]) -> Rows | None:
     )
     if not marks:
         return None
-    axis = Axis(f"{title}, right is better")
+    axis = Axis(f"{title} (positive: the first is better)")
     return Rows("comparison", title, f"{title} on {len(marks)} tasks, with intervals", axis, marks)

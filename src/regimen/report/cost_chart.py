@@ -56,5 +56,4 @@ def _series(points: Sequence[FrontPoint], phase: str, index: int) -> Series:
             for point in points
         ),
         links=tuple(result_link(point.experiment) for point in points),
-        group=phase,
     )

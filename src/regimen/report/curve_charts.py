@@ -52,7 +52,7 @@ def learning_curves(reading: Reading) -> Lines | None:
             hover = tuple(f"{name}, step {step:.0f}: {loss:.3f} nats" for step, loss in zip(x, y, strict=True))
             links = tuple(result_link(name) for _ in x)
             series.append(
-                Series(phase, x, y, colour=colour, variant=colour // 6, hover=hover, links=links, group=phase)
+                Series(phase, x, y, colour=colour, variant=colour // 6, hover=hover, links=links)
             )
     if not series:
         return None
@@ -95,7 +95,6 @@ def _ladder(reading: Reading, curve: Curve, task: str, index: int) -> list[Serie
     if len(curve.points) < 2:
         return []
     name = f"{curve.kind}: {', '.join(curve.trained_on)}"
-    group = reading.phase_of(curve.points[-1].experiment or "")
     drawn = Series(
         name=name,
         x=tuple(float(point.steps) for point in curve.points),
@@ -110,7 +109,6 @@ def _ladder(reading: Reading, curve: Curve, task: str, index: int) -> list[Serie
             for point in curve.points
         ),
         links=tuple(result_link(point.experiment or "") for point in curve.points),
-        group=group,
     )
     if curve.band is None or curve.held_out is None or not curve.held_out.holds:
         return [drawn]
@@ -123,7 +121,6 @@ def _ladder(reading: Reading, curve: Curve, task: str, index: int) -> list[Serie
         low=tuple(point.low for point in curve.band),
         high=tuple(point.high for point in curve.band),
         band=True,
-        group=group,
     )
     return [fitted, drawn]
 

@@ -23,6 +23,7 @@ def evidence_section(reading: Reading) -> Section:
         by_task.setdefault(reading.plan.study.tasks[recipe.task].title, []).append(recipe)
     context = {
         "reading": reading,
+        "missing": bool(reading.tables.missing_cells()),
         "answers": answers(reading),
         "gate": findings.gate,
         "gate_adjust": advice_table(findings.gate.adjust),

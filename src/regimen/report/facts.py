@@ -147,12 +147,10 @@ def prepared(reading: Reading) -> dict[str, Any]:
             shots = f", {stage.shots}-shot" if stage.shots else ""
             facts = facts_of(reading.tables.outcomes, name, ItemsFacts)
             items.append({"name": stage.task_name + shots, "form": "test", **_counts(facts)})
-    reasons = sorted({reason for entry in [*sources, *items] for reason in entry["drops"]})
     standing_in = {entry["stand_in"] for entry in [*sources, *items] if entry["stand_in"]}
     return {
         "sources": sources,
         "items": items,
-        "reasons": reasons,
         "stand_ins": sorted(standing_in),
         "twins": [entry for entry in items if entry["twins"]],
         "leaks": sorted(

@@ -45,6 +45,7 @@ def environment(escaping: bool) -> Environment:
 
 def figure(chart: Chart) -> Markup:
     """A chart where it stands in the page."""
-    return Markup('<figure class="chart" id="fig-{name}"><div class="wide">{svg}</div></figure>').format(
-        name=chart.name, svg=Markup(svg_of(chart))
+    frame = '<div class="wide" tabindex="0" role="region" aria-label="{title}">{svg}</div>'
+    return Markup('<figure class="chart" id="fig-{name}">' + frame + "</figure>").format(
+        name=chart.name, title=chart.title, svg=Markup(svg_of(chart))
     )

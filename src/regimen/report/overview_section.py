@@ -119,9 +119,7 @@ def _card(reading: Reading, answer: AnswerCard) -> OverviewCard:
     plot = answer.plot
     if plot is None:
         return OverviewCard(answer, "", [], 0)
-    titles = {name: planned.experiment.title for name, planned in reading.planned.items()}
-    titles |= {name: task.title for name, task in reading.plan.study.tasks.items()}
-    rows = interval_rows(plot, titles, INTERVALS)
+    rows = interval_rows(plot, reading.titles | answer.titles, INTERVALS)
     return OverviewCard(answer, plot.axis, rows, len(plot.rows) - len(rows) + plot.left_out)
 
 

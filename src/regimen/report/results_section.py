@@ -91,11 +91,11 @@ def results_section(reading: Reading) -> Section:
 def table_rows(reading: Reading) -> list[TableRow]:
     """What experiments are held against first, then every trained experiment in the plan's order."""
     shots = sorted({row.end.shots for row in reading.rows if row.end.shots})
-    rows = [TableRow(ZERO_SHOT, "Zero-shot", pinned=True, strategy="the base as it is")]
-    rows += [TableRow(f"{n}-shot", f"{n}-shot", pinned=True, strategy=f"the base, {n} examples") for n in shots]
+    rows = [TableRow(ZERO_SHOT, "Zero-shot", pinned=True, strategy="as it is")]
+    rows += [TableRow(f"{n}-shot", f"{n}-shot", pinned=True, strategy=f"{n} examples") for n in shots]
     for name, title in FLOORS.items():
         if any(getattr(floor, name) for floor in reading.floors.values()):
-            about = "logistic regression on words" if name == "tfidf" else "no model"
+            about = "word counts" if name == "tfidf" else "no model"
             rows.append(TableRow(name, title[:1].upper() + title[1:], pinned=True, strategy=about))
     others = dict.fromkeys(row.experiment for row in reading.rows if row.external)
     rows += [TableRow(name, name, pinned=True, strategy="another system's answers") for name in others]

@@ -5,6 +5,7 @@ Owns the lookups that the sections share. Does not know formats or pages.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -87,6 +88,14 @@ class Reading(RunReading):
     def phases(self) -> list[str]:
         """The phases that the plan has experiments of, in order."""
         return list(dict.fromkeys(planned.experiment.phase for planned in self.plan.experiments))
+
+    @cached_property
+    def titles(self) -> dict[str, str]:
+        """Experiment or task -> its title, with its id behind it where another experiment has the same."""
+        titles = {name: planned.experiment.title for name, planned in self.planned.items()}
+        shared = {title for title, count in Counter(titles.values()).items() if count > 1}
+        found = {name: f"{title} ({name})" if title in shared else title for name, title in titles.items()}
+        return found | {name: task.title for name, task in self.plan.study.tasks.items()}
 
     def phase_of(self, name: str) -> str:
         """The phase of an experiment; "" for what is none."""

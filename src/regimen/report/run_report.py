@@ -118,7 +118,7 @@ def short_context(reading: Reading) -> Context:
 
 def charts_of(reading: Reading) -> list[Chart]:
     """The charts that are written as files, for papers."""
-    answered = [answer.chart for answer in answers(reading)]
+    answered = [chart for answer in answers(reading) for chart in answer.charts]
     whole = [score_tables.heat_matrix(reading), transfer_matrix(reading), curve_charts.learning_curves(reading)]
     timed = [cost_chart.front_chart(reading), facts.planned_gantt(reading), facts.actual_gantt(reading)]
     several = [*curve_charts.scaling_curves(reading), *simplexes(reading)]

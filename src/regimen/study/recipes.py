@@ -7,9 +7,10 @@ files or scores.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from fnmatch import translate
 
 from regimen.study.crossed import CrossedStrategy
 from regimen.study.schema import Experiment
@@ -69,18 +70,24 @@ def chosen_by(patterns: Sequence[str], experiments: Sequence[Experiment]) -> tup
     "phase:NAME" chooses all of a phase.
     """
     phases = {experiment.id: experiment.phase for experiment in experiments}
-    return tuple(e for e in experiments if any(_chooses(pattern, e, phases) for pattern in patterns))
+    of_phase = _any_of([one.removeprefix(PHASE) for one in patterns if one.startswith(PHASE)])
+    rest = [one for one in patterns if not one.startswith(PHASE)]
+    of_id, of_recipe = _any_of([one for one in rest if MARK in one]), _any_of([one for one in rest if MARK not in one])
+
+    def is_chosen(experiment: Experiment) -> bool:
+        if of_phase(experiment.phase) or of_id(experiment.id):
+            return True
+        recipe = experiment.recipe
+        if phases.get(recipe, experiment.phase) != experiment.phase:
+            return False
+        return bool(of_recipe(recipe) or of_recipe(recipe.partition(MARK)[0]))
+
+    return tuple(experiment for experiment in experiments if is_chosen(experiment))
 
 
-def _chooses(pattern: str, experiment: Experiment, phases: Mapping[str, str]) -> bool:
-    if pattern.startswith(PHASE):
-        return fnmatchcase(experiment.phase, pattern.removeprefix(PHASE))
-    if MARK in pattern:
-        return fnmatchcase(experiment.id, pattern)
-    recipe = experiment.recipe
-    if phases.get(recipe, experiment.phase) != experiment.phase:
-        return False
-    return fnmatchcase(recipe, pattern) or fnmatchcase(recipe.partition(MARK)[0], pattern)
+def _any_of(patterns: Sequence[str]) -> Callable[[str], object]:
+    """Whether any of the patterns matches a whole text."""
+    return re.compile("|".join(map(translate, patterns)) if patterns else "(?!)").match
 
 
 def listed_seeds(seeds: Seeds, first: int) -> tuple[int, ...]:

@@ -123,10 +123,10 @@ def discordant(pair: Pair, scores: TaskScores) -> tuple[int, int]:
 
 
 def _mcnemar(pair: Pair, scores: TaskScores) -> PValue:
-    from scipy.stats import binomtest
+    from scipy.special import bdtr
 
     ahead, behind = discordant(pair, scores)
-    p = float(binomtest(ahead, ahead + behind).pvalue) if ahead + behind else 1.0
+    p = min(1.0, 2 * float(bdtr(min(ahead, behind), ahead + behind, 0.5))) if ahead + behind else 1.0
     return PValue(p, "exact McNemar", ahead + behind)
 
 

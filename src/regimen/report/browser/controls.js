@@ -27,7 +27,7 @@ regimen.controls = (() => {
   }
   // A panel at the right; `close` is called by its button and by Escape.
   function panel(label, close, ...children) {
-    return element("aside", { class: "panel", role: "dialog", "aria-label": label, tabindex: "-1", on: { keydown: (event) => { if (event.key === "Escape") close(); } } },
+    return element("div", { class: "panel", role: "dialog", "aria-label": label, tabindex: "-1", on: { keydown: (event) => { if (event.key === "Escape") close(); } } },
       element("button", { type: "button", class: "close", "aria-label": "Close", on: { click: close } }, "\u00d7"), ...children);
   }
   // A table in a frame that scrolls; cells are texts or elements.
@@ -37,9 +37,13 @@ regimen.controls = (() => {
       element("thead", {}, element("tr", {}, ...heads.map((words, at) => words instanceof HTMLTableCellElement ? words : element("th", { scope: "col", class: side(at) }, words)))),
       element("tbody", {}, ...rows.map((row) => element("tr", {}, ...row.map((cell, at) => cell instanceof HTMLTableCellElement ? cell : element(at ? "td" : "th", { class: side(at), scope: at ? null : "row" }, cell)))))));
   }
-  // A shadow at the right edge of a Tabulator table while there is more to scroll to.
+  // A shadow at the right edge of a Tabulator table while there is more to scroll to; and its parts' roles, so that the
+  // part that scrolls, which the keyboard reaches, is a group of rows and not a stranger in the grid.
   function edge(sheet) {
     const holder = sheet.querySelector(".tabulator-tableholder");
+    holder.setAttribute("role", "rowgroup");
+    holder.querySelector(".tabulator-table").setAttribute("role", "presentation");
+    sheet.removeAttribute("aria-owns");
     const look = () => sheet.classList.toggle("more", holder.scrollLeft + holder.clientWidth < holder.scrollWidth - 2);
     holder.addEventListener("scroll", look, { passive: true });
     new ResizeObserver(look).observe(holder);

@@ -1,6 +1,6 @@
 // The table of all scores: modes, filters, sorting, columns and downloads; an experiment's panel. State is in the address.
 {
-  const { element, number, signed, count, probability, known } = regimen;
+  const { element, number, signed, count, probability, known, controls } = regimen;
   const NAME = "results", OWN = { title: "Experiment", strategy: "Strategy", mixture: "Mixture", steps: "Steps", hours: "GPU-hours", mean: "Mean change" };
   const DEFAULTS = { show: "both", interval: "", metric: "", group: "", sort: "", columns: "", strategy: "", text: "", experiment: "" };
 
@@ -86,7 +86,7 @@
       const about = task.metrics.find((one) => one.name === (state.metric || task.metrics[0].name));
       if (!about) continue;
       columns.push({
-        field: `t:${task.id}`, titleFormatter: head(task.title, about.name + (about.lower ? " (less is better)" : "")), minWidth: state.interval ? 128 : Math.max(76, 14 + 6.5 * longest(task.title)), widthGrow: 1,
+        field: `t:${task.id}`, titleFormatter: head(task.title, about.name + (about.lower ? " (less is better)" : "")), minWidth: state.interval ? 128 : Math.max(76, 18 + 6.8 * longest(task.title)), widthGrow: 1,
         ...right, sorter: ordered(measured), visible: !hidden.has(`t:${task.id}`),
         formatter: (box) => {
           const one = box.getValue(), lines = shown(one, state);
@@ -142,10 +142,6 @@
   }
 
   // Controls.
-  function choice(label, options, chosen, take) {
-    return element("label", {}, `${label} `, element("select", { on: { change: (event) => take(event.target.value) } },
-      ...options.map(([value, words]) => element("option", { value, selected: value === chosen }, words))));
-  }
   function buttons(label, options, chosen, take) {
     return element("span", { class: "switch", role: "group", "aria-label": label }, ...options.map(([value, words]) =>
       element("button", { type: "button", "aria-pressed": String(value === chosen), on: { click: () => take(value) } }, words)));
@@ -169,8 +165,7 @@
       return line([index ? task.title : element("b", {}, task.title), about.name + (about.lower ? " (less is better)" : ""), number(one.value), span(one.low, one.high, number), count(one.n),
         ...(twins ? [known(one.alone) ? number(one.alone) : ""] : []), known(one.change) ? signed(one.change) + (one.clear ? "*" : "") : "", span(one.change_low, one.change_high, signed), known(one.p) ? probability(one.p) : ""], { 0: "left", 1: "left" });
     })).filter(Boolean);
-    return element("aside", { class: "panel", role: "dialog", "aria-label": row.title, tabindex: "-1", on: { keydown: (event) => { if (event.key === "Escape") close(); } } },
-      element("button", { type: "button", class: "close", "aria-label": "Close", on: { click: close } }, "\u00d7"),
+    return controls.panel(row.title, close,
       element("h3", {}, row.title, " ", element("span", { class: "soft" }, id)),
       element("p", {}, fact("state", recipe.state), fact("strategy", row.strategy), fact("mean change", known(row.mean) ? `${signed(row.mean)} (${span(row.mean_low, row.mean_high, signed)})` : "not yet"), ...recipe.facts.map(([what, value]) => fact(what, value)), ...recipe.links.map(([what, name]) => fact(what, to(name)))),
       element("p", { class: "controls" }, ...["items", "curves", "compare"].filter((name) => document.getElementById(name)).map((name) => element("a", { href: regimen.link(name, name === "compare" ? { a: id } : { experiments: id }) }, { items: "Its answers, item by item", curves: "Its training curve", compare: "Compare with another" }[name]))),
@@ -207,22 +202,22 @@
     const place = element("div", { class: "sheet" });
     const bar = element("span", { class: "scale", "aria-label": `Colour: change against zero-shot, from ${signed(-largest, 2)} to ${signed(largest, 2)}` }, signed(-largest, 2),
       ...Array.from({ length: 2 * table.steps + 1 }, (_, at) => element("i", { class: at === table.steps ? "" : `t${at - table.steps}` })), signed(largest, 2));
-    const controls = element("div", { class: "controls" },
+    const switches = element("div", { class: "controls" },
       buttons("Show", [["score", "Score"], ["difference", "Difference"], ["both", "Both"]], state.show, (show) => draw({ show })),
       element("label", {}, element("input", { type: "checkbox", checked: Boolean(state.interval), on: { change: (event) => draw({ interval: event.target.checked ? "95" : "" }) } }), " 95% intervals"),
-      choice("Metric", [["", "headline of each task"], ...metrics.map((name) => [name, name])], state.metric, (metric) => draw({ metric })),
-      choice("Group by", [["", "nothing"], ["strategy", "strategy"], ["phase", "phase"], ["mixture", "mixture"]], state.group, (group) => draw({ group })),
-      choice("Strategy", [["", "all"], ...strategies.map((name) => [name, name])], state.strategy, (strategy) => { keep({ strategy }); made.setFilter(matches); tellCount(); }),
+      controls.choice("Metric", [["", "headline of each task"], ...metrics.map((name) => [name, name])], state.metric, (metric) => draw({ metric })),
+      controls.choice("Group by", [["", "nothing"], ["strategy", "strategy"], ["phase", "phase"], ["mixture", "mixture"]], state.group, (group) => draw({ group })),
+      controls.choice("Strategy", [["", "all"], ...strategies.map((name) => [name, name])], state.strategy, (strategy) => { keep({ strategy }); made.setFilter(matches); tellCount(); }),
       box, chooser,
       element("button", { type: "button", on: { click: () => save("results-shown.csv", csv(grid(made, state))) } }, "CSV"),
       element("button", { type: "button", on: { click: () => save("results-shown.tex", latex(grid(made, state))) } }, "LaTeX"), told, bar);
     const old = live.querySelector(".sheet");
     if (old && old.tabulator) old.tabulator.destroy();
-    live.replaceChildren(controls, element("p", { class: "soft note" }, "Differences are against zero-shot, turned so that up is better; an asterisk marks what is clear after correction over all cells. The first rows need no training and stay in sight. Click a name for its recipe and every metric."), place);
+    live.replaceChildren(switches, element("p", { class: "soft note" }, "Differences are against zero-shot, turned so that up is better; an asterisk marks what is clear after correction over all cells. The first rows need no training and stay in sight. Click a name for its recipe and every metric."), place);
     const columns = columnsOf(table, state, largest, hidden);
     const [, by = "", direction = ""] = state.sort.match(/^(.*):(asc|desc)$/) || []; // a task's own field holds a colon
     made = new Tabulator(place, {
-      data: rows, columns, index: "id", layout: "fitColumns", height: "calc(100vh - 260px)", minHeight: 320, columnHeaderSortMulti: false, rowHeight: state.interval ? (state.show === "both" ? 78 : 44) : 40,
+      data: rows, columns, index: "id", layout: "fitColumns", height: "calc(100vh - 260px)", minHeight: 320, columnHeaderSortMulti: false, rowHeight: state.interval ? (state.show === "both" ? 78 : 52) : 52,
       frozenRows: (row) => row.getData().pinned, movableColumns: false, headerSortTristate: true, placeholder: "No experiment matches.",
       columnDefaults: { headerSortStartingDir: "desc", resizable: false, vertAlign: "middle" }, initialFilter: matches, initialSort: by && columns.some((one) => one.field === by) ? [{ column: by, dir: direction }] : [],
       ...(state.group ? { groupBy: state.group, groupHeader: (value, held) => element("span", {}, `${state.group === "phase" ? "Phase " : ""}${value} `, element("span", { class: "soft" }, `${held}`)) } : {}),
@@ -231,6 +226,7 @@
     made.on("headerClick", () => setTimeout(() => { const [first] = made.getSorters(); keep({ sort: first ? `${first.field}:${first.dir}` : "" }); }));
     tellCount();
     await new Promise((built) => { made.on("tableBuilt", built); });
+    controls.edge(place);
     if (state.experiment) {
       const opened = panel(table, recipes, state.experiment, tell());
       if (opened) { live.append(opened); opened.focus({ preventScroll: true }); }

@@ -60,9 +60,9 @@ def words(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
-def width_of(labels: Iterable[str], size: float = 12) -> float:
+def width_of(labels: Iterable[str], size: float = 12, longest: int = LONGEST) -> float:
     """About how wide the longest label is, in pixels."""
-    return LETTER * size * max((min(len(label), LONGEST) for label in labels), default=4)
+    return LETTER * size * max((min(len(label), longest) for label in labels), default=4)
 
 
 def shortened(label: str, longest: int = LONGEST) -> str:
@@ -72,7 +72,7 @@ def shortened(label: str, longest: int = LONGEST) -> str:
 
 def mark(x: float, y: float, shape: int, colour: str) -> str:
     """A small filled shape: circle, square, diamond, triangle, plus."""
-    fill = f'fill="{colour}"'
+    fill = f'style="fill:{colour}"'
     kind = shape % 5
     if kind == 0:
         return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" {fill}/>'

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-# Paul Tol's "bright" and "muted" schemes (personal.sron.nl/~pault), told apart by colour-blind eyes; lines and points
+# The colours of series, as the page's style sheet has them for light screens (there are others for dark ones). Each has
+# a contrast of 3 or more on white, and any two lie apart for colour-blind eyes too; a test holds both. Lines and points
 # differ in dash and shape besides, so that nothing is said by colour alone.
-COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#999933", "#882255", "#44aa99", "#777777")
-SHAPES = ("circle", "square", "diamond", "triangle-up", "cross")
-DASHES = ("solid", "dash", "dot", "dashdot")
+COLOURS = ("#2551bf", "#a7510a", "#204501", "#987cf7", "#ad8c21", "#408e88", "#6c1259", "#6a5865")
 # ColorBrewer's PuOr, five classes: blue is better, orange is worse.
 DIVERGING = ((0.0, "#b35806"), (0.25, "#f1a340"), (0.5, "#f7f7f7"), (0.75, "#92c5de"), (1.0, "#2166ac"))
 # Of one direction: light to dark blue.
@@ -46,7 +45,6 @@ class Series:
     band: bool = False
     hover: tuple[str, ...] = ()
     links: tuple[str, ...] = ()
-    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,10 @@ class Lines(Chart):
 
 @dataclass(frozen=True)
 class Mark:
-    """One row's point with its interval; `strong` where it is clear of zero after correction."""
+    """One row's point with its interval; `strong` where it is clear of zero after correction.
+
+    Rows of one `under` that follow each other stand under it as a heading.
+    """
 
     label: str
     value: float
@@ -81,7 +82,7 @@ class Mark:
     strong: bool = False
     hover: str = ""
     link: str = ""
-    group: str = ""
+    under: str = ""
 
 
 @dataclass(frozen=True)

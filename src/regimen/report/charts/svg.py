@@ -1,4 +1,4 @@
-"""Charts as SVG: what the page shows before a figure is live and in print, and the files for a paper.
+"""Charts as SVG: what the page shows, on the screen and in print, and the files for a paper.
 
 Owns the drawing. Marks are plain shapes with a title each; text keeps its words. The same chart gives the same bytes.
 """
@@ -26,17 +26,20 @@ from regimen.report.charts.shapes import (
 )
 
 WIDTH = 900
+ROW_LETTERS = 62  # of the label of a row
 DASH = ("", ' stroke-dasharray="7 4"', ' stroke-dasharray="2 3"', ' stroke-dasharray="7 3 2 3"')
 # In a page the page's own style sheet colours these classes, for light and dark.
 PAPER = (
     "text{font:12px Helvetica,Arial,sans-serif}.ink{fill:#1c2733}.soft{fill:#5b6b7b}"
     ".axis{stroke:#1c2733}.grid{stroke:#dfe5eb}.zero{stroke:#1c2733}"
 )
+# Of differences: what a page calls them, and the same on paper.
+SIDES = {"yes": "#2166ac", "no": "#b35806", "soft": "#6b7682", "page": "#ffffff"}
 
 
 def svg_of(chart: Chart, *, standalone: bool = False, width: int = WIDTH) -> str:
     """The chart; `standalone` as a file of its own (white ground, own style, no links)."""
-    canvas = Canvas(width, links=not standalone)
+    canvas = Canvas(width, standalone=standalone)
     if isinstance(chart, Lines):
         _lines(chart, canvas)
     elif isinstance(chart, Rows):
@@ -47,24 +50,35 @@ def svg_of(chart: Chart, *, standalone: bool = False, width: int = WIDTH) -> str
         _ternary(chart, canvas)
     elif isinstance(chart, Matrix):
         _matrix(chart, canvas)
-    return canvas.finish(chart, standalone)
+    return canvas.finish(chart)
 
 
 class Canvas:
     """Collects shapes and turns them into one document."""
 
-    def __init__(self, width: int, links: bool):
+    def __init__(self, width: int, standalone: bool):
         self.width = width
         self.height = 0
-        self._links = links
+        self._standalone = standalone
+        self._linked = False
         self._shapes: list[str] = []
+
+    def tone(self, index: int) -> str:
+        """The colour of a series: the style sheet's in a page, so that it follows light and dark."""
+        index %= len(COLOURS)
+        return COLOURS[index] if self._standalone else f"var(--c{index})"
+
+    def side(self, name: str) -> str:
+        """A colour of `SIDES`."""
+        return SIDES[name] if self._standalone else f"var(--{name})"
 
     def add(self, shape: str, title: str = "", link: str = "") -> None:
         """Adds an element; `title` is its tool tip, `link` an anchor of the page."""
         if title:
             name = shape[1:].split(" ", 1)[0]
             shape = shape.removesuffix("/>") + f"><title>{escape(title)}</title></{name}>"
-        if link and self._links:
+        if link and not self._standalone:
+            self._linked = True
             shape = f'<a href="#{escape(link)}" tabindex="-1">{shape}</a>'
         self._shapes.append(shape)
 
@@ -78,11 +92,20 @@ class Canvas:
         named = f' class="{kind}"' if kind else ""
         self.add(f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"{named}{more}/>')
 
-    def finish(self, chart: Chart, standalone: bool) -> str:
-        """The document."""
+    def open(self) -> None:
+        """Begins a series, which a pointer on it brings out."""
+        self._shapes.append('<g class="series">')
+
+    def close(self) -> None:
+        """Ends it."""
+        self._shapes.append("</g>")
+
+    def finish(self, chart: Chart) -> str:
+        """The document. A picture that holds links is a group: what is inside a picture cannot be reached."""
+        role = "group" if self._linked else "img"
         size = f'viewBox="0 0 {self.width} {self.height:.0f}"'
-        head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{escape(chart.alt)}"'
-        if not standalone:
+        head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="{role}" aria-label="{escape(chart.alt)}"'
+        if not self._standalone:
             return head + ">" + "".join(self._shapes) + "</svg>"
         ground = f'<rect width="{self.width}" height="{self.height:.0f}" fill="#ffffff"/>'
         size = f' width="{self.width}" height="{self.height:.0f}"'
@@ -115,18 +138,15 @@ def _lines(chart: Lines, canvas: Canvas) -> None:
         _series(series, canvas, horizontal, vertical)
     for index, series in enumerate(named):
         x, y = left + 210 * (index % per_row), chart.height + 14 + 18 * (index // per_row)
-        canvas.line(x, y - 4, x + 22, y - 4, more=_stroke(series))
+        canvas.line(x, y - 4, x + 22, y - 4, more=_stroke(series, canvas))
         if series.style != "line":
-            canvas.add(scales.mark(x + 11, y - 4, series.variant, _ink(series)))
+            canvas.add(scales.mark(x + 11, y - 4, series.variant, canvas.tone(series.colour)))
         canvas.text(x + 28, y, scales.shortened(series.name, 28))
 
 
-def _ink(series: Series) -> str:
-    return COLOURS[series.colour % len(COLOURS)]
-
-
-def _stroke(series: Series) -> str:
-    return f' fill="none" stroke="{_ink(series)}" stroke-width="1.5"{DASH[series.variant % len(DASH)]}'
+def _stroke(series: Series, canvas: Canvas) -> str:
+    ink = f"fill:none;stroke:{canvas.tone(series.colour)}"
+    return f' style="{ink}" stroke-width="1.5"{DASH[series.variant % len(DASH)]}'
 
 
 def _series(series: Series, canvas: Canvas, horizontal: scales.Scale, vertical: scales.Scale) -> None:
@@ -134,30 +154,34 @@ def _series(series: Series, canvas: Canvas, horizontal: scales.Scale, vertical: 
         (horizontal(x), vertical(y)) for x, y in zip(series.x, series.y, strict=True) if math.isfinite(horizontal(x))
     ]
     ends = list(zip(series.x, series.low, series.high, strict=True)) if series.low else []
+    tone = canvas.tone(series.colour)
+    canvas.open()
     if series.band:
         edge = [(x, high) for x, _, high in ends if high is not None]
         edge += [(x, low) for x, low, _ in reversed(ends) if low is not None]
         joined = " ".join(f"{horizontal(x):.1f},{vertical(y):.1f}" for x, y in edge)
-        canvas.add(f'<polygon points="{joined}" fill="{_ink(series)}" opacity="0.18"/>')
+        canvas.add(f'<polygon points="{joined}" style="fill:{tone}" opacity="0.18"/>')
     else:
         for x, low, high in ends:
             if low is not None and high is not None:
-                more = f' stroke="{_ink(series)}"'
+                more = f' style="stroke:{tone}"'
                 canvas.line(horizontal(x), vertical(low), horizontal(x), vertical(high), more=more)
     if series.style != "points":
         joined = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-        canvas.add(f'<polyline points="{joined}"{_stroke(series)}/>', series.name)
+        canvas.add(f'<polyline points="{joined}"{_stroke(series, canvas)}/>', series.name)
     if series.style != "line":
         for index, (x, y) in enumerate(points):
             link = series.links[index] if series.links else ""
             hover = series.hover[index] if series.hover else series.name
-            canvas.add(scales.mark(x, y, series.variant, _ink(series)), hover, link)
+            canvas.add(scales.mark(x, y, series.variant, tone), hover, link)
+    canvas.close()
 
 
 def _rows(chart: Rows, canvas: Canvas) -> None:
-    left = 16 + scales.width_of(mark.label for mark in chart.marks)
+    left = 16 + scales.width_of((mark.label for mark in chart.marks), longest=ROW_LETTERS)
     top, step = 12.0, 22.0
-    bottom = top + step * len(chart.marks)
+    headed = [index for index, mark in enumerate(chart.marks) if mark.under and mark.under != _above(chart, index)]
+    bottom = top + step * (len(chart.marks) + len(headed))
     canvas.height = int(bottom + 46)
     ends = [v for mark in chart.marks for v in (mark.value, mark.low, mark.high) if v is not None]
     scale = scales.Scale([*ends, 0.0], left, canvas.width - 20.0)
@@ -166,14 +190,21 @@ def _rows(chart: Rows, canvas: Canvas) -> None:
         canvas.text(scale(value), bottom + 16, words, anchor="middle", kind="soft")
     canvas.text((left + canvas.width - 20) / 2, bottom + 36, chart.x.title, anchor="middle")
     for index, mark in enumerate(chart.marks):
-        y = top + step * (index + 0.5)
-        canvas.text(left - 8, y + 4, scales.shortened(mark.label), anchor="end")
-        ink = (DIVERGING[-1] if mark.value > 0 else DIVERGING[0])[1] if mark.strong else "#6b7682"
+        heads = sum(place <= index for place in headed)
+        y = top + step * (index + heads + 0.5)
+        if index in headed:
+            canvas.text(8, y - step + 4, mark.under, kind="soft")
+        canvas.text(left - 8, y + 4, scales.shortened(mark.label, ROW_LETTERS), anchor="end")
+        ink = canvas.side(("yes" if mark.value > 0 else "no") if mark.strong else "soft")
         if mark.low is not None and mark.high is not None:
-            canvas.line(scale(mark.low), y, scale(mark.high), y, more=f' stroke="{ink}" stroke-width="2"')
-        fill = ink if mark.strong else "#ffffff"
-        shape = f'<circle cx="{scale(mark.value):.1f}" cy="{y:.1f}" r="4.5" fill="{fill}" stroke="{ink}"/>'
+            canvas.line(scale(mark.low), y, scale(mark.high), y, more=f' style="stroke:{ink}" stroke-width="2"')
+        look = f"fill:{ink if mark.strong else canvas.side('page')};stroke:{ink}"
+        shape = f'<circle cx="{scale(mark.value):.1f}" cy="{y:.1f}" r="4.5" style="{look}"/>'
         canvas.add(shape, mark.hover, mark.link)
+
+
+def _above(chart: Rows, index: int) -> str:
+    return chart.marks[index - 1].under if index else ""
 
 
 def _gantt(chart: Gantt, canvas: Canvas) -> None:
@@ -183,7 +214,7 @@ def _gantt(chart: Gantt, canvas: Canvas) -> None:
     canvas.height = int(bottom + 44)
     scale = scales.Scale([0.0, *(bar.end for bar in chart.bars)], left, canvas.width - 16.0)
     for index, group in enumerate(chart.groups):
-        canvas.add(f'<rect x="{left + 80 * index:.1f}" y="4" width="10" height="10" fill="{_tone(index)}"/>')
+        canvas.add(f'<rect x="{left + 80 * index:.1f}" y="4" width="10" height="10" style="fill:{canvas.tone(index)}"/>')
         canvas.text(left + 80 * index + 14, 13, scales.shortened(group, 9))
     for value, words in scale.ticks():
         canvas.line(scale(value), top, scale(value), bottom, "grid")
@@ -197,14 +228,9 @@ def _gantt(chart: Gantt, canvas: Canvas) -> None:
     for bar in chart.bars:
         x, y = scale(bar.start), top + step * place[bar.label] + 1.5
         length = max(1.0, scale(bar.end) - x)
-        shape = (
-            f'<rect x="{x:.1f}" y="{y:.1f}" width="{length:.1f}" height="10" fill="{_tone(_at(chart, bar.group))}"/>'
-        )
+        tone = canvas.tone(_at(chart, bar.group))
+        shape = f'<rect x="{x:.1f}" y="{y:.1f}" width="{length:.1f}" height="10" style="fill:{tone}"/>'
         canvas.add(shape, f"{bar.label}: {bar.start:.2f} to {bar.end:.2f}", bar.link)
-
-
-def _tone(index: int) -> str:
-    return COLOURS[index % len(COLOURS)]
 
 
 def _at(chart: Gantt, group: str) -> int:
