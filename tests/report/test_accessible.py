@@ -1,4 +1,4 @@
-"""The page for everyone: no barrier that axe-core calls serious, colours that colour-blind eyes tell apart, contrast."""
+"""For everyone: no barrier that axe-core calls serious, contrast, colours that colour-blind eyes tell apart."""
 
 from __future__ import annotations
 
@@ -125,4 +125,4 @@ def mix(one: str, other: str, share: float) -> str:
 
 
 def test_paper_has_the_colours_of_light_screens() -> None:
-    assert COLOURS == tuple(colours("light")[f"c{index}"] for index in range(8))
+    assert tuple(colours("light")[f"c{index}"] for index in range(8)) == COLOURS

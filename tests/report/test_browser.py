@@ -23,8 +23,8 @@ TABS = "[...document.querySelectorAll('nav a')].map(one => one.hash.slice(1))"
 CUT = """[...document.querySelectorAll('section.shown *, header *')].filter(one => {
   const look = getComputedStyle(one);
   return one.checkVisibility() && one.clientWidth > 0 && one.scrollWidth > one.clientWidth + 1
-    && ['hidden', 'clip'].includes(look.overflowX) && look.textOverflow !== 'ellipsis' && look.webkitLineClamp === 'none'
-    && !one.matches('.unseen, .tabulator-header-contents, svg');
+    && ['hidden', 'clip'].includes(look.overflowX) && look.textOverflow !== 'ellipsis'
+    && look.webkitLineClamp === 'none' && !one.matches('.unseen, .tabulator-header-contents, svg');
 }).map(one => `${one.className}: ${one.textContent.slice(0, 60)}`)"""
 
 

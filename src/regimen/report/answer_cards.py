@@ -146,31 +146,34 @@ def _label(reading: Reading, judged: JudgedContrast) -> str:
 
 def _plots(reading: Reading, answer: Answer) -> list[Rows]:
     """What decides beside contrasts: each ranking, the strategies, or the tasks one by one."""
-    stem, study = file_stem(answer.id).lower(), reading.plan.study
-    rule = study.questions[answer.id].rule
+    rule = reading.plan.study.questions[answer.id].rule
     if answer.rankings:
         plots = [whole_plot([], None, [group], None) for group in answer.rankings if group.ranked]
     else:
         fraction = rule.fraction if isinstance(rule, ThresholdRule) else None
         plots = [whole_plot([], answer.tasks, None, answer.strategies, fraction, answer.crossed)]
-    found, titles = [], reading.titles
-    for number, plot in enumerate((plot for plot in plots if plot), start=1):
-        marks = [
-            Mark(
-                label=titles.get(row.key, row.label),
-                value=row.estimate - plot.line,
-                low=row.low - plot.line,
-                high=row.high - plot.line,
-                strong=row.outcome in ("better", "worse"),
-                hover=f"{titles.get(row.key, row.label)}: {signed(row.estimate)} ({interval(row.low, row.high)})",
-                link=reading.link(row.key),
-            )
-            for row in plot.rows
-        ]
-        axis = f"{plot.axis}, less {plot.line:g}" if plot.line else plot.axis
-        alt = f"{axis}: {len(marks)} intervals"
-        found.append(Rows(f"decides-{stem}-{number}", f"{answer.id}: {plot.axis}", alt, Axis(axis), tuple(marks)))
-    return found
+    known = [plot for plot in plots if plot]
+    return [_drawn(reading, answer, plot, place) for place, plot in enumerate(known, start=1)]
+
+
+def _drawn(reading: Reading, answer: Answer, plot: IntervalPlot, place: int) -> Rows:
+    """The intervals as a chart, held against zero."""
+    titles, line = reading.titles, plot.line
+    marks = tuple(
+        Mark(
+            label=titles.get(row.key, row.label),
+            value=row.estimate - line,
+            low=row.low - line,
+            high=row.high - line,
+            strong=row.outcome in ("better", "worse"),
+            hover=f"{titles.get(row.key, row.label)}: {signed(row.estimate)} ({interval(row.low, row.high)})",
+            link=reading.link(row.key),
+        )
+        for row in plot.rows
+    )
+    axis = f"{plot.axis}, less {line:g}" if line else plot.axis
+    name = f"decides-{file_stem(answer.id).lower()}-{place}"
+    return Rows(name, f"{answer.id}: {plot.axis}", f"{axis}: {len(marks)} intervals", Axis(axis), marks)
 
 
 def _chart(answer: Answer, rows: Sequence[ContrastRow]) -> list[Rows]:

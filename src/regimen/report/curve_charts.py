@@ -51,9 +51,7 @@ def learning_curves(reading: Reading) -> Lines | None:
         if x:
             hover = tuple(f"{name}, step {step:.0f}: {loss:.3f} nats" for step, loss in zip(x, y, strict=True))
             links = tuple(result_link(name) for _ in x)
-            series.append(
-                Series(phase, x, y, colour=colour, variant=colour // 6, hover=hover, links=links)
-            )
+            series.append(Series(phase, x, y, colour=colour, variant=colour // 6, hover=hover, links=links))
     if not series:
         return None
     return Lines(

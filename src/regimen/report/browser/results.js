@@ -62,10 +62,10 @@
     const head = (words, under = "") => () => under ? element("span", {}, words, element("br"), element("span", { class: "soft" }, under)) : element("span", {}, words);
     const measured = (one) => !one ? null : state.show === "difference" ? one.change : one.value;
     const columns = [{
-      field: "title", titleFormatter: head("Experiment"), frozen: true, width: innerWidth < 700 ? 150 : 250,
+      field: "title", titleFormatter: head("Experiment"), frozen: true, width: innerWidth < 700 ? 150 : 222,
       formatter: (box) => {
         const row = box.getData();
-        if (row.pinned) return element("b", { title: row.strategy }, row.title);
+        if (row.pinned) return element("b", { class: "cut", title: `${row.title}: ${row.strategy}` }, row.title);
         return element("a", { href: regimen.link(NAME, { ...state, experiment: row.id }), class: "named", title: row.title }, element("span", {}, row.title), element("small", { class: "soft" }, row.id));
       },
     }];
@@ -86,7 +86,7 @@
       const about = task.metrics.find((one) => one.name === (state.metric || task.metrics[0].name));
       if (!about) continue;
       columns.push({
-        field: `t:${task.id}`, titleFormatter: head(task.title, about.name + (about.lower ? " (less is better)" : "")), minWidth: state.interval ? 128 : Math.max(76, 18 + 6.8 * longest(task.title)), widthGrow: 1,
+        field: `t:${task.id}`, titleFormatter: head(task.title, about.name + (about.lower ? " (less is better)" : "")), minWidth: state.interval ? 128 : Math.max(76, 17 + 6.5 * longest(task.title)), widthGrow: 1,
         ...right, sorter: ordered(measured), visible: !hidden.has(`t:${task.id}`),
         formatter: (box) => {
           const one = box.getValue(), lines = shown(one, state);

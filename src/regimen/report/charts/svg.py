@@ -214,7 +214,8 @@ def _gantt(chart: Gantt, canvas: Canvas) -> None:
     canvas.height = int(bottom + 44)
     scale = scales.Scale([0.0, *(bar.end for bar in chart.bars)], left, canvas.width - 16.0)
     for index, group in enumerate(chart.groups):
-        canvas.add(f'<rect x="{left + 80 * index:.1f}" y="4" width="10" height="10" style="fill:{canvas.tone(index)}"/>')
+        place = f'x="{left + 80 * index:.1f}" y="4" width="10" height="10"'
+        canvas.add(f'<rect {place} style="fill:{canvas.tone(index)}"/>')
         canvas.text(left + 80 * index + 14, 13, scales.shortened(group, 9))
     for value, words in scale.ticks():
         canvas.line(scale(value), top, scale(value), bottom, "grid")
