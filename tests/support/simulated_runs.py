@@ -81,7 +81,7 @@ def _simulate(
         elif isinstance(stage, PrepareSpec):
             facts = {"documents": documents(stage)}
         elif isinstance(stage, TrainSpec):
-            facts = _trained_facts(plan, stage, validated)
+            facts = trained_facts(plan, stage, validated)
             _write_trace(stage, path)
         status = "skipped" if facts.get("skipped") else "done"
         started = 1_700_000_000.0 + number
@@ -118,7 +118,7 @@ def documents(stage: PrepareSpec) -> int:
     return min(DOCUMENTS, stage.first or DOCUMENTS)
 
 
-def _trained_facts(plan: Plan, stage: TrainSpec, validated: Skill | None) -> dict[str, Any]:
+def trained_facts(plan: Plan, stage: TrainSpec, validated: Skill | None = None) -> dict[str, Any]:
     """Each block is one row; at its end a training is looked at on validation rows."""
     size, epochs = stage.leg.batch.sequences, {}
     for source, prepared in stage.leg.sources.items():

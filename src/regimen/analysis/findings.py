@@ -115,12 +115,8 @@ def findings(evidence: Evidence, grid: Grid) -> Findings:
     """The findings of a run; `grid` is the exploratory grid of the same evidence."""
     relative = RelativeGains(evidence, grid)
     taxonomy = Taxonomy(relative)
-    judged = judge_declared(evidence)
     found = Findings(
-        questions=[
-            _answer(name, question, [judged[c.id] for c in question.contrasts], relative)
-            for name, question in evidence.study.questions.items()
-        ],
+        questions=answers(relative),
         taxonomy=taxonomy.rows(),
         transfer=transfer_matrix(evidence, grid),
         gate=gate_of(evidence),
@@ -134,6 +130,15 @@ def findings(evidence: Evidence, grid: Grid) -> Findings:
         method=_method(evidence, grid),
     )
     return cut(found)
+
+
+def answers(relative: RelativeGains) -> list[Answer]:
+    """The questions of the study, each with its answer, whatever else the findings hold."""
+    judged = judge_declared(relative.evidence)
+    return [
+        _answer(name, question, [judged[c.id] for c in question.contrasts], relative)
+        for name, question in relative.evidence.study.questions.items()
+    ]
 
 
 def _answer(

@@ -148,9 +148,19 @@ def _of_tasks(verdict: Verdict, tasks: Sequence[Threshold]) -> str:
     if reached:
         rows, steps = ([least.amount for one in reached for least in one.least if least.measure == measure]
                        for measure in ("unique_rows", "steps"))  # fmt: skip
-        data = f" with {_span(rows)} different rows and" if len(rows) == len(reached) else ""
-        return f"{words},{data} after {_span(steps)} steps."
+        data = [f", with {_span(rows)} rows"] if len(rows) == len(reached) else []
+        return _within_words(words, [*data, f", after {_span(steps)} steps"])
     return f"{words}; {below or 'none'} clearly stayed below it."
+
+
+def _within_words(start: str, parts: Sequence[str]) -> str:
+    """The start and as many of the parts, from the first, as there is room for."""
+    kept = start
+    for part in parts:
+        if len(f"{kept}{part}".split()) > WORDS:
+            break
+        kept = f"{kept}{part}"
+    return f"{kept}."
 
 
 def _span(amounts: Sequence[float]) -> str:
@@ -160,11 +170,7 @@ def _span(amounts: Sequence[float]) -> str:
 
 def _sentence(runs: str, parts: Sequence[str]) -> str:
     """As many of the parts as there is room for."""
-    kept = [parts[0]]
-    for part in parts[1:]:
-        if len(f"{runs}{'; '.join([*kept, part])}".split()) <= WORDS:
-            kept.append(part)
-    return _upper(f"{runs}{'; '.join(kept)}.")
+    return _upper(_within_words(f"{runs}{parts[0]}", [f"; {part}" for part in parts[1:]]))
 
 
 def _runs(contrasts: Sequence[JudgedContrast]) -> str:
