@@ -12,7 +12,8 @@ PLACES = {
         "SET_ASIDE", "DIGESTS", "LOCK",
     ),
     "A stage's folder, stages/KIND-LABEL-HASH12": (
-        "MARKER", "SPEC", "OUTCOME", "LOG", "DROPS", "ITEMS", "ITEM_ROWS", "METRICS", "STATE", "READ", "CHECKPOINT",
+        "MARKER", "SPEC", "OUTCOME", "LOG", "DROPS", "ITEMS", "ITEM_ROWS", "METRICS", "STATE", "CHOICE", "READ",
+        "CHECKPOINT",
     ),
     "The report's folder": ("PAGE", "TABLE", "FINDINGS", "SUMMARY"),
 }  # fmt: skip
@@ -39,6 +40,7 @@ FILE_WORDS = {
     "ITEM_ROWS": "evaluate: a row for each item and its score.",
     "METRICS": "train: a line a step, with step, loss (nats a token), lr, tokens; where it was looked at, validation.",
     "STATE": "train: the adapter and the optimiser at the end of a trunk, from which others go on.",
+    "CHOICE": "choose: the learning rates that stay; state-1.safetensors and so on are the states they go on from.",
     "READ": "train: the digests of the blocks that were read.",
     "CHECKPOINT": "Begins the name of a checkpoint's folder; it goes when the stage is done.",
     "PAGE": "The report, one file, opens offline.",

@@ -24,6 +24,7 @@ from regimen.evaluation.sandbox import why_not
 from regimen.plan import EvaluateSpec, ItemsSpec, Plan, PrepareSpec, compile_plan
 from regimen.results import EvaluatedFacts, RunFolder
 from regimen.results.tables import RunTables
+from regimen.results.tuning import tuning_rows
 from regimen.study import Study, load_study
 from regimen.study.sources import Source
 from tests.support.checkout import ROOT
@@ -200,6 +201,20 @@ def test_instructions_as_alpaca_has_them_are_learnt(tmp_path: Path) -> None:
     found = scores(plan, out)
     assert found["1-instructions", "instructions"] < 0.2
     assert found["direct-120", "instructions"] > 0.5
+
+
+def test_the_learning_rate_is_chosen_and_helps(tmp_path: Path) -> None:
+    """Of four candidates two go on and one is trained in full; the results name its rate."""
+    plan, out = carried_out(EXAMPLES / "tuned.yaml", tmp_path / "run")
+    frame = open_run(out).results()
+    ours = frame[frame.metric == "accuracy"].set_index("experiment")
+    rows = tuning_rows(plan, RunFolder(out).read(plan).outcomes)
+    assert [(row.rung, row.fate) for row in rows] == [
+        *((1, fate) for fate in ("goes on", "goes on", "out", "out")),
+        *((2, fate) for fate in ("chosen", "out")),
+    ]
+    assert ours.learning_rate["reviews"] == rows[4].learning_rate
+    assert ours.value["reviews"] > ours.value["1-reviews"]
 
 
 def test_rows_and_seeds_run_and_their_results_say_what_was_read(tmp_path: Path) -> None:

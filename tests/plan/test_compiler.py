@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regimen.errors import StudyError, UsageError
-from regimen.plan import TrainSpec, compile_plan, parse_spec, stable_steps
+from regimen.plan import TrainSpec, compile_plan, parse_spec
 from regimen.plan.fingerprint import canonical, fingerprint
 from regimen.study import Study, load_study
-from regimen.study.schema import Experiment, Leg
+from regimen.study.schema import Experiment, Leg, stable_steps
 from tests.support.studies import with_experiments, with_fields
 
 

@@ -28,12 +28,20 @@ BEGINNINGS: dict[str, dict[str, Any]] = {
     "at the start of an evaluation": {"event": "open", "path": "*/evaluate-*/log.jsonl"},
 }
 
+# Where a learning rate is being chosen.
+CHOICES: dict[str, dict[str, Any]] = {
+    "in the middle of a rung": {"event": "os.rename", "path": "*/train-*-tune-*-trunk-*/checkpoint-*", "delay": 0.03},
+    "between looks": {"event": "os.rename", "path": "*/train-*-tune-*-cooldown-*/metrics.jsonl"},
+    "before a choice": {"event": "os.link", "path": "*/choose-*/DONE"},
+    "after a choice": {"event": "os.rename", "path": "*/train-reviews-trunk-*/checkpoint-*"},
+}
+
 
 def plan_kills(folder: Path, victim: str, names: list[str], number: int = signal.SIGKILL) -> dict[str, str]:
     """The environment of a run in which `victim` dies at each of the named points, once."""
     folder.mkdir(parents=True)
     points = [
-        {"name": name.replace(" ", "-"), "victim": victim, "signal": number, **(POINTS | BEGINNINGS)[name]}
+        {"name": name.replace(" ", "-"), "victim": victim, "signal": number, **(POINTS | BEGINNINGS | CHOICES)[name]}
         for name in names
     ]
     file = folder / "kills.json"

@@ -34,7 +34,7 @@ def plan_view(
 ) -> Group:
     """The whole view; `reach` is the share of the weights under the adapters, where that is worth a line."""
     foot = (_foot(plan), *_unshared(plan), _makespan(plan, makespan), _machine(measured), *_experts(reach))
-    tables = (_phases(plan), _experiments(plan), _gantt(plan, plan.gpus), *power_view(power))
+    tables = (_phases(plan), _experiments(plan), *_tunings(plan), _gantt(plan, plan.gpus), *power_view(power))
     return Group(_head(plan), *tables, *_budget(plan), *foot)
 
 
@@ -105,6 +105,24 @@ def _recipe_row(runs: list[PlannedExperiment], axes: list[str]) -> dict[str, str
         "hours": _hours(sum(run.gpu_hours for run in runs), 2),
         "*": "*" if first.fast_track else "",
     }
+
+
+def _tunings(plan: Plan) -> list[Table]:
+    """The learning rates that are chosen: candidates, rungs, steps and hours, once for all runs of a recipe."""
+    tuned = {planned.experiment.recipe: planned.tuning for planned in plan.experiments if planned.tuning}
+    if not tuned:
+        return []
+    table = Table(title="Learning rates that are chosen on validation rows", title_justify="left")
+    table.add_column("id", overflow="fold")
+    table.add_column("candidates", overflow="fold")
+    table.add_column("trained to steps", overflow="fold")
+    for name in ("steps", "hours"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name, tuning in tuned.items():
+        rates = ", ".join(f"{rate:.3g}" for rate in tuning.rates)
+        rungs = ", ".join(f"{rung.candidates} to {rung.steps:,}" for rung in tuning.rungs)
+        table.add_row(name, rates, rungs, f"{tuning.steps:,}", _hours(tuning.gpu_hours, 2))
+    return [table]
 
 
 def _shown(axis: str, value: bool | int | float | str | None) -> str:

@@ -87,7 +87,7 @@ def subset_hours(plan: Plan, chosen: Sequence[str]) -> float:
     """GPU-hours of some experiments, each shared stretch of training counted once."""
     wanted = set(chosen)
     picked = [planned for planned in plan.experiments if planned.experiment.id in wanted]
-    stages = {name for planned in picked for name in planned.trainings}
+    stages = {name for planned in picked for name in planned.all_trainings}
     return sum(_hours(plan, name) for name in stages) + sum(p.gpu_hours for p in picked if not p.trainings)
 
 
@@ -159,7 +159,7 @@ class _Program:
         column = self._column(own)
         if planned.experiment.start_from is not None:
             self._implies(own, [("experiment", planned.experiment.start_from)])
-        for name in planned.trainings:
+        for name in planned.all_trainings:
             self._implies(own, [("stretch", name)])
             self._hours[self._column(("stretch", name))] = _hours(plan, name)
         if not planned.trainings:

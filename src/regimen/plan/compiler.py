@@ -1,15 +1,12 @@
 """Study -> plan. Pure: the same study gives the same plan, on any machine.
 
-Owns the walk from experiments over legs to stages: which stretches of training are the same work, where a trunk is
-cut so that shorter horizons branch off, what is evaluated on what. Does not know rows, weights, devices or folders.
+Owns the walk from experiments over legs to stages: which stretches of training are the same work, what is evaluated on
+what. Does not know where legs are cut (`plan.pieces`), rows, weights, devices or folders.
 """
 
 from __future__ import annotations
 
-import math
-from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from regimen.errors import UsageError
 from regimen.plan.cohorts import form_cohorts
@@ -17,44 +14,18 @@ from regimen.plan.cost import schedule_bars
 from regimen.plan.evaluations import Evaluations
 from regimen.plan.makespan import with_soonest_cohorts
 from regimen.plan.options import DEFAULT_WIDTH, CompileOptions
+from regimen.plan.pieces import CompiledLeg, Pieces
 from regimen.plan.plan import Plan, PlannedExperiment, Stage
 from regimen.plan.stages import ItemsSpec, LegSpec, MergedEnd, PrepareSpec, TrainSpec
 from regimen.plan.step_times import StepTimes
+from regimen.plan.tunings import PlannedTuning, Tuning, planned_rungs, tuning_of
 from regimen.plan.validations import Validations
 from regimen.study import Study, unknown_name
 from regimen.study.recipes import chosen_by
-from regimen.study.schema import Experiment, Leg
+from regimen.study.schema import Experiment, Leg, stable_steps
 from regimen.study.study import FULL
+from regimen.study.tuning import TuneFault
 from regimen.study.values import check_whole
-
-
-@dataclass(frozen=True)
-class _Leg:
-    """A compiled leg: its spec, the step its constant part ends at, its horizon."""
-
-    spec: LegSpec
-    key: str
-    stable: int
-    horizon: int
-
-
-@dataclass
-class _Trunks:
-    """The steps at which each trunk is cut: the fork points of the whole study, so that every track cuts alike."""
-
-    forks: dict[str, set[int]] = field(default_factory=dict)
-    _ends: dict[str, list[int]] = field(default_factory=dict)
-
-    def add(self, leg: _Leg) -> None:
-        self.forks.setdefault(leg.key, set()).add(leg.stable)
-        self._ends.pop(leg.key, None)
-
-    def cuts(self, leg: _Leg) -> Sequence[int]:
-        """The ends of the trunk's pieces up to this leg's fork."""
-        if leg.key not in self._ends:
-            self._ends[leg.key] = sorted(step for step in self.forks[leg.key] if step > 0)
-        ends = self._ends[leg.key]
-        return ends[: bisect_right(ends, leg.stable)]
 
 
 def compile_plan(
@@ -108,7 +79,7 @@ def compile_with(study: Study, options: CompileOptions, *, gpus: int = 1, times:
         stages=stages,
         cohorts=form_cohorts(stages, options.cohort_width, options.cohort_limit),
         reference=reference,
-        steps_to_run=sum(stage.steps for stage in compiler.trainings.values()),
+        steps_to_run=sum(stage.steps for stage in compiler.pieces.kept.values() if isinstance(stage, TrainSpec)),
         base_references=base_references,
         gantt=schedule_bars(study, planned, gpus),
         steps_per_gpu_hour=study.cost.steps_per_gpu_hour,
@@ -125,9 +96,9 @@ def _walk(
     wanted = {experiment.id for experiment in chosen}
     planned = []
     for experiment in study.experiments:
-        compiler.keeping = evaluations.keeping = experiment.id in wanted
+        compiler.pieces.keeping = evaluations.keeping = experiment.id in wanted
         one = compiler.plan(experiment, evaluations)
-        if compiler.keeping:
+        if evaluations.keeping:
             planned.append(one)
     evaluations.keeping = True
     return planned
@@ -137,7 +108,7 @@ def _stages(compiler: _Compiler, evaluations: Evaluations) -> dict[str, Stage]:
     """All stages, inputs before what needs them; training rows are cleaned against every task's test items."""
     tests = {spec.fingerprint: spec for spec in compiler.tests} if compiler.prepares else {}
     read = {**compiler.validated, **compiler.prepares}
-    return {**evaluations.items, **tests, **read, **compiler.trainings, **evaluations.stages}
+    return {**evaluations.items, **tests, **read, **compiler.pieces.kept, **evaluations.stages}
 
 
 def _select(study: Study, track: str, only: Sequence[str]) -> tuple[Experiment, ...]:
@@ -162,7 +133,7 @@ def _select(study: Study, track: str, only: Sequence[str]) -> tuple[Experiment, 
 class _Compiler:
     """Compiles experiments one after another; every leg of the study is known before the first.
 
-    While `keeping`, what they need becomes part of the plan; else it is only named.
+    While its `pieces` are kept, what experiments need becomes part of the plan; else it is only named.
     """
 
     def __init__(self, study: Study, sharing: bool, tests: Sequence[ItemsSpec]):
@@ -171,66 +142,118 @@ class _Compiler:
         self.tests = [*tests, *self._validations.avoided]
         self.validated: dict[str, ItemsSpec | PrepareSpec] = {}
         self._sharing = sharing
-        self._legs: dict[str, list[_Leg]] = {}
-        self._trunks = _Trunks()
+        self._by_id = {experiment.id: experiment for experiment in study.experiments}
+        self._legs: dict[str, list[CompiledLeg]] = {}
+        self._tunings: dict[str, Tuning] = {}
         self._prepares: dict[str, PrepareSpec] = {}
         self._asked: dict[tuple[object, ...], PrepareSpec] = {}
-        self.keeping = True
-        self._named: dict[str, TrainSpec] = {}
+        self.pieces = Pieces()
         self.prepares: dict[str, PrepareSpec] = {}
-        self.trainings: dict[str, TrainSpec] = {}
         self._fast = {experiment.id for experiment in chosen_by(study.tracks.get("fast", ()), study.experiments)}
-        self._trunk_pieces: dict[str, list[TrainSpec]] = {}
-        self._kept_pieces: dict[str, int] = {}
         for experiment in study.experiments:
-            self._legs[experiment.id] = self._compile_legs(experiment)
+            self._legs_of(experiment.id)
 
     def plan(self, experiment: Experiment, evaluations: Evaluations) -> PlannedExperiment:
         """Adds the experiment's stages and returns what it is made of."""
         trainings: list[str] = []
         ends: list[str] = []
-        for leg in self._legs[experiment.id]:
-            pieces = self._pieces(experiment, leg)
+        legs = self._legs[experiment.id]
+        tuning = self._planned_tuning(experiment)
+        more = 0
+        if tuning is not None and experiment.recipe == experiment.id:  # its further runs only take the rate
+            more = tuning.steps - legs[0].first
+        hours = self._hours(experiment, experiment.steps + more)
+        for leg in legs:
+            pieces = self.pieces.of(experiment.id, leg)
             trainings += [piece.fingerprint for piece in pieces]
             ends.append(pieces[-1].fingerprint)
-            if self.keeping:
-                self.prepares |= {name: self._prepares[name] for name in leg.spec.sources.values()}
-                self.validated |= self._validations.needed_by(leg.spec.validation)
-        main, further = evaluations.of(experiment, ends, [leg.spec for leg in self._legs[experiment.id]])
-        steps = experiment.steps
-        cost = self._study.cost
-        hours = steps * self._study.step_size(self._study.batch_of(experiment)) / cost.steps_per_gpu_hour
+            self._need(leg.spec)
+        main, further = evaluations.of(experiment, ends, [leg.spec for leg in legs])
         return PlannedExperiment(
             experiment=experiment,
-            steps=steps,
-            gpu_hours=hours if experiment.legs else cost.baseline_gpu_hours,
+            steps=experiment.steps,
+            gpu_hours=hours if experiment.legs else self._study.cost.baseline_gpu_hours,
             fast_track=experiment.id in self._fast,
             trainings=tuple(trainings),
             ends=tuple(ends),
             evaluations=main,
             further_evaluations=tuple(further),
+            tuning=tuning,
+            tuning_steps=more,
         )
 
-    def _compile_legs(self, experiment: Experiment) -> list[_Leg]:
-        before = self._legs[experiment.start_from][-1] if experiment.start_from else None
-        legs: list[_Leg] = []
+    def _need(self, spec: LegSpec) -> None:
+        """Makes part of the plan what a leg reads, where it is part of it."""
+        if self.pieces.keeping:
+            self.prepares |= {name: self._prepares[name] for name in spec.sources.values()}
+            self.validated |= self._validations.needed_by(spec.validation)
+
+    def _hours(self, experiment: Experiment, steps: int) -> float:
+        study = self._study
+        return steps * study.step_size(study.batch_of(experiment)) / study.cost.steps_per_gpu_hour
+
+    def _planned_tuning(self, experiment: Experiment) -> PlannedTuning | None:
+        if experiment.tune is None:
+            return None
+        tuning = self._tunings[experiment.recipe]
+        for rung in tuning.rungs:
+            for leg in rung.legs.values():
+                self._need(leg.spec)
+        rungs = planned_rungs(tuning, self.pieces)
+        steps = sum(rung.steps_trained for rung in rungs)
+        return PlannedTuning(tuning.rates, experiment.tune.budget, rungs, self._hours(experiment, steps))
+
+    def _legs_of(self, name: str) -> list[CompiledLeg]:
+        """The legs of an experiment, compiled when they are first asked for."""
+        if name in self._legs:
+            return self._legs[name]
+        experiment = self._by_id[name]
+        before = self._legs_of(experiment.start_from)[-1] if experiment.start_from else None
+        legs: list[CompiledLeg] = []
         for leg in experiment.legs:
             compiled = self._compile_leg(experiment, leg, before)
-            self._trunks.add(compiled)
+            self.pieces.add(compiled)
             legs.append(compiled)
             before = compiled
+        self._legs[name] = legs
         return legs
 
-    def _compile_leg(self, experiment: Experiment, leg: Leg, before: _Leg | None) -> _Leg:
+    def _compile_leg(self, experiment: Experiment, leg: Leg, before: CompiledLeg | None) -> CompiledLeg:
+        schedule = self._study.schedule_of(experiment)
+        stable = stable_steps(leg.steps, schedule.cooldown) if schedule.has_trunk else 0
+        spec = self._spec(experiment, leg, before)
+        if experiment.tune is None:
+            return CompiledLeg(spec, stable, leg.steps)
+        tuning = self._tuning_of(self._by_id[experiment.recipe])
+        spec = LegSpec.model_validate({**dict(spec), "tuned": tuning.best})
+        if not tuning.goes_on(spec.seed):
+            return CompiledLeg(spec, stable, leg.steps)
+        return CompiledLeg(spec, stable, leg.steps, tuning.first, tuning.best.choice)
+
+    def _tuning_of(self, recipe: Experiment) -> Tuning:
+        """The choice of a recipe's learning rate, by its first run; the study's validation decides what it looks at."""
+        if recipe.id not in self._tunings:
+            assert recipe.tune is not None
+            (leg,) = recipe.legs
+            before = self._legs_of(recipe.start_from)[-1] if recipe.start_from else None
+            spec = self._spec(recipe, leg, before)
+            looked_at = spec.validation or self._validations.of_losses(leg, recipe)
+            template = LegSpec.model_validate({**dict(spec), "validation": looked_at})
+            try:
+                self._tunings[recipe.id] = tuning_of(recipe.id, recipe.tune, template, leg.steps, self.pieces)
+            except TuneFault as fault:
+                raise UsageError(f"{recipe.id!r}: {fault}") from None
+        return self._tunings[recipe.id]
+
+    def _spec(self, experiment: Experiment, leg: Leg, before: CompiledLeg | None) -> LegSpec:
         study = self._study
-        adapter = study.adapter_of(experiment)
-        start = self._cooldown("", before, None).fingerprint if before else None
+        start = before.end if before else None
         schedule = study.schedule_of(experiment)
         merges = before is not None and schedule.chain == "merge_then_new"
         prepares = self._prepared(experiment, leg)
-        spec = LegSpec(
+        return LegSpec(
             base=study.base_of(experiment),
-            adapter=adapter,
+            adapter=study.adapter_of(experiment),
             kind=leg.kind,
             mixture=leg.mixture,
             sources={name: prepare.fingerprint for name, prepare in prepares.items()},
@@ -244,8 +267,6 @@ class _Compiler:
             alone=None if self._sharing else experiment.id,
             validation=self._validations.of(study.validation_of(experiment), leg, experiment),
         )
-        stable = stable_steps(leg.steps, schedule.cooldown) if schedule.has_trunk else 0
-        return _Leg(spec, spec.canonical, stable, leg.steps)
 
     def _prepared(self, experiment: Experiment, leg: Leg) -> dict[str, PrepareSpec]:
         """The preparation of each source of a leg, in the leg's form, for the experiment's base, blocks and rows."""
@@ -274,55 +295,7 @@ class _Compiler:
             found[name] = self._asked[key]
         return found
 
-    def _pieces(self, experiment: Experiment, leg: _Leg) -> list[TrainSpec]:
-        """The trunk's pieces and the cooldown of one leg, each known by the first experiment that needs it."""
-        pieces = self._trunk(experiment, leg)
-        parent = pieces[-1].fingerprint if pieces else None
-        return [*pieces, self._keep(self._cooldown(f"{experiment.id}-cooldown", leg, parent))]
-
-    def _trunk(self, experiment: Experiment, leg: _Leg) -> list[TrainSpec]:
-        """The trunk's pieces up to this leg's fork; those that an experiment before it made are only looked up, so that
-        a ladder of thousands of lengths is planned in seconds."""
-        pieces = self._trunk_pieces.setdefault(leg.key, [])
-        cuts = self._trunks.cuts(leg)
-        for cut in cuts[len(pieces) :]:
-            before = pieces[-1] if pieces else None
-            spec = TrainSpec(
-                label=f"{experiment.id}-trunk",
-                leg=leg.spec,
-                part="trunk",
-                first_step=before.last_step if before else 0,
-                last_step=cut,
-                parent=before.fingerprint if before else None,
-            )
-            pieces.append(self._named.setdefault(spec.fingerprint, spec))
-        if self.keeping:
-            kept = self._kept_pieces.get(leg.key, 0)
-            for spec in pieces[kept : len(cuts)]:
-                self._keep(spec)
-            self._kept_pieces[leg.key] = max(kept, len(cuts))
-        return pieces[: len(cuts)]
-
-    def _cooldown(self, label: str, leg: _Leg, parent: str | None) -> TrainSpec:
-        return TrainSpec(
-            label=label,
-            leg=leg.spec,
-            part="cooldown",
-            first_step=leg.stable,
-            last_step=leg.horizon,
-            parent=parent,
-        )
-
-    def _keep(self, spec: TrainSpec) -> TrainSpec:
-        named = self._named.setdefault(spec.fingerprint, spec)
-        return self.trainings.setdefault(spec.fingerprint, named) if self.keeping else named
-
 
 def _merged(before: LegSpec, end: str) -> tuple[MergedEnd, ...]:
     """The ends that are merged into the base after a leg that ends with the stage `end`."""
     return (*before.merged, MergedEnd(stage=end, adapter=before.adapter))
-
-
-def stable_steps(steps: int, cooldown: float) -> int:
-    """The step at which the constant part ends: floor((1 - cooldown) * steps), exact for decimal shares."""
-    return math.floor(round((1 - cooldown) * steps, 6))

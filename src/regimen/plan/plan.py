@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from regimen.plan.choices import ChooseSpec
 from regimen.plan.options import CompileOptions
 from regimen.plan.stages import EvaluateSpec, ItemsSpec, PrepareSpec, TrainSpec
 from regimen.plan.step_times import StepTimes
+from regimen.plan.tunings import PlannedTuning
 from regimen.study import Study
 from regimen.study.endpoints import EndPoint
 from regimen.study.recipes import Recipe, recipes_of
@@ -22,7 +24,7 @@ from regimen.study.schema import Experiment
 if TYPE_CHECKING:
     import pandas as pd
 
-Stage = PrepareSpec | ItemsSpec | TrainSpec | EvaluateSpec
+Stage = PrepareSpec | ItemsSpec | TrainSpec | ChooseSpec | EvaluateSpec
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class PlannedEvaluation:
 class PlannedExperiment:
     """One experiment with the stages it is made of, in order; `ends` holds the last train stage of each leg.
 
+    `trainings` are its own, `tuning` those by which its learning rate is chosen; the first run of a recipe pays for
+    these, with `tuning_steps` more than its `steps`.
     `evaluations` are those of its end on the main tasks, {task: stage}; `further_evaluations` all others.
     """
 
@@ -54,11 +58,18 @@ class PlannedExperiment:
     ends: tuple[str, ...]
     evaluations: dict[str, str]
     further_evaluations: tuple[PlannedEvaluation, ...]
+    tuning: PlannedTuning | None = None
+    tuning_steps: int = 0
+
+    @property
+    def all_trainings(self) -> tuple[str, ...]:
+        """The train stages of its tuning, if it has one, and its own; the choices between them."""
+        return (*(self.tuning.stages if self.tuning else ()), *self.trainings)
 
     @property
     def stages(self) -> tuple[str, ...]:
         """Train stages, then evaluations."""
-        return (*self.trainings, *(planned.stage for planned in self.all_evaluations))
+        return (*self.all_trainings, *(planned.stage for planned in self.all_evaluations))
 
     @property
     def all_evaluations(self) -> tuple[PlannedEvaluation, ...]:
@@ -171,7 +182,7 @@ class Plan:
         return {
             "experiments": len(self.experiments),
             "recipes": len(self.recipes),
-            "steps_planned": sum(planned.steps for planned in self.experiments),
+            "steps_planned": sum(planned.steps + planned.tuning_steps for planned in self.experiments),
             "steps_to_run": self.steps_to_run,
             "gpu_hours_planned": round(sum(planned.gpu_hours for planned in self.experiments), 6),
             "gpu_hours_to_run": round(sum(map(self.gpu_hours_of, self.trainings())) + baselines, 6),
@@ -249,6 +260,7 @@ def _experiment_json(study: Study, planned: PlannedExperiment) -> dict[str, obje
             for leg in experiment.legs
         ],
         "gpu_hours": round(planned.gpu_hours, 6),
+        **({"tuning": planned.tuning.to_json()} if planned.tuning else {}),
         "fast_track": planned.fast_track,
         "stages": list(planned.stages),
         "evaluations": list(planned.evaluations),

@@ -1,18 +1,18 @@
 """Stages: inert descriptions of the work a study asks for, named by what they are and not by how they are made.
 
-Owns the four kinds - prepare a source, render a task's items, train a stretch of steps, evaluate - and their
-identities. A train stage's identity is its leg and the step it ends at: whether the trunk was trained in one piece
-or in three does not change what it is. Does not know how any of it is done.
+Owns these kinds - prepare a source, render a task's items, train a stretch of steps, evaluate - and their identities,
+but for the choice of a learning rate (`plan.choices`). A train stage's identity is its leg and the step it ends at:
+whether the trunk was trained in one piece or in three does not change what it is. Does not know how any of it is done.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
+from regimen.plan.choices import ChooseSpec, Tuned
 from regimen.plan.fingerprint import canonical, fingerprint, fingerprint_around
 from regimen.plan.identities import (
     adapter_identity,
@@ -22,43 +22,15 @@ from regimen.plan.identities import (
     source_identity,
     task_identity,
 )
+from regimen.plan.spec import VERSIONS, Spec
 from regimen.plan.validated import LegValidation
 from regimen.study.schema import Adapter, Base, Batch, LegKind, Schedule
 from regimen.study.sources import Side, Source
 from regimen.study.tasks import Task
 from regimen.study.values import Frozen, shares
 
-# Raised when a kind of stage would give other numbers for the same literals; old results are then not reused.
-VERSIONS = {"prepare": 6, "items": 6, "train": 1, "evaluate": 5, "evaluate programs": 6}
-
 # what of a task decides its items
 ITEM_FIELDS = {"source", "lm_eval", "scoring", "resample", "truncate", "version"}
-
-
-class Spec(Frozen, ABC):
-    """A stage of any kind: a readable label, and a fingerprint of `identity`."""
-
-    label: str
-
-    @property
-    @abstractmethod
-    def identity(self) -> dict[str, object]:
-        """The literals that decide what the stage's result is."""
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """12 hex digits that name the result."""
-        return fingerprint(self.identity)
-
-    @property
-    def folder(self) -> str:
-        """The stage's folder name, KIND-LABEL-HASH12."""
-        return f"{self.identity['stage']}-{self.label}-{self.fingerprint}"
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Fingerprints of the stages that must be done before this one."""
-        return ()
 
 
 class PrepareSpec(Spec):
@@ -169,6 +141,8 @@ class LegSpec(Frozen):
 
     `sources` names the prepare stage of each source, `rows` what it reads, whatever test items are kept out of it.
     `validation` is what it is looked at by on the way.
+    Where a choice decides the rate, `tuned` says which, and `learning_rate` is None. A `candidate` of a choice may
+    diverge: that ends it, but fails nothing.
     `start` is the train stage it continues; `merged` lists the ends that are merged into the base before it, in
     order, where the chain merges. `alone` names the experiment that shares nothing (`--no-sharing`).
     """
@@ -181,9 +155,11 @@ class LegSpec(Frozen):
     rows: dict[str, str]
     batch: Batch
     schedule: Schedule
-    learning_rate: float
+    learning_rate: float | None
     seed: int
     start: str | None
+    tuned: Tuned | None = None
+    candidate: bool = False
     merged: tuple[MergedEnd, ...] = ()
     alone: str | None = None
     validation: LegValidation | None = None
@@ -205,11 +181,12 @@ class LegSpec(Frozen):
             "kind": self.kind,
             "mixture": {self.rows[name]: share for name, share in shares(self.mixture).items()},
             "batch": self.batch.model_dump(mode="json"),
-            "schedule": schedule | {"learning_rate": self.learning_rate},
+            "schedule": schedule | {"learning_rate": self.tuned.identity if self.tuned else self.learning_rate},
             "seed": self.seed,
             "start": self.start,
             **({"merged_each_with_its_own": True} if self._merges_other_adapters else {}),
             **({"alone": self.alone} if self.alone else {}),
+            **({"candidate": True} if self.candidate else {}),
             **({"validation": self.validation.identity} if self.validation else {}),
         }
 
@@ -222,7 +199,8 @@ class LegSpec(Frozen):
 class TrainSpec(Spec):
     """Steps `first_step` to `last_step` of a leg: a piece of its constant part (trunk), or a cooldown to its end.
 
-    `parent` is the train stage whose end this one begins at (None: the leg's start, or the base).
+    `parent` is the train stage whose end this one begins at, or the choice that hands on a state (None: the leg's
+    start, or the base).
     """
 
     kind: Literal["train"] = "train"
@@ -256,7 +234,14 @@ class TrainSpec(Spec):
     def inputs(self) -> tuple[str, ...]:
         trained = (self.parent or self.leg.start, *(end.stage for end in self.leg.merged))
         looked_at = self.leg.validation.inputs if self.leg.validation else ()
-        return (*sorted(set(self.leg.sources.values())), *looked_at, *(t for t in dict.fromkeys(trained) if t))
+        chosen = self.leg.tuned.choice if self.leg.tuned else None
+        before = dict.fromkeys((*trained, chosen))
+        return (*sorted(set(self.leg.sources.values())), *looked_at, *(t for t in before if t))
+
+    @property
+    def goes_on_from_choice(self) -> bool:
+        """Whether it begins with the state that a choice hands on."""
+        return self.leg.tuned is not None and self.parent == self.leg.tuned.choice
 
     @property
     def steps(self) -> int:
@@ -314,10 +299,10 @@ class EvaluateSpec(Spec):
         return fingerprint([base_identity(self.base), adapter, self.items, self.task_name, merged, alone, self.context])
 
 
-StageSpec = Annotated[PrepareSpec | ItemsSpec | TrainSpec | EvaluateSpec, Field(discriminator="kind")]
-_ADAPTER: TypeAdapter[PrepareSpec | ItemsSpec | TrainSpec | EvaluateSpec] = TypeAdapter(StageSpec)
+StageSpec = Annotated[PrepareSpec | ItemsSpec | TrainSpec | ChooseSpec | EvaluateSpec, Field(discriminator="kind")]
+_ADAPTER: TypeAdapter[PrepareSpec | ItemsSpec | TrainSpec | ChooseSpec | EvaluateSpec] = TypeAdapter(StageSpec)
 
 
-def parse_spec(value: Any) -> PrepareSpec | ItemsSpec | TrainSpec | EvaluateSpec:
+def parse_spec(value: Any) -> PrepareSpec | ItemsSpec | TrainSpec | ChooseSpec | EvaluateSpec:
     """A stage spec from its `model_dump`."""
     return _ADAPTER.validate_python(value)

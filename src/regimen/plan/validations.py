@@ -39,6 +39,12 @@ class Validations:
             self._legs[key] = LegValidation(settings=validate, rows=rows, tasks=asked)
         return self._legs[key]
 
+    def of_losses(self, leg: Leg, experiment: Experiment) -> LegValidation:
+        """The losses alone, at the end of a leg, for a choice where nothing else is looked at."""
+        found = self.of(Validate(), leg, experiment)
+        assert found is not None
+        return LegValidation(settings=found.settings, rows=found.rows, tasks=())
+
     def needed_by(self, validation: LegValidation | None) -> dict[str, ItemsSpec | PrepareSpec]:
         """The stages that a leg's validation reads."""
         return {name: self.stages[name] for name in validation.inputs} if validation else {}

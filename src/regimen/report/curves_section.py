@@ -18,6 +18,7 @@ from regimen.report.run_reading import Reading, RunReading
 from regimen.report.section import Section
 from regimen.results import TrainedFacts, facts_of
 from regimen.results.tables import Trace
+from regimen.results.tuning import way_to
 
 POINTS = 300
 SHOWN = 6  # experiments that are drawn until a reader chooses
@@ -148,7 +149,7 @@ def _stages(
     validation: list[ValidationLoss] = []
     kept: list[int] = []
     leg, tokens, seconds, whole = 0, 0, 0.0, True
-    for name in planned.trainings:
+    for name in way_to(reading.plan, reading.tables.outcomes, planned):
         spec, facts = _spec(reading, name), facts_of(reading.tables.outcomes, name, TrainedFacts)
         leg += spec.parent is None
         offset, whole = before[leg - 1], whole and facts is not None

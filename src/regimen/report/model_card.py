@@ -12,8 +12,8 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from regimen.plan import PlannedExperiment, TrainSpec
-from regimen.report.words import markdown
-from regimen.results import TrainedFacts
+from regimen.report.words import NOT_YET, markdown
+from regimen.results import TrainedFacts, facts_of
 from regimen.results.tables import Cell, RunTables
 
 USE = """```python
@@ -114,9 +114,17 @@ def _settings(tables: RunTables, planned: PlannedExperiment, end: TrainSpec, *, 
         *means,
         ("steps", f"{planned.steps:,}"),
         ("batch", f"{leg.batch.sequences} blocks of {leg.batch.block} tokens"),
-        ("peak learning rate of the last leg", f"{leg.learning_rate:g}"),
+        ("peak learning rate of the last leg", _rate(tables, end)),
         ("seed", str(leg.seed)),
     ]
+
+
+def _rate(tables: RunTables, end: TrainSpec) -> str:
+    """The rate, and that it was chosen, where it was."""
+    if end.leg.learning_rate is not None:
+        return f"{end.leg.learning_rate:g}"
+    facts = facts_of(tables.outcomes, end.fingerprint, TrainedFacts)
+    return f"{facts.learning_rate:g}, chosen on validation rows" if facts and facts.learning_rate else NOT_YET
 
 
 def _reach(tables: RunTables, end: TrainSpec) -> list[tuple[str, ...]]:

@@ -55,7 +55,7 @@ def _record(reading: Reading, name: str) -> RecipeRecord:
         facts=_facts(reading, name),
         legs=_legs(reading, name),
         links=_relatives(reading, name),
-        stages=_stages(reading, planned.trainings),
+        stages=_stages(reading, planned.all_trainings),
     )
 
 
@@ -63,7 +63,7 @@ def _facts(reading: Reading, name: str) -> list[tuple[str, str]]:
     planned = reading.planned[name]
     experiment, study = planned.experiment, reading.plan.study
     adapter = study.adapter_of(experiment)
-    outcomes = [reading.tables.outcomes[stage] for stage in planned.trainings if stage in reading.tables.outcomes]
+    outcomes = [reading.tables.outcomes[stage] for stage in planned.all_trainings if stage in reading.tables.outcomes]
     spent = sum(seconds_of(outcome) for outcome in outcomes)
     return [
         ("trains", adapter_words(adapter)),

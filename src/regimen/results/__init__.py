@@ -1,6 +1,8 @@
 """Outcomes of stages and their folders, the ledger, metrics, tidy tables."""
 
 from regimen.results.facts import (
+    ChosenFacts,
+    ComparedFacts,
     EvaluatedFacts,
     Facts,
     Floors,
@@ -23,6 +25,8 @@ from regimen.study.metrics import better_sign, is_known
 
 __all__ = [
     "Anchor",
+    "ChosenFacts",
+    "ComparedFacts",
     "EvaluatedFacts",
     "Facts",
     "Floors",

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from regimen.plan import Plan, PlannedExperiment, TrainSpec
 from regimen.results.facts import F, PreparedFacts, TrainedFacts
 from regimen.results.outcomes import Outcome
+from regimen.results.tuning import way_to
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ def amounts_of(
     tokens = 0
     part: PlannedExperiment | None = by_id[name]
     while part is not None:
-        for training in part.trainings:
+        for training in way_to(plan, outcomes, part):
             facts = _facts(outcomes, training, TrainedFacts)
             if facts is None:
                 return None

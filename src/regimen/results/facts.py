@@ -154,6 +154,8 @@ class TrainedFacts(_Recorded):
     each source how often its blocks were gone through by `last_step`, `read` the digest of these blocks. `reach` is the
     share of the decoder's weights, embeddings apart, that the adapter sits on (None: not recorded). `validation` has
     the points of this stretch, `kept` the step whose weights are the result, where the best is kept (None: the last).
+    `learning_rate` is the peak that a choice decided (None: that of the plan). `diverged` says why a candidate of a
+    choice ended early; it then left no weights.
     """
 
     steps: int = 0
@@ -168,6 +170,35 @@ class TrainedFacts(_Recorded):
     reach: FiniteFloat | None = None
     validation: tuple[ValidationPoint, ...] = ()
     kept: KeptStep | None = None
+    learning_rate: FiniteFloat | None = None
+    diverged: str | None = None
+
+
+class ComparedFacts(_Recorded):
+    """A candidate of a choice: its rate, and what its training found on validation rows after `steps` steps.
+
+    `value` is what the choice is made by (less is better; None: it diverged, or its value is not finite), `loss` (nats
+    a token) and `scores` what it was computed of.
+    """
+
+    learning_rate: FiniteFloat
+    steps: int
+    value: FiniteFloat | None
+    loss: FiniteFloat | None = None
+    scores: dict[str, FiniteFloat | None] = {}
+    diverged: str | None = None
+
+
+class ChosenFacts(_Recorded):
+    """A choice: its candidates, the best first, and how many of them stay. `by` says what `value` is.
+
+    `first` is the step of the states that it hands on, 0 where it hands on none.
+    """
+
+    candidates: tuple[ComparedFacts, ...]
+    stay: int
+    by: str = "loss"
+    first: int = 0
 
 
 class EvaluatedFacts(_Recorded):
@@ -202,12 +233,13 @@ class EvaluatedFacts(_Recorded):
         return {name: value for name, value in self.metrics.items() if value is not None}
 
 
-Facts = PreparedFacts | ItemsFacts | TrainedFacts | EvaluatedFacts
-F = TypeVar("F", PreparedFacts, ItemsFacts, TrainedFacts, EvaluatedFacts)
+Facts = PreparedFacts | ItemsFacts | TrainedFacts | ChosenFacts | EvaluatedFacts
+F = TypeVar("F", PreparedFacts, ItemsFacts, TrainedFacts, ChosenFacts, EvaluatedFacts)
 _KINDS: dict[str, type[Facts]] = {
     "prepare": PreparedFacts,
     "items": ItemsFacts,
     "train": TrainedFacts,
+    "choose": ChosenFacts,
     "evaluate": EvaluatedFacts,
 }
 

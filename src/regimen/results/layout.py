@@ -33,6 +33,7 @@ ITEMS = "items.jsonl"
 ITEM_ROWS = "items.parquet"
 METRICS = "metrics.jsonl"
 STATE = "state.safetensors"
+CHOICE = "choice.json"
 READ = "read.json"
 ABOUT = frozenset({MARKER, SPEC, OUTCOME, LOG})  # what says something of a result and is none
 CHECKPOINT = "checkpoint-"
@@ -47,6 +48,11 @@ SUMMARY = "report.md"
 def hash_of(folder: str) -> str:
     """The fingerprint at the end of a stage folder's name, KIND-LABEL-HASH12."""
     return folder.rpartition("-")[2]
+
+
+def state_at(place: int) -> str:
+    """The state that a choice hands on to the training that takes the candidate at this place, from 1."""
+    return f"state-{place}.safetensors"
 
 
 def blocks_home(cache: Path) -> Path:

@@ -19,6 +19,7 @@ from regimen.results.external import EXTERNAL, ExternalRow, is_external, read_ex
 from regimen.results.facts import EvaluatedFacts
 from regimen.results.outcomes import Outcome
 from regimen.results.run_folder import RunFolder
+from regimen.results.tuning import chosen_rate, way_to
 from regimen.study import ZERO_SHOT, Base, EndPoint, Study
 from regimen.study.axes import shown
 
@@ -223,7 +224,7 @@ class RunTables:
         adapter, amounts = study.adapter_of(own), amounts_of(self.plan, self.outcomes, self._planned, experiment)
         return RunColumns(
             seed=study.seed_of(own),
-            learning_rate=study.learning_rate_of(own, own.legs[-1].kind),
+            learning_rate=study.learning_rate_of(own, own.legs[-1].kind) or chosen_rate(self.outcomes, planned),
             rank=adapter.rank if adapter.method == "lora" else None,
             unique_rows=amounts.unique_rows if amounts else None,
             epochs=amounts.epochs if amounts else None,
@@ -282,7 +283,7 @@ class RunTables:
     def _trace(self, planned: PlannedExperiment) -> Trace:
         trace: Trace = []
         leg = 0
-        for name in planned.trainings:
+        for name in way_to(self.plan, self.outcomes, planned):
             stage = self.plan.stages[name]
             assert isinstance(stage, TrainSpec)
             if stage.parent is None:

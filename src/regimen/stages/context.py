@@ -31,8 +31,18 @@ from regimen.engine.locate import locate_base
 from regimen.engine.memory import release_memory, share_device
 from regimen.engine.merging import merge_row
 from regimen.errors import RunFolderError
-from regimen.plan import MergedEnd, Stage
-from regimen.results import ItemsFacts, Machine, Outcome, PreparedFacts, StageFolder, layout, read_outcome
+from regimen.plan import MergedEnd, Stage, Tuned
+from regimen.results import (
+    ChosenFacts,
+    ComparedFacts,
+    ItemsFacts,
+    Machine,
+    Outcome,
+    PreparedFacts,
+    StageFolder,
+    layout,
+    read_outcome,
+)
 from regimen.results.facts import F
 from regimen.results.stage_folder import check_files
 from regimen.stages.blocks import blocks_folder
@@ -117,6 +127,10 @@ class Context:
         if not isinstance(facts, kind):
             raise RunFolderError(f"{self.input(fingerprint)} holds the outcome of another kind of stage; delete it")
         return facts
+
+    def chosen(self, tuned: Tuned) -> ComparedFacts:
+        """The candidate that a choice put at a place."""
+        return self.facts(tuned.choice, ChosenFacts).candidates[tuned.place - 1]
 
     def base_folder(self, base: Base) -> Path:
         """The folder of a base model."""

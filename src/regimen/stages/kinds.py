@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from regimen.results import StageFolder
+from regimen.stages.choose import run_choose
 from regimen.stages.context import Context
 from regimen.stages.evaluate import run_evaluate
 from regimen.stages.messages import Job
@@ -21,6 +22,7 @@ KINDS: dict[str, Callable[[Any, list[StageFolder], Context], None]] = {
     "prepare": run_prepare,
     "items": run_items,
     "train": run_train,
+    "choose": run_choose,
     "evaluate": run_evaluate,
 }
 

@@ -16,9 +16,53 @@ from regimen.data.mixture import Mixture
 from regimen.engine.lockstep import Member, StepRecord
 from regimen.files import write_text
 from regimen.plan import LegValidation, TrainSpec
-from regimen.results import KeptStep, StageFolder, TrainedFacts, ValidationPoint, layout
+from regimen.results import (
+    KeptStep,
+    Machine,
+    Outcome,
+    StageFolder,
+    Stopwatch,
+    TrainedFacts,
+    ValidationPoint,
+    layout,
+)
+from regimen.stages.context import Context
 from regimen.stages.messages import Look, StageProgress
 from regimen.stages.validation import keep_best
+
+
+def rate_of(spec: TrainSpec, context: Context) -> float:
+    """The peak learning rate of a training: the plan's, or the one that a choice decided."""
+    leg = spec.leg
+    rate = context.chosen(leg.tuned).learning_rate if leg.tuned is not None else leg.learning_rate
+    assert rate is not None
+    return rate
+
+
+def diverged_before(spec: TrainSpec, context: Context) -> str | None:
+    """Why a candidate of a choice cannot go on, since it diverged in an earlier stage; None for all others."""
+    leg = spec.leg
+    if not leg.candidate:
+        return None
+    if leg.tuned is not None and (chosen := context.chosen(leg.tuned)).value is None:
+        return chosen.diverged or "its value on validation rows is not finite"
+    if spec.parent is None or spec.goes_on_from_choice:
+        return None
+    return context.facts(spec.parent, TrainedFacts).diverged
+
+
+def outcome_of(spec: TrainSpec, facts: TrainedFacts, watch: Stopwatch, where: Machine) -> Outcome:
+    """The outcome of a training that ends now."""
+    return Outcome(
+        fingerprint=spec.fingerprint,
+        kind="train",
+        label=spec.label,
+        status="done",
+        started=watch.started,
+        ended=watch.ended,
+        facts=facts,
+        where=where,
+    )
 
 
 @dataclass
@@ -91,14 +135,15 @@ class MemberRun:
 
     def facts(self, reach: float) -> TrainedFacts:
         """The facts of the stage, `reach` that of its adapter; nothing of validation where there was none."""
-        tail = self.losses[-max(1, len(self.losses) // 10) :]
+        losses = [loss for loss in self.losses if math.isfinite(loss)]  # a candidate that diverges ends with others
+        tail = losses[-max(1, len(losses) // 10) :]
         facts = TrainedFacts(
             steps=self.spec.steps,
             first_step=self.spec.first_step,
             last_step=self.spec.last_step,
             tokens=self.tokens,
             loss_tokens=self.loss_tokens,
-            first_loss=self.losses[0] if self.losses else None,
+            first_loss=losses[0] if losses else None,
             last_loss=sum(tail) / len(tail) if tail else None,
             epochs=self.stream.epochs(self.spec.last_step),
             read=self.blocks,
@@ -109,4 +154,6 @@ class MemberRun:
         if kept := self.member.state.kept:
             value = kept.value if math.isfinite(kept.value) else None
             facts = facts.model_copy(update={"kept": KeptStep(step=kept.step, value=value)})
+        if self.spec.leg.tuned is not None:
+            facts = facts.model_copy(update={"learning_rate": self.member.peak})
         return facts

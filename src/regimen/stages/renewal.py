@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from regimen.errors import RunFolderError
-from regimen.plan import EvaluateSpec, ItemsSpec, Plan, PrepareSpec, TrainSpec
+from regimen.plan import ChooseSpec, EvaluateSpec, ItemsSpec, Plan, PrepareSpec, TrainSpec
 from regimen.results import Outcome, PreparedFacts, RunFolder, TrainedFacts, layout, read_outcome
 
 
@@ -55,9 +55,15 @@ def take_back(plan: Plan, folder: RunFolder) -> list[TakenBack]:
     Where no such row was read, though the blocks are others now, the blocks that were read stay in use.
     """
     reasons: dict[str, str] = {}
-    for stage in plan.trainings():
+    for stage in plan.stages.values():
+        if isinstance(stage, ChooseSpec):
+            again = next((given for given in stage.inputs if given in reasons), None)
+            reasons |= {stage.fingerprint: f"{plan.stages[again].label} is trained again"} if again else {}
+        if not isinstance(stage, TrainSpec):
+            continue
+        chosen = stage.leg.tuned.choice if stage.leg.tuned else None
         merged = (end.stage for end in stage.leg.merged)
-        before = [given for given in (stage.parent, stage.leg.start, *merged) if given and given in reasons]
+        before = [given for given in (stage.parent, stage.leg.start, *merged, chosen) if given and given in reasons]
         if before:
             reasons[stage.fingerprint] = f"{plan.stages[before[0]].label} is trained again"
         elif (outcome := folder.outcome(stage)) is not None and (why := _fault(plan, folder, stage, outcome)):

@@ -31,16 +31,9 @@ from regimen.engine.states import MemberState
 from regimen.errors import Interrupted, RunFolderError
 from regimen.files import drop_unfinished, write_json
 from regimen.plan import TrainSpec
-from regimen.results import (
-    Outcome,
-    PreparedFacts,
-    StageFolder,
-    Stopwatch,
-    ValidationPoint,
-    layout,
-)
+from regimen.results import PreparedFacts, StageFolder, Stopwatch, TrainedFacts, ValidationPoint, layout
 from regimen.stages.context import Context
-from regimen.stages.member_run import MemberRun
+from regimen.stages.member_run import MemberRun, diverged_before, outcome_of, rate_of
 from regimen.stages.messages import Failed, Progress
 from regimen.stages.validation import Due, look
 
@@ -57,6 +50,9 @@ def run_train(specs: Sequence[TrainSpec], folders: Sequence[StageFolder], contex
         drop_unfinished(path)
     for spec, path in zip(specs, paths, strict=True):
         _start_anew_on_other_blocks(path, _blocks_of(spec, context))
+    specs, folders, paths = _without_ended(specs, folders, paths, context, watch)
+    if not specs:
+        return
     resumed = _common_step(specs, paths)
     runs = [
         _begin(spec, folder, path, base, context, resumed)
@@ -88,6 +84,26 @@ def run_train(specs: Sequence[TrainSpec], folders: Sequence[StageFolder], contex
             cohort.finish_ended()
         if stop and lockstep.running:
             raise Interrupted("training stopped; its state is saved")
+
+
+def _without_ended(
+    specs: Sequence[TrainSpec],
+    folders: Sequence[StageFolder],
+    paths: Sequence[Path],
+    context: Context,
+    watch: Stopwatch,
+) -> tuple[list[TrainSpec], list[StageFolder], list[Path]]:
+    """The members without the candidates that diverged before they come to this stage; these end here."""
+    left: list[tuple[TrainSpec, StageFolder, Path]] = []
+    for spec, folder, path in zip(specs, folders, paths, strict=True):
+        why = diverged_before(spec, context)
+        if why is None:
+            left.append((spec, folder, path))
+            continue
+        rate = rate_of(spec, context)
+        facts = TrainedFacts(first_step=spec.first_step, last_step=spec.last_step, diverged=why, learning_rate=rate)
+        context.finish(folder, outcome_of(spec, facts, watch, context.machine()))
+    return [spec for spec, _, _ in left], [folder for _, folder, _ in left], [path for _, _, path in left]
 
 
 def _blocks_of(spec: TrainSpec, context: Context) -> dict[str, str]:
@@ -122,7 +138,7 @@ def _begin(
         stream=stream,
         step=step,
         last=spec.last_step,
-        peak=leg.learning_rate,
+        peak=rate_of(spec, context),
         stable=spec.first_step if spec.part == "cooldown" else None,
         state=state,
         schedule=leg.schedule,
@@ -142,6 +158,8 @@ def _begin(
 
 def _initial_state(spec: TrainSpec, base: BaseModel, context: Context) -> MemberState:
     leg = spec.leg
+    if leg.tuned is not None and spec.goes_on_from_choice:
+        return load_state(context.input(leg.tuned.choice) / layout.state_at(leg.tuned.place))
     if spec.parent is not None:
         return load_state(context.input(spec.parent) / layout.STATE)
     if leg.start is not None and not leg.merged:
@@ -254,25 +272,20 @@ class _Cohort:
         for run in [run for run in self.runs if run.has_ended]:
             self.runs.remove(run)
             run.write_trace()
+            leg = run.spec.leg
+            if run.member.failure and leg.candidate:
+                facts = run.facts(round(self.base.reach(leg.adapter), 4))
+                self._finish(run, facts.model_copy(update={"diverged": run.member.failure}))
+                continue
             if run.member.failure:
                 self.context.report(Failed(run.spec.fingerprint, run.member.failure))
                 continue
-            leg = run.spec.leg
             save_trained(run.path, self.base, leg.base, leg.adapter, run.result)
             if run.spec.part == "trunk":
                 save_state(run.path / layout.STATE, run.member.state)
-            self.context.finish(run.folder, self._outcome(run))
-            drop_checkpoints(run.path)
+            self._finish(run, run.facts(round(self.base.reach(leg.adapter), 4)))
 
-    def _outcome(self, run: MemberRun) -> Outcome:
-        spec = run.spec
-        return Outcome(
-            fingerprint=spec.fingerprint,
-            kind="train",
-            label=spec.label,
-            status="done",
-            started=self.watch.started,
-            ended=self.watch.ended,
-            facts=run.facts(round(self.base.reach(run.spec.leg.adapter), 4)),
-            where=self.context.machine(len(self.lockstep.members)),
-        )
+    def _finish(self, run: MemberRun, facts: TrainedFacts) -> None:
+        where = self.context.machine(len(self.lockstep.members))
+        self.context.finish(run.folder, outcome_of(run.spec, facts, self.watch, where))
+        drop_checkpoints(run.path)

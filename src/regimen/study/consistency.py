@@ -13,6 +13,7 @@ from regimen.study.schema import Adapter, Experiment
 from regimen.study.sources import Source
 from regimen.study.study import Study, unknown_text
 from regimen.study.tasks import Task
+from regimen.study.tuning import TuneFault
 
 
 def faults_of(study: Study) -> list[tuple[tuple[str, ...], str]]:
@@ -121,6 +122,7 @@ def _experiment_faults(study: Study) -> list[tuple[tuple[str, ...], str]]:
         for leg in experiment.legs:
             faults += [(place, fault) for fault in _leg_faults(study, leg.kind, list(leg.mixture))]
         faults += [(place, fault) for fault in _validation_faults(study, experiment)]
+        faults += [(place, fault) for fault in _tune_faults(study, experiment)]
     return faults
 
 
@@ -206,6 +208,25 @@ def _validation_faults(study: Study, experiment: Experiment) -> list[str]:
             return [
                 f"`validate: {{by: headline}}` needs a task of {', '.join(leg.mixture)}; there is none, so use by: loss"
             ]
+    return []
+
+
+def _tune_faults(study: Study, experiment: Experiment) -> list[str]:
+    """Faults of a choice of the learning rate: no validation rows to choose by, trainings too short to compare."""
+    if experiment.tune is None:
+        return []
+    for leg in experiment.legs:
+        for name in leg.mixture:
+            if name in study.sources and study.sources[name].validation is None:
+                return [
+                    f"`tune` chooses on validation rows, and {name!r} has none; give that source "
+                    "`validation: {share: 0.1}`, or leave `tune` out"
+                ]
+        try:
+            if leg.steps:  # epochs are checked when they have been counted
+                study.schedule_of(experiment).rungs_of(experiment.tune, leg.steps)
+        except TuneFault as fault:
+            return [str(fault)]
     return []
 
 

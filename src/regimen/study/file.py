@@ -19,6 +19,7 @@ from regimen.study.questions import ContrastGroup, Gate, Question
 from regimen.study.schema import Adapter, Base, Batch, Cost, LegKind, OwnValidate, Phase, Schedule
 from regimen.study.sources import Source
 from regimen.study.tasks import Evaluation, Task
+from regimen.study.tuning import Tune
 from regimen.study.values import Count, ExperimentId, Frozen, Name, Passes, Seed, Seeds, Weight
 
 Steps = Count
@@ -71,6 +72,7 @@ class Common(Frozen):
     title: str
     adapter: Adapter | None = None
     learning_rate: Annotated[float, Field(gt=0, lt=1)] | None = None
+    tune: Tune | None = None
     base: Base | None = None
     batch: dict[str, object] | None = None
     schedule: dict[str, object] | None = None

@@ -12,6 +12,7 @@ from regimen.study.file import BaselineGroup, Common, ExperimentFile, Group, Rep
 from regimen.study.precision import settled
 from regimen.study.recipes import Replicates, chosen_by, recipes_of
 from regimen.study.schema import Experiment
+from regimen.study.tuning import Tune, TuneFault
 from regimen.study.unfolding import unfold
 from regimen.study.values import Seeds
 
@@ -41,6 +42,7 @@ class Groups:
         for recipe in self._variants(group, plain, group.vary) if group.vary else plain:
             base = None if recipe.base is None else settled(recipe.base)
             one = recipe.model_copy(update={"base": None if base == self._parts.base else base})
+            one = one if one.tune is None else _with_candidates(one, one.tune, self._parts)
             self.experiments += self._replicates.of(one, seeds)
 
     def _with_rows(self, experiment: Experiment) -> Experiment:
@@ -75,8 +77,24 @@ class Groups:
         return list(made.values())
 
 
+def _with_candidates(experiment: Experiment, tune: Tune, parts: Parts) -> Experiment:
+    """The experiment with numbers for the rates that are chosen among; raises TuneFault where none can be."""
+    if not experiment.legs:
+        raise TuneFault("a baseline trains nothing, so it has no learning rate to choose; leave `tune` out")
+    if len(experiment.legs) > 1:
+        raise TuneFault(
+            f"{experiment.id!r} has {len(experiment.legs)} legs; `tune` chooses the learning rate of trainings of one "
+            "leg, so make each leg a stage of a chain, or leave `tune` out"
+        )
+    usual = getattr((experiment.schedule or parts.schedule).learning_rate, experiment.kind)
+    resolved = tune.resolved(experiment.learning_rate or usual)
+    return experiment.model_copy(update={"tune": resolved, "learning_rate": None})
+
+
 def _check_axes(group: Common, vary: Vary) -> None:
     for axis in vary.axes:
+        if axis == "learning_rate" and group.tune is not None:
+            raise TuneFault("a group has `tune` or the axis `learning_rate`, not both; leave one of them out")
         if isinstance(group, BaselineGroup) and axis != "base":
             raise AxisFault(axis, f"a baseline trains nothing, so {axis!r} cannot vary; leave it out (`base` may vary)")
         if axis == SEED and (group.seed is not None or group.seeds is not None):

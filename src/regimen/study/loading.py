@@ -31,6 +31,7 @@ from regimen.study.precision import settled
 from regimen.study.questions import Contrast, Question
 from regimen.study.schema import Experiment, Phase
 from regimen.study.study import FULL, Study, unknown_name
+from regimen.study.tuning import TuneFault
 from regimen.study.values import SEEDS, SEEDS_TAGS, Frozen, Seeds, check_seeds, check_whole
 from regimen.study.verdict_files import put_in_verdicts
 
@@ -264,6 +265,8 @@ def _unfolded(
             groups.add(group)
         except AxisFault as fault:
             faults.append(f"{document.position((*place, 'vary', fault.axis))}: {fault}")
+        except TuneFault as fault:
+            faults.append(f"{document.position((*place, 'tune'))}: {fault}")
         except (ValidationError, ValueError) as fault:
             message = fault.errors()[0]["msg"] if isinstance(fault, ValidationError) else str(fault)
             faults.append(f"{document.position(place)}: {message}")

@@ -26,6 +26,7 @@ _GROUP: Meanings = {
     "rows": "Trains on so many rows of each source; fewer rows are part of more.",
     "seed": "One training seed of their own.",
     "seeds": "A number of seeds, or a list: each recipe is trained once for each.",
+    "tune": "The choice of their learning rate on validation rows; see Tune.",
     "vary": "Axes along which each experiment of the group varies; see Vary.",
     "validate": "Their own way of being looked at on validation rows.",
 }
@@ -101,6 +102,12 @@ MEANINGS: Mapping[str, Meanings] = {
         "keep": "The weights that are left behind: of the last step, or of the best that was looked at.",
         "by": "What best means: the least loss, or the best mean of the headline metrics.",
         "at_most": "Blocks of a source and items of a task that are looked at.",
+    },
+    "Tune": {
+        "learning_rate": "The candidates: rates, or multiples of the usual one, as in [x/3, x, 3x].",
+        "on": "The rows that choose; never test rows.",
+        "short": "The share of the training's steps that candidates train for before the last choice.",
+        "budget": "Equal steps for all candidates, or halving: the better half go on to twice the steps.",
     },
     "Evaluation": {
         "items": "Test items of a task; left out: all.",

@@ -14,6 +14,7 @@ from pydantic import AliasChoices, Field, model_validator
 
 from regimen.study.crossed import Cell
 from regimen.study.endpoints import EndPoint
+from regimen.study.tuning import Rung, Tune
 from regimen.study.values import (
     Count,
     ExperimentId,
@@ -98,6 +99,11 @@ class LearningRate(Frozen):
     finetune: Annotated[float, Field(gt=0, lt=1)]
 
 
+def stable_steps(steps: int, cooldown: float) -> int:
+    """The step at which the constant part ends: floor((1 - cooldown) * steps), exact for decimal shares."""
+    return math.floor(round((1 - cooldown) * steps, 6))
+
+
 class Schedule(Frozen):
     """Linear warm-up, constant, 1-sqrt cooldown (Hägele et al. 2024, arXiv 2405.18392); AdamW; clipping.
 
@@ -120,6 +126,11 @@ class Schedule(Frozen):
     def has_trunk(self) -> bool:
         """Whether its first steps are the same for every length, so that trainings of several lengths share them."""
         return self.type == "warmup_stable_decay"
+
+    def rungs_of(self, tune: Tune, steps: int) -> tuple[Rung, ...]:
+        """The rungs of a choice of the rate of a training of so many steps; raises TuneFault where it is too short."""
+        before_fall = (lambda count: stable_steps(count, self.cooldown)) if self.has_trunk else (lambda count: count)
+        return tune.rungs(steps, before_fall, self.warmup_steps)
 
 
 class Validate(Frozen):
@@ -164,16 +175,16 @@ class Leg(Frozen):
         return shares(self.mixture)
 
 
-OVERRIDES = ("base", "adapter", "batch", "schedule", "learning_rate", "rows", "seed")
+OVERRIDES = ("base", "adapter", "batch", "schedule", "learning_rate", "tune", "rows", "seed")
 
 
 class Experiment(Frozen):
     """A row of the plan. A baseline has a `task` and no legs; `start_from` is another experiment's end.
 
     `base`, `adapter`, `batch`, `schedule`, `learning_rate`, `seed` and `validation` override the study's; None takes
-    the study's. `rows` trains on so many rows of each source (None: all). `replicate_of` names the first run of the
-    same recipe, from which this one differs in the seed alone; `varied` holds the values of the axes along which its
-    group varies, `cell` its place in a crossed design.
+    the study's. With `tune` the learning rate is chosen while the plan runs. `rows` trains on so many rows of each
+    source (None: all). `replicate_of` names the first run of the same recipe, from which this one differs in the seed
+    alone; `varied` holds the values of the axes along which its group varies, `cell` its place in a crossed design.
     """
 
     id: ExperimentId
@@ -187,6 +198,7 @@ class Experiment(Frozen):
     batch: Batch | None = None
     schedule: Schedule | None = None
     learning_rate: Annotated[float, Field(gt=0, lt=1)] | None = None
+    tune: Tune | None = None
     rows: Count | None = None
     seed: Seed | None = None
     replicate_of: ExperimentId | None = None

@@ -125,8 +125,10 @@ class Study(Frozen):
         """The experiment's own schedule, or the study's."""
         return experiment.schedule or self.schedule
 
-    def learning_rate_of(self, experiment: Experiment, kind: LegKind) -> float:
-        """The peak learning rate of the experiment's legs of that kind."""
+    def learning_rate_of(self, experiment: Experiment, kind: LegKind) -> float | None:
+        """The peak learning rate of the experiment's legs of that kind; None where it is chosen by tuning."""
+        if experiment.tune is not None:
+            return None
         return experiment.learning_rate or getattr(self.schedule_of(experiment).learning_rate, kind)
 
     def step_size(self, batch: Batch) -> float:

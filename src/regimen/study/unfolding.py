@@ -75,6 +75,7 @@ def _shared(group: Common, parts: Parts) -> dict[str, Any]:
         "phase": group.phase,
         "adapter": group.adapter,
         "learning_rate": group.learning_rate,
+        "tune": group.tune,
         "base": None if group.base == parts.base else group.base,
         "batch": _changed(parts.batch, group.batch),
         "schedule": _changed(parts.schedule, group.schedule),
