@@ -8,24 +8,13 @@ import pytest
 
 from regimen.engine.loading import load_base
 from regimen.errors import ModelError
-from tests.support.families import FAMILIES, save_family
+from tests.support.families import ALONE, FAMILIES, QUICK, REFUSED, marked, save_family
 from tests.support.family_checks import Family
 
 # answers are scored one by one, since positions count columns
 APART = {"bloom", "falcon-alibi", "mpt", "gpt_neo"}
-# texts stand alone, since convolutions and states know no segments
-ALONE = {
-    "lfm2", "qwen3_next", "qwen3_5_text", "granitemoehybrid", "bamba", "falcon_h1", "jamba", "zamba2", "nemotron_h",
-    "mamba", "mamba2", "falcon_mamba", "recurrent_gemma",
-}  # fmt: skip
 # PEFT remaps the names of dense and shared layers to fused experts, so adapters leave only merged
 MERGED_ONLY = {"deepseek_v2", "deepseek_v3", "dots1", "glm4_moe", "ernie4_5_moe", "hunyuan_v1_moe", "qwen3_next"}
-REFUSED = {"rwkv": "a generated token differs from plain transformers"}
-QUICK = {"qwen3", "mistral-window", "gemma2", "gemma3", "gpt2", "phi", "granite", "gpt_oss", "lfm2", "llama4_text"}
-
-
-def marked(name: str) -> object:
-    return pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
 
 
 def test_as_many_families_as_people_use() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 import yaml
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
@@ -25,6 +26,18 @@ COMMON: dict[str, Any] = {
     "attention_dropout": 0.0,
 }
 FAMILIES: dict[str, dict[str, Any]] = yaml.safe_load(Path(__file__).with_name("families.yaml").read_text("utf-8"))
+# texts stand alone, since convolutions and states know no segments
+ALONE = {
+    "lfm2", "qwen3_next", "qwen3_5_text", "granitemoehybrid", "bamba", "falcon_h1", "jamba", "zamba2", "nemotron_h",
+    "mamba", "mamba2", "falcon_mamba", "recurrent_gemma",
+}  # fmt: skip
+REFUSED = {"rwkv": "a generated token differs from plain transformers"}
+QUICK = {"qwen3", "mistral-window", "gemma2", "gemma3", "gpt2", "phi", "granite", "gpt_oss", "lfm2", "llama4_text"}
+
+
+def marked(name: str) -> object:
+    """A family for a parametrised test: slow unless it is among the quick ones."""
+    return pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
 
 
 def config_of(name: str) -> PretrainedConfig:

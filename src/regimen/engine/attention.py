@@ -1,9 +1,9 @@
-"""Attention as transformers' models call it: torch's kernel, our products for short blocks, caps and sinks.
+"""Attention as transformers' models call it: torch's kernels, our products for short blocks, caps and sinks.
 
-Owns the attention function and the choice within it. On the CPU torch's kernel is slow backwards on short blocks;
-there forward and backward are plain products, the scores in fp32, measured in docs/decisions/attention-on-cpu.md.
-Soft caps and sinks, which torch's kernel has not, are plain products too. Does not know packing: it takes whatever
-mask it is given.
+Owns the attention function and the choice within it. Packed rows on a GPU go to the kernel for segments. On the CPU
+torch's kernel is slow backwards on short blocks; there forward and backward are plain products, the scores in fp32,
+measured in docs/decisions/attention-on-cpu.md. Soft caps and sinks, which torch's kernels have not, are plain products
+too. Does not know packing: it takes whatever mask or segments it is given.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 
 from regimen.engine.masks import additive_mask, boolean_mask
+from regimen.engine.segments import Segments, fits_kernel, segment_attention
 
 NAME = "regimen"  # for models that ask for an attention function by name
 PLAIN = "regimen-plain"  # for models with attention of their own, which adds its mask to the scores
@@ -95,13 +96,18 @@ def _attend(
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    attention_mask: Tensor | None,
+    attention_mask: Tensor | Segments | None,
     scaling: float | None = None,
     softcap: float | None = None,
     s_aux: Tensor | None = None,
     **more: Any,
 ) -> tuple[Tensor, None]:
     """The attention that transformers calls in every layer: (N, heads, L, d) in, (N, L, heads, d_v) out."""
+    if isinstance(attention_mask, Segments):
+        is_plain = softcap is None and s_aux is None and more.get("position_bias") is None
+        if is_plain and fits_kernel(query, key, value, attention_mask):
+            return segment_attention(query, key, value, attention_mask, scaling), None
+        attention_mask = attention_mask.mask()
     if softcap is not None or s_aux is not None:
         scale = query.shape[-1] ** -0.5 if scaling is None else scaling
         out = capped_attention(query, key, value, attention_mask, scale, softcap, s_aux)

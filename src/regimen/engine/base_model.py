@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from regimen.engine.device import sent
 from regimen.engine.head import Head
 from regimen.engine.lockstep_linear import LockstepLinear
 from regimen.engine.masks import seeing
+from regimen.engine.segments import Segments, segment_bounds, takes_segments
 from regimen.engine.weights import can_lay_out, laid_out
 from regimen.errors import ModelError
 from regimen.study.schema import Adapter
@@ -165,13 +169,31 @@ class BaseModel:
             for linear in self.linears.values():
                 linear.copy = None
 
-    def body(self, tokens: Tensor, positions: Tensor, mask: Tensor | None, cache: Any = None) -> Tensor:
-        """Hidden states after the last norm, (N, L, d). `mask` is (N, 1, L, S) and true where attention is allowed;
-        None means plain causal attention. Layers with a window see the last of what the mask allows."""
+    @property
+    def takes_segments(self) -> bool:
+        """Whether packed rows may come with their segments in place of a mask, which is faster."""
+        return self.alone is None and takes_segments(self.device, self.dtype)
+
+    def apart(self, positions: NDArray[Any]) -> Tensor | Segments:
+        """What keeps the segments of rows (N, L) with these positions apart, on the device: for `body`."""
+        if self.takes_segments:
+            bounds = sent(torch.from_numpy(segment_bounds(positions)), self.device)
+            return Segments(bounds, positions.shape[0], positions.shape[1])
+        mask = segment_mask(sent(torch.from_numpy(positions), self.device), always=True)
+        assert mask is not None
+        return mask
+
+    def body(self, tokens: Tensor, positions: Tensor, mask: Tensor | Segments | None, cache: Any = None) -> Tensor:
+        """Hidden states after the last norm, (N, L, d). `mask` is (N, 1, L, S) and true where attention is allowed, or
+        the segments within which it is; None means plain causal attention. Layers with a window see the last of what
+        is allowed."""
         if self.alone is not None:  # no mask, no positions: the model carries its own state
             return self.decoder(input_ids=tokens, use_cache=False).last_hidden_state
-        whole = None if mask is None else mask.new_ones(mask.shape[0], mask.shape[-1])
-        with seeing(mask):
+        whole = None
+        if mask is not None:
+            columns = tokens.shape[1] if isinstance(mask, Segments) else mask.shape[-1]
+            whole = torch.ones(len(tokens), columns, dtype=torch.bool, device=tokens.device)
+        with seeing(mask), _masked_kernels(self.device):
             return self.decoder(
                 input_ids=tokens,
                 position_ids=positions,
@@ -179,6 +201,14 @@ class BaseModel:
                 past_key_values=cache,
                 use_cache=cache is not None,
             ).last_hidden_state
+
+
+def _masked_kernels(device: torch.device) -> AbstractContextManager[Any]:
+    """Within, torch's attention does not go to cuDNN: there masked rows of L % 128 == 64 get gradients that are NaN
+    (pytorch issue 196678), and every new shape costs a plan of half a second."""
+    if device.type != "cuda":
+        return nullcontext()
+    return sdpa_kernel([SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH])
 
 
 def decoder_of(model: Any) -> Any:

@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,6 +27,7 @@ from regimen.engine.objective import losses_at
 from regimen.engine.optimiser import AdamState, adamw_update, clip_rows, learning_rate
 from regimen.engine.prospect import too_long
 from regimen.engine.seats import Member, empty, moves, seated
+from regimen.engine.segments import Segments
 from regimen.engine.states import MemberState
 from regimen.engine.step_inputs import PassInputs, Room, even, idle_batch, step_arrays, texts_in_a_row
 from regimen.errors import ModelError, OutOfMemory
@@ -231,8 +233,8 @@ class Lockstep:
             bank = self._bank if len(self._bank) == 1 else open_bank(self.base, self.adapter, [self._bank.row(0)])
             dropping = self._dropped(self._seats[:1], slice(0, 1), block, block)
             with bank.attached(), dropping, counting_kept([*self.base.model.parameters(), bank.weights]) as kept:
-                mask = segment_mask(positions % (block // 2 + 1), always=True)
-                self.base.body(torch.zeros_like(positions), positions, mask)
+                halves = self.base.apart(np.arange(block)[None] % (block // 2 + 1))
+                self.base.body(torch.zeros_like(positions), positions, halves)
             self.base.kept[key] = kept.total / block
         limit = self.pass_tokens or PASS_TOKENS.get(self.base.device.type, PASS_TOKENS["cpu"])
         return min(limit, tokens_that_fit(self.base.kept[key], self.base.device, self.memory))
@@ -272,8 +274,10 @@ class Lockstep:
         members = [(0, 0) if member is None else (member.seed, member.step) for member in seats]
         return dropped(self.base, self.adapter, Draws(members, rows, block, width))
 
-    def _mask(self, inputs: PassInputs) -> Tensor | None:
-        """The mask of the segments; None for a base that takes none, and where every row is one segment."""
+    def _mask(self, inputs: PassInputs) -> Tensor | Segments | None:
+        """The segments or their mask; None for a base that takes none, and where every row is one segment."""
         if self.base.alone is not None or not (self.steady or self.compiled or inputs.several):
             return None
+        if self.base.takes_segments:
+            return Segments(inputs.bounds, inputs.tokens.shape[0], inputs.tokens.shape[1])
         return segment_mask(inputs.positions, always=True)

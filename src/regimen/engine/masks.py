@@ -18,17 +18,24 @@ import torch
 from torch import Tensor
 from transformers.masking_utils import causal_mask_function, eager_mask, sdpa_mask
 
+from regimen.engine.segments import Segments, under
+
 Rule = Callable[..., Tensor | bool]  # of a row, a head, a query's place and a key's: transformers' mask functions
 
 
 @dataclass
 class View:
-    """`visible` (N, 1, L, S) is true where a query may see a key.
+    """`seen` is a mask (N, 1, L, S), true where a query may see a key, or the segments that stand for one.
 
     The keys that a query sees are its text so far, in order.
     """
 
-    visible: Tensor
+    seen: Tensor | Segments
+
+    @cached_property
+    def visible(self) -> Tensor:
+        """The mask."""
+        return self.seen.mask() if isinstance(self.seen, Segments) else self.seen
 
     @cached_property
     def ranks(self) -> tuple[Tensor, Tensor]:
@@ -49,20 +56,25 @@ _VIEW: ContextVar[View | None] = ContextVar("view", default=None)
 
 
 @contextmanager
-def seeing(visible: Tensor | None) -> Iterator[None]:
+def seeing(seen: Tensor | Segments | None) -> Iterator[None]:
     """Within, models make their masks from this view; None means plain causal attention."""
-    token = _VIEW.set(None if visible is None else View(visible))
+    token = _VIEW.set(None if seen is None else View(seen))
     try:
         yield
     finally:
         _VIEW.reset(token)
 
 
-def boolean_mask(*args: Any, mask_function: Rule = causal_mask_function, **more: Any) -> Tensor | None:
-    """The mask in transformers' form, (N, 1, L, S), true where attention is allowed; None for plain causal."""
+def boolean_mask(*args: Any, mask_function: Rule = causal_mask_function, **more: Any) -> Tensor | Segments | None:
+    """The mask in transformers' form, (N, 1, L, S), true where attention is allowed; None for plain causal.
+
+    Where the view is one of segments, and the rule one that they can follow, they pass through the model in its place.
+    """
     view = _VIEW.get()
     if view is None:
         return sdpa_mask(*args, mask_function=mask_function, **more)
+    if isinstance(view.seen, Segments) and (segments := under(view.seen, mask_function)) is not None:
+        return segments
     return view.under(mask_function)
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from regimen.data.batch import StepBatch
+from regimen.engine.segments import segment_bounds
 
 _LEAST_PLACES = 128
 
@@ -26,8 +27,8 @@ class PassInputs:
 
     `tokens`, `positions` (N, L) int64. For each of n predicted tokens, in row-major order: `places`, row x L + column
     of the token before it; `targets`, its id; `weights`, one over its member's predicted tokens in the step (fp32).
-    Padding has the place N L and weight 0. `several` says whether any row holds more than one segment; `rows` are
-    these rows among the step's, in blocks of `block` tokens.
+    Padding has the place N L and weight 0. `bounds` are those of the segments (see Segments), padded. `several` says
+    whether any row holds more than one segment; `rows` are these rows among the step's, in blocks of `block` tokens.
     """
 
     tokens: Tensor
@@ -35,6 +36,7 @@ class PassInputs:
     places: Tensor
     targets: Tensor
     weights: Tensor
+    bounds: Tensor
     several: bool
     rows: slice
     block: int
@@ -42,9 +44,11 @@ class PassInputs:
 
 @dataclass
 class Room:
-    """Room for predicted tokens in every pass of a steady cohort: grows, at the first batches, and never shrinks."""
+    """Room in every pass of a steady cohort, for predicted tokens and for segments: grows, at the first batches, and
+    never shrinks."""
 
     places: int = 0
+    segments: int = 0
 
     def for_places(self, count: int) -> int:
         """Room for so many: a power of two while that is little, above in steps of an eighth of the power of two."""
@@ -53,6 +57,12 @@ class Room:
             step = max(_LEAST_PLACES, power // 16)
             self.places = max(self.places, math.ceil(count / step) * step)
         return self.places
+
+    def for_segments(self, count: int) -> int:
+        """Room for so many, with half as many again when it grows: a power of two."""
+        if count > self.segments:
+            self.segments = 1 << (count * 3 // 2 - 1).bit_length()
+        return self.segments
 
 
 def idle_batch(rows: int, block: int) -> StepBatch:
@@ -69,7 +79,7 @@ def even(rows: int, most: int) -> int:
 
 @dataclass(frozen=True)
 class StepArrays:
-    """One step's arrays before they go to the device: `rates` (K,) fp64, `live` (K,) bool, then five for each pass.
+    """One step's arrays before they go to the device: `rates` (K,) fp64, `live` (K,) bool, then six for each pass.
 
     Of each pass `several` says whether any row holds more than one segment, padding counted as one, and `rows` which
     rows of the step it takes; `block` is the length of the step's blocks.
@@ -84,8 +94,8 @@ class StepArrays:
         """Rates, live, and the passes, of the tensors that the arrays became."""
         passes = []
         for number, (several, rows) in enumerate(zip(self.several, self.rows, strict=True)):
-            tokens, positions, places, targets, weights = sent[2 + 5 * number : 7 + 5 * number]
-            passes.append(PassInputs(tokens, positions, places, targets, weights, several, rows, self.block))
+            tokens, positions, places, targets, weights, bounds = sent[2 + 6 * number : 8 + 6 * number]
+            passes.append(PassInputs(tokens, positions, places, targets, weights, bounds, several, rows, self.block))
         return sent[0], sent[1], passes
 
 
@@ -107,7 +117,7 @@ def step_arrays(
     parts = tuple(slice(start, start + micro) for start in range(0, count, micro))
     for rows in parts:
         arrays += _pass_arrays(batches, rows, np.float32(1.0) / counts, room, wide=wide)
-        several.append(bool((arrays[-4][:, 1:] == 0).any()))
+        several.append(bool((arrays[-5][:, 1:] == 0).any()))
     return StepArrays(tuple(arrays), tuple(several), parts, block)
 
 
@@ -123,12 +133,17 @@ def _pass_arrays(
     )
     at = np.flatnonzero(predicted)
     each = len(tokens) // len(batches) * width
-    places, targets, weights = at - 1, tokens.reshape(-1)[at].astype(np.int64), by_member[at // each]
+    places, targets, weights = at - 1, tokens.reshape(-1)[at], by_member[at // each]
     if room is not None:
         missing = (0, room.for_places(len(places)) - len(places))
         places = np.pad(places, missing, constant_values=tokens.size)
         targets, weights = np.pad(targets, missing), np.pad(weights, missing)
-    return [tokens.astype(np.int64), positions.astype(np.int64), places.astype(np.int64), targets, weights]
+    bounds = segment_bounds(positions)
+    if room is not None:
+        missing = (0, room.for_segments(len(bounds) - 1) + 1 - len(bounds))
+        bounds = np.pad(bounds, missing, constant_values=positions.size)
+    whole = [array.astype(np.int64) for array in (tokens, positions, places, targets)]
+    return [*whole, weights, bounds]
 
 
 def texts_in_a_row(batch: StepBatch) -> bool:

@@ -10,8 +10,8 @@ import torch
 
 from regimen.data.batch import StepBatch
 from regimen.engine.banks import Bank
-from regimen.engine.base_model import BaseModel, segment_mask
-from regimen.engine.device import sent
+from regimen.engine.base_model import BaseModel
+from regimen.engine.device import is_far, sent
 from regimen.engine.objective import token_losses
 
 PASS_TOKENS = {"cpu": 8192, "cuda": 65536}  # of one pass, all members together
@@ -40,7 +40,7 @@ def _sums(base: BaseModel, members: int, blocks: StepBatch, rows: slice) -> torc
     tokens, places, predicted = (repeated(v) for v in (blocks.tokens, blocks.positions, blocks.loss))
     several = bool((places[:, 1:] == 0).any())
     tokens, positions = sent(tokens, base.device), sent(places, base.device)
-    mask = segment_mask(positions, always=True) if several and base.alone is None else None
+    mask = base.apart(places.numpy()) if (several or is_far(base.device)) and base.alone is None else None
     hidden = base.body(tokens, positions, mask)
     weights = torch.ones(len(tokens), device=base.device)
     _, losses = token_losses(hidden, base.output, tokens, predicted, weights)
