@@ -6,6 +6,7 @@ outcome's. Does not know how anything was tested.
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -140,11 +141,8 @@ def task_scores(reading: Reading) -> list[TaskScores]:
 
 
 def _strategy(reading: Reading, task: str, name: str, index: int, lower: bool) -> StrategyScores | None:
-    scores = {
-        experiment: row.value
-        for experiment, strategy in reading.strategy.items()
-        if strategy == name and (row := reading.row(experiment, task)) is not None
-    }
+    recipes = [recipe for recipe, runs in reading.runs.items() if reading.strategy[runs[0].experiment.id] == name]
+    scores = {recipe: score for recipe in recipes if (score := reading.score(recipe, task)) is not None}
     if not scores:
         return None
     who = (min if lower else max)(scores, key=lambda one: scores[one])
@@ -201,12 +199,16 @@ def _tested(reading: Reading) -> list[JudgedContrast]:
 
 
 def _detectable(reading: Reading) -> list[KeyNumber]:
-    known = sorted(one.comparison.mde for one in _tested(reading) if one.comparison and one.comparison.mde is not None)
-    if not known:
+    """The smallest minimum detectable effect, and the middle one; a comparison that can detect none needs the most."""
+    every = sorted(
+        math.inf if one.comparison.mde is None else one.comparison.mde for one in _tested(reading) if one.comparison
+    )
+    if not every or math.isinf(every[0]):
         return []
-    middle = statistics.median_low(known)
-    note = f"of {len(known)} declared comparisons the most sensitive; half need {number(middle)} or more"
-    return [KeyNumber("minimum detectable effect", number(known[0]), note, "evidence")]
+    middle = statistics.median_high(every)
+    need = "can detect none" if math.isinf(middle) else f"need {number(middle)} or more"
+    note = f"in the most sensitive of {len(every)} tested comparisons; half {need}"
+    return [KeyNumber("minimum detectable effect", number(every[0]), note, "evidence")]
 
 
 def caveats(reading: Reading, scores: Sequence[TaskScores]) -> list[str]:

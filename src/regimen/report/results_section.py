@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from statistics import fmean
+from typing import Any
 
 from markupsafe import Markup
 
 from regimen.analysis.results_table import ResultRow
+from regimen.plan import PlannedExperiment
 from regimen.report.html_page import render
 from regimen.report.recipe_records import recipe_records
 from regimen.report.run_reading import FLOORS, Reading
@@ -28,7 +31,10 @@ Column = list[float | None]
 
 @dataclass(frozen=True)
 class TableRow:
-    """A row: an experiment, or ("pinned") what experiments are held against; None where it does not apply."""
+    """A row: an experiment, or ("pinned") what experiments are held against; None where it does not apply.
+
+    A recipe of several `runs` has a row of its own, with their mean; the rows of its runs follow, each `of` it.
+    """
 
     id: str
     title: str
@@ -41,6 +47,9 @@ class TableRow:
     mean: float | None = None
     mean_low: float | None = None
     mean_high: float | None = None
+    seed: int | None = None
+    runs: int = 0
+    of: str = ""
 
 
 @dataclass(frozen=True)
@@ -99,23 +108,32 @@ def table_rows(reading: Reading) -> list[TableRow]:
             rows.append(TableRow(name, title[:1].upper() + title[1:], pinned=True, strategy=about))
     others = dict.fromkeys(row.experiment for row in reading.rows if row.external)
     rows += [TableRow(name, name, pinned=True, strategy="another system's answers") for name in others]
-    for planned in reading.trained:
-        experiment, mean = planned.experiment, reading.means.get(planned.experiment.id)
-        rows.append(
-            TableRow(
-                id=experiment.id,
-                title=experiment.title,
-                strategy=reading.strategy[experiment.id],
-                phase=experiment.phase,
-                mixture=", then ".join(" + ".join(_parts(leg.shares)) for leg in experiment.legs),
-                steps=planned.steps,
-                hours=planned.gpu_hours,
-                mean=mean.mean if mean else None,
-                mean_low=mean.low if mean else None,
-                mean_high=mean.high if mean else None,
-            )
-        )
+    for recipe, runs in reading.runs.items():
+        if len(runs) > 1:
+            rows.append(_row(reading, runs[0], id=recipe, runs=len(runs)))
+            rows += [_row(reading, run, of=recipe, mean=None, mean_low=None, mean_high=None) for run in runs]
+        else:
+            rows.append(_row(reading, runs[0]))
     return rows
+
+
+def _row(reading: Reading, planned: PlannedExperiment, **changed: Any) -> TableRow:
+    """An experiment's row; `changed` are its fields that stand for something else."""
+    experiment, mean = planned.experiment, reading.means.get(planned.experiment.id)
+    row = TableRow(
+        id=experiment.id,
+        title=experiment.title,
+        strategy=reading.strategy[experiment.id],
+        phase=experiment.phase,
+        mixture=", then ".join(" + ".join(_parts(leg.shares)) for leg in experiment.legs),
+        steps=planned.steps,
+        hours=planned.gpu_hours,
+        mean=mean.mean if mean else None,
+        mean_low=mean.low if mean else None,
+        mean_high=mean.high if mean else None,
+        seed=reading.plan.study.seed_of(experiment),
+    )
+    return replace(row, **changed)
 
 
 def _parts(shares: Mapping[str, float]) -> Iterator[str]:
@@ -130,62 +148,86 @@ def score_columns(reading: Reading) -> dict[str, dict[str, Scores]]:
     for name, task in reading.plan.study.tasks.items():
         there = {row.metric for row in reading.rows if row.task == name}
         for metric in [one for one in task.metrics if one in there or (one == task.headline and task.panel == "main")]:
-            cells = [_cell(reading, row, name, metric) for row in rows]
-            plain = [reading.floor(row.id, name, metric) if row.id in FLOORS else None for row in rows]
-            found.setdefault(name, {})[metric] = _column(reading, rows, cells, plain, name, metric)
+            cells = [_numbers(reading, row, name, metric) for row in rows]
+            columns = {one.name: [getattr(cell, one.name) for cell in cells] for one in fields(Scores)}
+            found.setdefault(name, {})[metric] = Scores(**columns)
     return found
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """A cell of `Scores`."""
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: float | None = None
+    change: float | None = None
+    change_low: float | None = None
+    change_high: float | None = None
+    p: float | None = None
+    alone: float | None = None
+    why: str = ""
+
+
+def _numbers(reading: Reading, row: TableRow, task: str, metric: str) -> Numbers:
+    """A row's numbers, with six significant digits, which are more than the page ever shows."""
+    if row.id in FLOORS:
+        found = _floor(reading, row.id, task, metric)
+    elif row.runs:
+        found = _over_runs(reading, row, task, metric)
+    else:
+        found = _of_row(reading, row, task, metric)
+    if found.value is None:
+        found = replace(found, why=_why(reading, row, task))
+    numbers = {one.name: getattr(found, one.name) for one in fields(found) if one.name != "why"}
+    return Numbers(**{name: _short(value) for name, value in numbers.items()}, why=found.why)
+
+
+def _floor(reading: Reading, kind: str, task: str, metric: str) -> Numbers:
+    """A score without a model; it has no interval."""
+    value, zero = reading.floor(kind, task, metric), _zero(reading, ZERO_SHOT, task, metric)
+    return Numbers(value, change=better_sign(metric) * (value - zero.value) if value is not None and zero else None)
+
+
+def _over_runs(reading: Reading, row: TableRow, task: str, metric: str) -> Numbers:
+    """A recipe's mean over its runs; metrics beside the headline have no interval, and nothing is tested in the grid."""
+    over = reading.over_runs.get((row.id, task)) if metric == reading.plan.study.tasks[task].headline else None
+    if over:
+        moved = over.change, over.change_low, over.change_high
+        return Numbers(over.value, over.low, over.high, over.items, *moved)
+    names = [run.experiment.id for run in reading.runs[row.id]]
+    there = [cell for name in names if (cell := reading.by_cell.get((name, task, metric)))]
+    return Numbers(fmean(cell.value for cell in there)) if there else Numbers()
+
+
+def _of_row(reading: Reading, row: TableRow, task: str, metric: str) -> Numbers:
+    """The numbers of a row of results.csv; changes are turned so that up is better."""
+    cell, sign = _cell(reading, row, task, metric), better_sign(metric)
+    if cell is None:
+        return Numbers()
+    found = Numbers(cell.value, cell.ci_low, cell.ci_high, cell.n, p=cell.p_adjusted)
+    found = replace(found, alone=reading.without_twins(row.id, task, metric))
+    if cell.delta is None or row.id == ZERO_SHOT:
+        return found
+    ends = sorted(sign * end for end in (cell.delta_ci_low, cell.delta_ci_high) if end is not None)
+    low, high = ends if len(ends) == 2 else (None, None)
+    return replace(found, change=sign * cell.delta, change_low=low, change_high=high)
 
 
 def _cell(reading: Reading, row: TableRow, task: str, metric: str) -> ResultRow | None:
     """The row of results.csv that a cell shows."""
     if not row.pinned or is_external(row.id):
         return reading.by_cell.get((row.id, task, metric))
+    return _zero(reading, row.id, task, metric)
+
+
+def _zero(reading: Reading, row: str, task: str, metric: str) -> ResultRow | None:
+    """The base's own row, as it is or ("5-shot") with examples."""
     zero = reading.tables.zero_shot(task)
     if zero is None:
         return None
-    return reading.by_cell.get(
-        (zero.experiment if row.id == ZERO_SHOT else f"{zero.experiment}:{row.id}", task, metric)
-    )
-
-
-def _column(
-    reading: Reading,
-    rows: Sequence[TableRow],
-    cells: Sequence[ResultRow | None],
-    plain: Sequence[float | None],
-    task: str,
-    metric: str,
-) -> Scores:
-    sign = better_sign(metric)
-
-    zero = next((cell.value for row, cell in zip(rows, cells, strict=True) if cell and row.id == ZERO_SHOT), None)
-
-    def turned(
-        row: TableRow, cell: ResultRow | None, floor: float | None
-    ) -> tuple[float | None, float | None, float | None]:
-        """The change and its interval, up is better; a score without a model has no interval."""
-        if floor is not None and zero is not None:
-            return sign * (floor - zero), None, None
-        if cell is None or cell.delta is None or row.id == ZERO_SHOT:
-            return None, None, None
-        ends = sorted(sign * end for end in (cell.delta_ci_low, cell.delta_ci_high) if end is not None)
-        low, high = ends if len(ends) == 2 else (None, None)
-        return sign * cell.delta, low, high
-
-    changes = [turned(*one) for one in zip(rows, cells, plain, strict=True)]
-    values = [cell.value if cell else floor for cell, floor in zip(cells, plain, strict=True)]
-    return Scores(
-        value=[_short(value) for value in values],
-        low=[_short(cell.ci_low) if cell else None for cell in cells],
-        high=[_short(cell.ci_high) if cell else None for cell in cells],
-        n=[cell.n if cell else None for cell in cells],
-        change=[_short(change) for change, _, _ in changes],
-        change_low=[_short(low) for _, low, _ in changes],
-        change_high=[_short(high) for _, _, high in changes],
-        p=[_short(cell.p_adjusted) if cell else None for cell in cells],
-        alone=[_short(reading.without_twins(row.id, task, metric)) for row in rows],
-        why=["" if value is not None else _why(reading, row, task) for row, value in zip(rows, values, strict=True)],
-    )
+    return reading.by_cell.get((zero.experiment if row == ZERO_SHOT else f"{zero.experiment}:{row}", task, metric))
 
 
 def _short(value: float | None) -> float | None:
@@ -231,6 +273,7 @@ def _still(reading: Reading, rows: Sequence[TableRow], scores: Mapping[str, Mapp
             [_still_cell(one, at, largest, alpha) for one in columns],
         )
         for at, row in enumerate(rows)
+        if not row.of  # runs fold away behind their recipe; results.csv has each
     ]
     return Markup(render("results.html.jinja", {"tasks": tasks, "lines": lines, "alpha": alpha, "steps": STEPS}))
 

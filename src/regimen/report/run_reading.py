@@ -14,6 +14,7 @@ from regimen.analysis.evidence import Evidence
 from regimen.analysis.exploratory_grid import exploratory_grid
 from regimen.analysis.findings import Findings, findings
 from regimen.analysis.mean_changes import MeanChange, mean_changes
+from regimen.analysis.recipe_scores import RecipeScore, recipe_scores
 from regimen.analysis.results_table import ResultRow, result_rows
 from regimen.analysis.rules import Rules
 from regimen.analysis.strategies import strategy_of
@@ -71,7 +72,20 @@ class Reading(RunReading):
     findings: Findings
     rows: list[ResultRow]
     status: Status
-    means: dict[str, MeanChange]
+    means: dict[str, MeanChange]  # by the first run of a recipe
+
+    @cached_property
+    def runs(self) -> dict[str, list[PlannedExperiment]]:
+        """Recipe -> its runs, in the plan's order."""
+        found: dict[str, list[PlannedExperiment]] = {}
+        for planned in self.trained:
+            found.setdefault(planned.experiment.recipe, []).append(planned)
+        return found
+
+    @cached_property
+    def over_runs(self) -> dict[tuple[str, str], RecipeScore]:
+        """(recipe, main task) -> its mean over runs, for recipes with several."""
+        return recipe_scores(self.evidence)
 
     @cached_property
     def strategy(self) -> dict[str, str]:
@@ -125,6 +139,13 @@ class Reading(RunReading):
             cell = self.tables.zero_shot(task)
             return self.by_cell.get((cell.experiment, task, headline)) if cell else None
         return row
+
+    def score(self, recipe: str, task: str) -> float | None:
+        """The headline score of a recipe: the mean over its runs where there are several."""
+        if over := self.over_runs.get((recipe, task)):
+            return over.value
+        rows = [row for run in self.runs[recipe] if (row := self.row(run.experiment.id, task))]
+        return rows[0].value if rows else None
 
     def skipped(self, experiment: str, task: str) -> str | None:
         """Why a cell was skipped, if it was."""

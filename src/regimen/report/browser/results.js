@@ -43,12 +43,15 @@
     return parts.join("; ");
   }
 
+  // The runs of a recipe fold away behind its row, as its children.
   function rowsOf(table, state) {
-    return table.rows.map((row, at) => {
+    const rows = table.rows.map((row, at) => {
       const made = { ...row, at };
       for (const task of table.tasks) made[`t:${task.id}`] = cell(table, task, at, state.metric);
       return made;
     });
+    for (const row of rows) if (row.runs) row._children = rows.filter((one) => one.of === row.id);
+    return rows.filter((row) => !row.of);
   }
   const ordered = (read) => (a, b, rowA, rowB, column, direction) => { // what is missing stands last either way
     const one = read(a), other = read(b);
@@ -66,7 +69,7 @@
       formatter: (box) => {
         const row = box.getData();
         if (row.pinned) return element("b", { class: "cut", title: `${row.title}: ${row.strategy}` }, row.title);
-        return element("a", { href: regimen.link(NAME, { ...state, experiment: row.id }), class: "named", title: row.title }, element("span", {}, row.title), element("small", { class: "soft" }, row.id));
+        return element("a", { href: regimen.link(NAME, { ...state, experiment: row.id }), class: "named", title: row.title }, element("span", {}, row.of ? `seed ${row.seed}` : row.title), element("small", { class: "soft" }, row.runs ? `${row.id}, mean of ${row.runs} runs` : row.id));
       },
     }];
     const add = (field, width, formatter, extra = {}) => columns.push({ field, titleFormatter: head(OWN[field]), width, formatter, visible: !hidden.has(field), ...extra });
@@ -110,7 +113,8 @@
       return parts.flatMap((part) => state.interval ? [name + part, `${name}${part} low`, `${name}${part} high`] : [name + part]);
     });
     const text = (value) => known(value) ? String(value) : "";
-    const lines = [...made.getRows().filter((row) => row.isFrozen()), ...made.getRows("active").filter((row) => !row.isFrozen())].map((row) => {
+    const open = (row) => row.getData()._children && row.isTreeExpanded() ? [row, ...row.getTreeChildren()] : [row];
+    const lines = [...made.getRows().filter((row) => row.isFrozen()), ...made.getRows("active").filter((row) => !row.isFrozen()).flatMap(open)].map((row) => {
       const data = row.getData();
       return columns.flatMap((column) => {
         const field = column.getField(), value = data[field];
@@ -148,7 +152,7 @@
   }
 
   function panel(table, recipes, id, state) {
-    const at = table.rows.findIndex((row) => row.id === id), row = table.rows[at], recipe = recipes[id];
+    const at = table.rows.findIndex((row) => row.id === id && !row.runs), row = table.rows[at], recipe = recipes[id];
     if (!row || !recipe) return null;
     const close = () => regimen.go(NAME, { ...state, experiment: "" });
     const to = (name) => element("a", { href: regimen.link(NAME, { ...state, experiment: name }) }, name);
@@ -188,10 +192,11 @@
     const largest = Math.max(1e-9, ...rows.flatMap((row) => table.tasks.filter((task) => task.panel === "main").map((task) => Math.abs(row[`t:${task.id}`]?.change ?? 0)))) || 1;
     const strategies = [...new Set(rows.filter((row) => !row.pinned).map((row) => row.strategy))];
     const metrics = [...new Set(table.tasks.flatMap((task) => task.metrics.map((one) => one.name)))].sort();
-    const matches = (row) => row.pinned || ((!state.strategy || row.strategy === state.strategy) && `${row.title} ${row.id} ${row.mixture}`.toLowerCase().includes(state.text.toLowerCase()));
+    const matches = (row) => row.pinned || ((!state.strategy || row.strategy === state.strategy) && [row, ...(row._children ?? [])].map((one) => `${one.title} ${one.id} ${one.mixture}`).join(" ").toLowerCase().includes(state.text.toLowerCase()));
     const told = element("output", { class: "soft", "aria-live": "polite" });
+    const what = rows.some((row) => row._children) ? "recipes" : "experiments";
     let made = null;
-    const tellCount = () => { const of = rows.filter((row) => !row.pinned), seen = of.filter(matches).length; told.textContent = seen === of.length ? `${of.length} experiments` : `${seen} of ${of.length} experiments`; };
+    const tellCount = () => { const of = rows.filter((row) => !row.pinned), seen = of.filter(matches).length; told.textContent = seen === of.length ? `${of.length} ${what}` : `${seen} of ${of.length} ${what}`; };
     const keep = (change) => { Object.assign(state, change); regimen.keep(NAME, tell()); };
     const box = element("input", { type: "search", placeholder: "name, id or source", value: state.text, "aria-label": "Filter experiments", autocomplete: "off", on: { input: () => { keep({ text: box.value.trim() }); made.setFilter(matches); tellCount(); } } });
     const chooser = element("details", { class: "chooser" }, element("summary", {}, "Columns"), element("div", {}, ...all.map((field) => element("label", {}, element("input", { type: "checkbox", checked: !hidden.has(field), on: { change: (event) => {
@@ -217,7 +222,7 @@
     const columns = columnsOf(table, state, largest, hidden);
     const [, by = "", direction = ""] = state.sort.match(/^(.*):(asc|desc)$/) || []; // a task's own field holds a colon
     made = new Tabulator(place, {
-      data: rows, columns, index: "id", layout: "fitColumns", height: "calc(100vh - 260px)", minHeight: 320, columnHeaderSortMulti: false, rowHeight: state.interval ? (state.show === "both" ? 78 : 52) : 52,
+      data: rows, columns, index: "at", dataTree: rows.some((row) => row._children), dataTreeFilter: false, dataTreeChildIndent: 12, dataTreeStartExpanded: false, layout: "fitColumns", height: "calc(100vh - 260px)", minHeight: 320, columnHeaderSortMulti: false, rowHeight: state.interval ? (state.show === "both" ? 78 : 52) : 52,
       frozenRows: (row) => row.getData().pinned, movableColumns: false, headerSortTristate: true, placeholder: "No experiment matches.",
       columnDefaults: { headerSortStartingDir: "desc", resizable: false, vertAlign: "middle" }, initialFilter: matches, initialSort: by && columns.some((one) => one.field === by) ? [{ column: by, dir: direction }] : [],
       ...(state.group ? { groupBy: state.group, groupHeader: (value, held) => element("span", {}, `${state.group === "phase" ? "Phase " : ""}${value} `, element("span", { class: "soft" }, `${held}`)) } : {}),
