@@ -191,7 +191,7 @@ def _floor(reading: Reading, kind: str, task: str, metric: str) -> Numbers:
 
 
 def _over_runs(reading: Reading, row: TableRow, task: str, metric: str) -> Numbers:
-    """A recipe's mean over its runs; metrics beside the headline have no interval, and nothing is tested in the grid."""
+    """A recipe's mean over its runs; metrics beside the headline have no interval, and the grid tests single runs."""
     over = reading.over_runs.get((row.id, task)) if metric == reading.plan.study.tasks[task].headline else None
     if over:
         moved = over.change, over.change_low, over.change_high
