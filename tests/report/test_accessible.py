@@ -12,6 +12,7 @@ import pytest
 
 from regimen.report.charts.shapes import COLOURS
 from regimen.report.shell import text_of
+from tests.support.browser_pages import go
 
 AXE = Path(__file__).parent.parent / "support" / "axe-core" / "axe.min.js"
 PLACES = ("overview", "results", "results?experiment=3a-sst2", "evidence", "items", "curves", "data", "appendix")
@@ -52,13 +53,7 @@ def test_no_barrier_is_serious(browser: Any, page: Path, width: int, scheme: str
     tab.evaluate(AXE.read_text(encoding="utf-8"))
     found = {}
     for place in PLACES:
-        tab.evaluate("address => { location.hash = address }", place)
-        name = place.split("?")[0]
-        tab.wait_for_function(
-            "name => { const one = document.getElementById(name); return one.checkVisibility() && "
-            "(!one.querySelector(':scope > .live') || one.classList.contains('drawn')) }",
-            arg=name,
-        )
+        go(tab, place)
         if grave := tab.evaluate(GRAVE):
             found[place] = grave
     context.close()

@@ -15,42 +15,8 @@ from regimen.report.live_page import Watch, make_server
 from regimen.report.run_report import write_report
 from regimen.results import RunFolder
 from tests.support import made_reports
+from tests.support.browser_pages import CUT, go, names, shown, tabs
 from tests.support.patience import patient
-
-TABS = "[...document.querySelectorAll('nav a')].map(one => one.hash.slice(1))"
-
-# What is cut off without a cue: neither three dots, nor a shadow at the edge, nor a frame that scrolls.
-CUT = """[...document.querySelectorAll('section.shown *, header *')].filter(one => {
-  const look = getComputedStyle(one);
-  return one.checkVisibility() && one.clientWidth > 0 && one.scrollWidth > one.clientWidth + 1
-    && ['hidden', 'clip'].includes(look.overflowX) && look.textOverflow !== 'ellipsis'
-    && look.webkitLineClamp === 'none' && !one.matches('.unseen, .tabulator-header-contents, svg');
-}).map(one => `${one.className}: ${one.textContent.slice(0, 60)}`)"""
-
-
-def tabs(tab: Any) -> list[str]:
-    return tab.evaluate(TABS)
-
-
-def shown(tab: Any, selector: str) -> int:
-    return tab.evaluate("s => [...document.querySelectorAll(s)].filter(e => e.checkVisibility()).length", selector)
-
-
-def go(tab: Any, address: str) -> None:
-    """Follows an address and waits until its section has been drawn."""
-    name = address.split("?")[0]
-    tab.evaluate("address => { location.hash = address }", address)
-    tab.wait_for_function(
-        "name => { const one = document.getElementById(name); return one.checkVisibility() && "
-        "(!one.querySelector(':scope > .live') || one.classList.contains('drawn')) }",
-        arg=name,
-        timeout=patient(30_000),
-    )
-
-
-def names(tab: Any) -> list[str]:
-    """The experiments that the table shows, from above."""
-    return tab.evaluate("[...document.querySelectorAll('.tabulator-table .named small')].map(e => e.textContent)")
 
 
 def test_it_opens_from_a_file_paints_fast_and_draws_every_section(tab: Any, page: Path) -> None:

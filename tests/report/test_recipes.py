@@ -12,8 +12,8 @@ import pytest
 from regimen.plan import compile_plan
 from regimen.report.run_report import write_report
 from regimen.study import load_study
-from tests.report.test_browser import go, names
 from tests.support import made_reports
+from tests.support.browser_pages import go, names
 from tests.support.made_reports import Page, packed_data
 
 ONLY = ("1-*", "3a-math", "3a-math~s18", "3a-math~s19", "3a-sst2")
