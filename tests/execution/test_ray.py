@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,6 +14,7 @@ from tests.support.kill_points import POINTS, hits, plan_kills
 from tests.support.patience import patient
 from tests.support.run_processes import (
     SMALL,
+    assert_close,
     assert_committed_once,
     begun_again,
     fingerprint_of,
@@ -76,17 +75,6 @@ def cluster(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
         process.kill()
         process.stdout.close()
     wait_gone(tmp_path / "run", 20)
-
-
-def assert_close(found: dict[str, Any], calm: dict[str, Any]) -> None:
-    """The same stages, with losses equal to rounding: what is left of a cohort may go on in smaller company."""
-    assert found.keys() == calm.keys()
-    for name in calm:
-        if name.startswith("train-"):
-            losses = [
-                [json.loads(line)["loss"] for line in trace.splitlines()] for _, trace in (found[name], calm[name])
-            ]
-            assert losses[0] == pytest.approx(losses[1], rel=1e-4), name
 
 
 @pytest.mark.slow

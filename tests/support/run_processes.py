@@ -11,6 +11,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.support.patience import patient, wait_until
 
 ARGUMENTS = [
@@ -73,6 +75,17 @@ def fingerprint_of(out: Path) -> dict[str, Any]:
         elif folder.name.startswith("evaluate-"):
             found[folder.name] = json.loads((folder / "outcome.json").read_text())["facts"]["metrics"]
     return found
+
+
+def assert_close(found: dict[str, Any], calm: dict[str, Any]) -> None:
+    """The same stages, with losses equal to rounding: what is left of a cohort may go on in smaller company."""
+    assert found.keys() == calm.keys()
+    for name in calm:
+        if name.startswith("train-"):
+            losses = [
+                [json.loads(line)["loss"] for line in trace.splitlines()] for _, trace in (found[name], calm[name])
+            ]
+            assert losses[0] == pytest.approx(losses[1], rel=1e-4), name
 
 
 def logged(out: Path) -> dict[str, list[dict[str, Any]]]:

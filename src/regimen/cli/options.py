@@ -136,9 +136,13 @@ class Place:
         Path | None,
         _option("A mirror folder; the network is then never used.", panel=WHERE, callback=_is_folder, metavar="FOLDER"),
     ] = None
-    pool: Annotated[str, _option("local or ray.", panel=WHERE, metavar="POOL")] = "local"
+    pool: Annotated[str, _option("local, ray or slurm.", panel=WHERE, metavar="POOL")] = "local"
     ray_address: Annotated[
         str | None, _option("local (default), auto, or host:port.", panel=WHERE, metavar="ADDRESS")
+    ] = None
+    slurm: Annotated[
+        list[str] | None,
+        _option("time (minutes), partition, gpus, ... of Slurm jobs; repeat.", panel=WHERE, metavar="KEY=VALUE"),
     ] = None
     workers: Annotated[int | None, _option("Worker processes.", panel=WHERE, min=1, metavar="N")] = None
     gpus: Annotated[int | None, _option("GPUs to use; all by default.", panel=WHERE, min=0, metavar="N")] = None
@@ -167,7 +171,7 @@ class Place:
         """The fields as `RunOptions` names them."""
         options = dict(vars(self))
         trackers = options.pop("tracker") or ()
-        return {**options, "trackers": tuple(trackers)}
+        return {**options, "trackers": tuple(trackers), "slurm": tuple(self.slurm or ())}
 
 
 def spread(command: Callable[..., None]) -> Callable[..., None]:

@@ -31,6 +31,9 @@ def gpu_workers(options: RunOptions) -> int | None:
 
     A cluster does not say how many it will be; without --workers it counts as CLUSTER_WORKERS.
     """
+    if options.pool == "slurm":
+        on_cpus = options.device == "cpu" or options.gpus == 0 or {"gpus=0", "cluster=local"} & set(options.slurm)
+        return None if on_cpus else options.workers
     here = len(visible()) if options.gpus is None else options.gpus
     if not here or options.device == "cpu":
         return None
@@ -39,7 +42,7 @@ def gpu_workers(options: RunOptions) -> int | None:
 
 def on_cluster(options: RunOptions) -> bool:
     """Whether the workers of a run may be on other machines than this."""
-    return options.pool == "ray" and options.ray_address not in (None, "local")
+    return options.pool == "slurm" or (options.pool == "ray" and options.ray_address not in (None, "local"))
 
 
 def check_devices(options: RunOptions) -> None:

@@ -1,6 +1,6 @@
 """The pools by name, the choice of one, and the check of the options that decide it.
 
-Owns the meaning of `--pool`, `--ray-address`, `--workers` and `--gpus`. Does not know jobs.
+Owns the meaning of `--pool`, `--ray-address`, `--slurm`, `--workers` and `--gpus`. Does not know jobs.
 """
 
 from __future__ import annotations
@@ -16,21 +16,27 @@ from regimen.execution.devices import check_devices, on_cluster, refuse_long, us
 from regimen.execution.local_pool import LocalPool
 from regimen.execution.machine import chosen_threads, default_workers, local_workers, threads_of
 from regimen.execution.pool import Pool
+from regimen.execution.slurm_pool import SlurmPool, slurm_values
 from regimen.files import cache_home
 from regimen.plan import Plan
 from regimen.results import layout
 from regimen.stages.options import RunOptions, WorkerSetup
 
-POOLS = ("local", "ray")
+POOLS = ("local", "ray", "slurm")
 CONNECT_SECONDS = 5.0
 
 
 def check_options(options: RunOptions) -> None:
     """Raises UsageError for options that no pool could follow, MachineError for a cluster that does not answer."""
     if options.pool not in POOLS:
-        raise UsageError(f"--pool is {options.pool!r}; it must be {' or '.join(POOLS)}")
+        raise UsageError(f"--pool is {options.pool!r}; it must be local, ray or slurm")
     if options.ray_address is not None and options.pool != "ray":
         raise UsageError(f"--ray-address {options.ray_address!r} needs --pool ray")
+    if options.slurm and options.pool != "slurm":
+        raise UsageError(f"--slurm {options.slurm[0]!r} needs --pool slurm")
+    if options.pool == "slurm" and options.workers is None:
+        raise UsageError("--pool slurm needs --workers N, the number of Slurm jobs, each with one worker")
+    slurm_values(options.slurm)
     if options.workers is not None and options.workers < 1:
         raise UsageError(f"--workers is {options.workers}; it must be at least 1")
     if not (math.isfinite(options.checkpoint_seconds) and options.checkpoint_seconds >= 0):
@@ -85,6 +91,8 @@ def make_pool(options: RunOptions, plan: Plan) -> Pool:
     logs = (options.out / layout.LOGS).resolve()
     if options.pool == "local":
         return LocalPool(local_workers(options, plan, cache, usable_gpus(options)), logs)
+    if options.pool == "slurm":
+        return _slurm_pool(options, plan, cache, logs)
     from regimen.execution.ray_pool import RayPool
 
     address = options.ray_address or "local"
@@ -97,6 +105,17 @@ def make_pool(options: RunOptions, plan: Plan) -> Pool:
     if not here and not pool.gpus:
         refuse_long(plan, options)
     return pool
+
+
+def _slurm_pool(options: RunOptions, plan: Plan, cache: Path, logs: Path) -> SlurmPool:
+    """Its jobs ask for one GPU, unless the run is for CPUs."""
+    values = slurm_values(options.slurm)
+    on_cpus = options.device == "cpu" or options.gpus == 0 or values.get("cluster") == "local"
+    values = {"gpus": "0" if on_cpus else "1", "cpus": str(chosen_threads() or 1), **values}
+    if values["gpus"] == "0":
+        refuse_long(plan, options)
+    setup = WorkerSetup(options.absolute(), cache, threads=int(values["cpus"]))
+    return SlurmPool(setup, logs, options.workers or 1, values)
 
 
 def _share(gpus: int | None, workers: int | None, device: str | None) -> float | None:

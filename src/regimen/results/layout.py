@@ -21,6 +21,7 @@ EXPERIMENTS = "experiments"
 REPORT = "report"
 EXTERNAL = "external"
 LOGS = "logs"
+SLURM = "slurm"
 TRACKERS = "trackers"
 
 # a stage's folder

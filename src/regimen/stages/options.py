@@ -18,12 +18,12 @@ class RunOptions:
     """The options of one run.
 
     `out` is the run folder, `data` a mirror (the network is then never used), `here` the folder of the study file,
-    beside which its own rows lie. `workers` is how many processes work (by default one a GPU; on CPUs one, or one a
-    core for a packaged base), `gpus` how many of this machine's GPUs they use (by default all), and `device` "cpu" or
-    "cuda" asks for one kind alone. With `accept_changed` results are redone whose inputs have changed. `trackers` get
-    losses and scores. `pass_tokens` (tokens of one pass, all adapters together) and `compiled` (layers compiled by
-    torch) are what `regimen bench` chose, or what the run folder was begun with. Code of the study runs only with
-    `trust_code`.
+    beside which its own rows lie. `slurm` are the KEY=VALUE of Slurm jobs. `workers` is how many processes work (by
+    default one a GPU; on CPUs one, or one a core for a packaged base), `gpus` how many of this machine's GPUs they
+    use (by default all), and `device` "cpu" or "cuda" asks for one kind alone. With `accept_changed` results are
+    redone whose inputs have changed. `trackers` get losses and scores. `pass_tokens` (tokens of one pass, all
+    adapters together) and `compiled` (layers compiled by torch) are what `regimen bench` chose, or what the run
+    folder was begun with. Code of the study runs only with `trust_code`.
     """
 
     out: Path
@@ -31,6 +31,7 @@ class RunOptions:
     here: Path | None = None
     pool: str = "local"
     ray_address: str | None = None
+    slurm: tuple[str, ...] = ()
     workers: int | None = None
     gpus: int | None = None
     device: str | None = None
@@ -77,5 +78,6 @@ class WorkerSetup:
         options = dict(plain["options"])
         for name in ("out", "data", "here"):
             options[name] = None if options[name] is None else Path(options[name])
-        options["trackers"] = tuple(options["trackers"])
+        for name in ("trackers", "slurm"):
+            options[name] = tuple(options[name])
         return WorkerSetup(**{**plain, "options": RunOptions(**options), "cache": Path(plain["cache"])})
