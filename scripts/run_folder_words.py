@@ -8,8 +8,8 @@ from __future__ import annotations
 # heading -> names of `results.layout`
 PLACES = {
     "The run folder": (
-        "STUDY", "SETTINGS", "LEDGER", "STAGES", "EXPERIMENTS", "EXTERNAL", "REPORT", "LOGS", "TRACKERS", "DECISION",
-        "SET_ASIDE", "DIGESTS", "LOCK",
+        "STUDY", "SETTINGS", "LEDGER", "STAGES", "EXPERIMENTS", "EXTERNAL", "REPORT", "LOGS", "SLURM", "TRACKERS",
+        "DECISION", "SET_ASIDE", "DIGESTS", "LOCK",
     ),
     "A stage's folder, stages/KIND-LABEL-HASH12": (
         "MARKER", "SPEC", "OUTCOME", "LOG", "DROPS", "ITEMS", "ITEM_ROWS", "METRICS", "STATE", "CHOICE", "READ",
