@@ -13,12 +13,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
-from regimen.engine import attention, generation, masks, probe, verdicts
+from regimen.engine import attention, masks, probe, verdicts
 from regimen.engine.base_model import BaseModel
 from regimen.engine.caches import GrowingLayer
 from regimen.engine.head import Head
 from regimen.engine.loading import load_base
 from regimen.engine.lockstep_linear import LockstepLinear
+from regimen.engine.prefill import Prefill
 from regimen.errors import ModelError
 from tests.support.families import config_of, save_family
 
@@ -62,13 +63,13 @@ def window_by_column(patch: pytest.MonkeyPatch) -> None:
 
 
 def wrong_cache_position(patch: pytest.MonkeyPatch) -> None:
-    start = generation._Decoder._start
+    visible = Prefill.visible
 
-    def late(self: Any, filled: int) -> tuple[Tensor, Tensor]:
-        visible, lengths = start(self, filled)
-        return visible, lengths + 1
+    def late(self: Prefill) -> tuple[Tensor, Tensor]:
+        columns, positions = visible(self)
+        return columns, positions + 1
 
-    patch.setattr(generation._Decoder, "_start", late)
+    patch.setattr(Prefill, "visible", late)
 
 
 def cache_out_of_place(patch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,11 +14,12 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from regimen.engine import generation, prefixes, scoring
+from regimen.engine import generation, prefixes, room, scoring
 from regimen.engine.adapter_bank import AdapterBank, initial_row
 from regimen.engine.base_model import BaseModel
 from regimen.engine.generation import generate
 from regimen.engine.loading import load_base
+from regimen.engine.prefill import Prefill
 from regimen.engine.prefixes import groups_of
 from regimen.engine.scoring import Scored, score
 from regimen.engine.weights import can_lay_out
@@ -120,7 +123,7 @@ def test_generation_is_greedy_decoding_of_each_prompt_alone(
     adapters = rows(base, members)
     bank = AdapterBank(base, Adapter(), adapters) if members else None
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(generation.MAX_ROWS, "cpu", max_rows)
+        patch.setattr(room, "CPU", replace(room.CPU, rows=max_rows))
         patch.setattr(generation, "LAID_OUT", laid_out)
         found = generate(base, bank, prompts, new, stops=lambda ids: ids[-1] % 11 == 0)
     for prompt, continuations in zip(prompts, found, strict=True):
@@ -131,14 +134,14 @@ def test_generation_is_greedy_decoding_of_each_prompt_alone(
 
 def test_left_over_prompts_are_no_batch_of_their_own(base: BaseModel, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[int] = []
-    start = generation._Decoder.run
+    run = Prefill.run
 
-    def noted(self: generation._Decoder, new_tokens: int) -> None:
-        started.append(len(self._prompts))
-        start(self, new_tokens)
+    def noted(self: Prefill, *arguments: Any) -> torch.Tensor:
+        started.append(len(self.prompts))
+        return run(self, *arguments)
 
-    monkeypatch.setattr(generation._Decoder, "run", noted)
-    monkeypatch.setitem(generation.MAX_ROWS, "cpu", 8)
+    monkeypatch.setattr(Prefill, "run", noted)
+    monkeypatch.setattr(room, "CPU", replace(room.CPU, rows=8))
     generate(base, None, [[n + 1, n + 2] for n in range(17)], 1, stops=lambda ids: False)
     assert started == [6, 6, 5]
 

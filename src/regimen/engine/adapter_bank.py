@@ -100,7 +100,10 @@ class AdapterBank:
     def attached(self) -> Iterator[None]:
         """Within, the base computes with these adapters; its inputs hold K equal groups of rows."""
         scale = self.adapter.scale
-        for slot, factor in zip(self.slots, self._factors, strict=True):
+        factors = self._factors
+        if not torch.is_grad_enabled():  # else every layer would round its factors at every pass
+            factors = [factor.to(self._base.dtype) for factor in factors]
+        for slot, factor in zip(self.slots, factors, strict=True):
             linear = self._base.linears[slot.layer]
             linear.scale = scale
             if slot.down:

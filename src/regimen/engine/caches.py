@@ -58,18 +58,22 @@ class GrowingLayer(CacheLayerMixin):
         This layer's rows are K groups of `prompts`. The first `shared` columns go to the left end, the others so that
         they end at column `shared + width`.
         """
-        end = shared + width
         for name, source in zip(("keys", "values"), part.contents(), strict=True):
             heads, deep = source.shape[1], source.shape[3]
             if not self.is_initialized:
                 setattr(self, name, source.new_zeros(members * prompts, heads, self.capacity, deep))
-            grouped = source.unflatten(0, (members, -1))
-            count = grouped.shape[1]
-            target = getattr(self, name).view(members, prompts, heads, self.capacity, deep)
-            target[:, first : first + count, :, :shared] = grouped[:, :, :, :shared]
-            target[:, first : first + count, :, end - (part.filled - shared) : end] = grouped[:, :, :, shared:]
+            self.put(getattr(self, name).unflatten(0, (members, prompts)), source, first, shared, width)
         self.is_initialized = True
         self.filled = shared + width
+
+    @staticmethod
+    def put(target: Tensor, source: Tensor, first: int, shared: int, width: int) -> None:
+        """Copies `source` (K groups of rows, heads, length, width) into `target` (K, rows, heads, capacity, width) from
+        row `first` of each group on: `shared` columns to the left end, the others to end at `shared + width`."""
+        grouped = source.unflatten(0, (target.shape[0], -1))
+        rows, end = slice(first, first + grouped.shape[1]), shared + width
+        target[:, rows, :, :shared] = grouped[:, :, :, :shared]
+        target[:, rows, :, end - (source.shape[2] - shared) : end] = grouped[:, :, :, shared:]
 
     def keep(self, rows: Tensor) -> None:
         """Keeps only some rows."""
@@ -87,6 +91,41 @@ class GrowingLayer(CacheLayerMixin):
 
     def get_max_length(self) -> int:
         return self.capacity
+
+
+class FixedLayer(CacheLayerMixin):
+    """One layer's keys and values in memory that stays where it is, (rows, heads, columns, width), all of it read.
+
+    What is new goes to the column that `column` (1,) names on the device; which columns count, the mask says.
+    """
+
+    is_sliding = False
+
+    def __init__(self, keys: Tensor, values: Tensor, column: Tensor):
+        super().__init__()
+        self.keys, self.values = keys, values
+        self._column = column
+        self.is_initialized = True
+
+    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
+        return None
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        assert self.keys is not None
+        assert self.values is not None
+        self.keys.index_copy_(2, self._column, key_states)
+        self.values.index_copy_(2, self._column, value_states)
+        return self.keys, self.values
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        return self.get_max_length(), 0
+
+    def get_seq_length(self) -> int:
+        return self.get_max_length() - 1
+
+    def get_max_length(self) -> int:
+        assert self.keys is not None
+        return self.keys.shape[2]
 
 
 class PrefixLayer(CacheLayerMixin):

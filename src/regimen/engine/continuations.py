@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-MAX_ROWS = {"cpu": 512, "cuda": 4096}  # of one batch
-
 Stops = Callable[[Sequence[int]], bool]
 Ending = Literal["end", "stop", "length", "not finite"]
 

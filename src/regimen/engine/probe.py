@@ -118,6 +118,7 @@ class Pair:
             ("the score of an answer after a shared beginning", lambda: self.scores(3)),
             ("a token generated from the cache", lambda: self.generated(0)),
             ("a token generated after a shared beginning", lambda: self.generated(3)),
+            ("a token generated as on a GPU", lambda: self.generated(3, fixed=True)),
         ]
 
     def asked_alone(self) -> list[Check]:
@@ -254,12 +255,12 @@ class Pair:
         short, long = self.texts
         return [long[:11], long[:3] + short[:2], long[:3] + short]
 
-    def generated(self, shared: int) -> float:
+    def generated(self, shared: int, *, fixed: bool = False) -> float:
         """The margin by which a greedily chosen token is less likely than the likeliest; prompts padded on the left."""
         prompts = self._prompts()
         results = [[Continuation(), Continuation()] for _ in prompts]
         group = Group(list(range(len(prompts))), shared)
-        fill_group(self.ours, self.bank, prompts, group, results, NEW_TOKENS, lambda ids: False)
+        fill_group(self.ours, self.bank, prompts, group, results, NEW_TOKENS, lambda ids: False, fixed=fixed)
         return self._choice_apart(prompts, results)
 
     def generated_alone(self) -> float:

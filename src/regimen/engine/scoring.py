@@ -15,18 +15,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 from transformers.cache_utils import Cache
 
 from regimen.engine.adapter_bank import AdapterBank
 from regimen.engine.base_model import BaseModel
 from regimen.engine.caches import PrefixLayer
+from regimen.engine.device import Parcel
 from regimen.engine.head import Head
+from regimen.engine.memory import release_memory
 from regimen.engine.prefixes import Group, Prefix, compute_prefix, groups_of
+from regimen.engine.room import room_of
+from regimen.errors import OutOfMemory
 
 # Tokens of a row; a longer item gets a row of its own. Attention costs the square of a row: on the CPU short rows win.
 ROW_TOKENS = {"cpu": 128, "cuda": 768}
-PASS_TOKENS = {"cpu": 2048, "cuda": 65536}
-LOGITS = {"cpu": 1 << 24, "cuda": 1 << 28}  # values of the head's output that exist at once, in fp32
 
 
 @dataclass(frozen=True)
@@ -78,11 +81,22 @@ class _Row:
 
 
 @dataclass
-class _Totals:
-    """Sums over each continuation's tokens, (K, cells): log-probabilities, and tokens that were not the likeliest."""
+class _Found:
+    """What the passes found, still on the device: for each the cells of its predicted tokens (m,), their
+    log-probabilities (K, m), and whether another token was likelier (K, m). Read once, and added up in this order."""
 
-    nats: Tensor
-    misses: Tensor
+    cells: list[NDArray[np.int64]] = field(default_factory=list)
+    logs: list[Tensor] = field(default_factory=list)
+    missed: list[Tensor] = field(default_factory=list)
+
+    def totals(self, members: int, cells: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Sums over each continuation's tokens, (K, cells): log-probabilities, tokens that were not the likeliest."""
+        nats, misses = np.zeros((members, cells)), np.zeros((members, cells), dtype=np.int64)
+        if self.logs:
+            where = (slice(None), np.concatenate(self.cells))
+            np.add.at(nats, where, torch.cat(self.logs, dim=1).cpu().double().numpy())
+            np.add.at(misses, where, torch.cat(self.missed, dim=1).cpu().long().numpy())
+        return nats, misses
 
 
 def score(base: BaseModel, bank: AdapterBank | None, items: Sequence[Scored]) -> list[NDArray[np.float64]]:
@@ -123,17 +137,22 @@ class _Batch:
     bank: AdapterBank | None
     items: Sequence[Scored]
     first_cells: NDArray[np.int64]
-    totals: _Totals
+    found: _Found = field(default_factory=_Found)
 
     @classmethod
     def of(cls, base: BaseModel, bank: AdapterBank | None, items: Sequence[Scored]) -> _Batch:
         first_cells = np.cumsum([0, *(len(item.continuations) for item in items)])
-        nats = torch.zeros(len(bank) if bank else 1, int(first_cells[-1]), dtype=torch.float64, device=base.device)
-        return cls(base, bank, items, first_cells, _Totals(nats, torch.zeros_like(nats)))
+        return cls(base, bank, items, first_cells)
+
+    @property
+    def members(self) -> int:
+        """Adapters, or one for the bare base."""
+        return len(self.bank) if self.bank else 1
 
     def results(self) -> list[tuple[NDArray[np.float64], NDArray[np.bool_]]]:
         """Per item the log-likelihoods and whether each continuation is the greedy one."""
-        values, greedy = self.totals.nats.cpu().numpy(), (self.totals.misses == 0).cpu().numpy()
+        values, misses = self.found.totals(self.members, int(self.first_cells[-1]))
+        greedy = misses == 0
         cells = [slice(*self.first_cells[i : i + 2]) for i in range(len(self.items))]
         return [(values[:, cell], greedy[:, cell]) for cell in cells]
 
@@ -164,9 +183,22 @@ class _Batch:
         self._score(rows, None)
 
     def _score(self, rows: list[_Row], prefix: Prefix | None) -> None:
-        members = self.totals.nats.shape[0]
-        for part in _passes(rows, members, PASS_TOKENS.get(self.base.device.type, PASS_TOKENS["cpu"])):
-            _score_rows(self.base, self.bank, part, prefix, self.totals)
+        """Scores rows pass by pass; one that does not fit into memory is halved. Raises OutOfMemory for a row alone."""
+        room = room_of(self.base)
+        waiting = _passes(rows, self.members, room.pass_tokens)
+        while waiting:
+            part = waiting.pop(0)
+            try:
+                _score_rows(self.base, self.bank, part, prefix, room.logits, self.found)
+                continue
+            except torch.cuda.OutOfMemoryError as fault:
+                if len(part) == 1:
+                    raise OutOfMemory(
+                        f"{self.members} x {len(part[0].tokens)} tokens do not fit into the memory of "
+                        f"{self.base.device} for an evaluation; use a smaller --cohort-width"
+                    ) from fault
+            release_memory()  # outside of the handler, whose traceback holds the failed pass
+            waiting[:0] = [part[: len(part) // 2], part[len(part) // 2 :]]
 
 
 def _passes(rows: list[_Row], members: int, budget: int) -> list[list[_Row]]:
@@ -182,62 +214,75 @@ def _passes(rows: list[_Row], members: int, budget: int) -> list[list[_Row]]:
 
 
 def _score_rows(
-    base: BaseModel, bank: AdapterBank | None, rows: Sequence[_Row], prefix: Prefix | None, totals: _Totals
+    base: BaseModel,
+    bank: AdapterBank | None,
+    rows: Sequence[_Row],
+    prefix: Prefix | None,
+    most_logits: int,
+    found: _Found,
 ) -> None:
-    """Adds what some rows' continuations come to."""
-    members = totals.nats.shape[0]
+    """Adds what some rows' continuations come to. All is sent in one copy, and the host waits for nothing."""
+    members = len(bank) if bank else 1
     width = max(len(row.tokens) for row in rows)
-    padded = {
-        name: _padded([getattr(row, name) for row in rows], width, fill)
+    tokens, positions, items, branches = (
+        _padded([getattr(row, name) for row in rows], width, fill)
         for name, fill in (("tokens", 0), ("positions", 0), ("items", -1), ("branches", 0))
-    }
-    mask = _mask(padded["items"], padded["branches"], prefix)
-    # without a mask, a position that restarts would begin a new segment; so padding counts on
-    positions = torch.arange(width).expand(len(rows), -1) if mask is None else padded["positions"]
-    at = torch.tensor([i * width + place for i, row in enumerate(rows) for place in row.at])
-    places, which = at.unique(return_inverse=True)  # many choices are predicted from the prompt's last token
-    targets = torch.tensor([target for row in rows for target in row.targets])
-    cells = torch.tensor([cell for row in rows for cell in row.cells])
-    device = base.device
+    )
+    masked = prefix is not None or _is_branched(items, branches)
+    if not masked:  # without a mask, a position that restarts would begin a new segment; so padding counts on
+        positions = np.tile(np.arange(width), (len(rows), 1))
+    at = np.array([i * width + place for i, row in enumerate(rows) for place in row.at], dtype=np.int64)
+    places, which = np.unique(at, return_inverse=True)  # many choices are predicted from the prompt's last token
+    order = np.argsort(which, kind="stable")
+    which, targets, cells = (
+        values[order]
+        for values in (
+            which,
+            np.array([target for row in rows for target in row.targets], dtype=np.int64),
+            np.array([cell for row in rows for cell in row.cells], dtype=np.int64),
+        )
+    )
+    parcel = Parcel.of([tokens, positions, items, branches, places, which, targets], base.device)
+    tokens, positions, items, branches, places, chosen, targets = parcel.sent(base.device)
+    mask = _mask(items, branches, prefix).repeat(members, 1, 1, 1) if masked else None
     cache = Cache(layers=[PrefixLayer(layer) for layer in prefix.layers]) if prefix else None
     with torch.inference_mode(), bank.attached() if bank else nullcontext():
-        hidden = base.body(
-            padded["tokens"].repeat(members, 1).to(device),
-            positions.repeat(members, 1).to(device),
-            None if mask is None else mask.repeat(members, 1, 1, 1).to(device),
-            cache,
-        )
-        hidden = hidden.view(members, len(rows) * width, -1)[:, places.to(device)]
-        logs, misses = log_probabilities(hidden, base.output, which.to(device), targets.to(device))
-        totals.nats.index_add_(1, cells.to(device), logs.double())
-        totals.misses.index_add_(1, cells.to(device), misses.double())
+        hidden = base.body(tokens.repeat(members, 1), positions.repeat(members, 1), mask, cache)
+        hidden = hidden.view(members, len(rows) * width, -1)[:, places]
+        logs, missed = log_probabilities(hidden, base.output, which, chosen, targets, most_logits)
+    found.cells.append(cells)
+    found.logs.append(logs)
+    found.missed.append(missed)
 
 
-def log_probabilities(hidden: Tensor, head: Head, which: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """log softmax(head(h))[target] for targets (m,), each at place `which` (m,) of `hidden` (K, n, d): (K, m), fp32;
-    and (K, m), whether another token is likelier."""
+def log_probabilities(
+    hidden: Tensor, head: Head, which: NDArray[np.int64], chosen: Tensor, targets: Tensor, most_logits: int
+) -> tuple[Tensor, Tensor]:
+    """log softmax(head(h))[target] for targets (m,), each at place `chosen` (m,) of `hidden` (K, n, d): (K, m), fp32;
+    and (K, m), whether another token is likelier. `which` are the places on the host, in ascending order; at most
+    `most_logits` logits exist at once."""
     out = torch.empty(hidden.shape[0], len(targets), device=hidden.device)
     missed = torch.empty(out.shape, dtype=torch.bool, device=hidden.device)
-    step = max(1, LOGITS.get(hidden.device.type, LOGITS["cpu"]) // (hidden.shape[0] * head.weight.shape[0]))
+    step = max(1, most_logits // (hidden.shape[0] * head.weight.shape[0]))
     for start in range(0, hidden.shape[1], step):
         logits = head.wide_logits(hidden[:, start : start + step])
-        here = ((which >= start) & (which < start + step)).nonzero().squeeze(1)
-        places = which[here] - start
-        chosen = logits[:, places, targets[here]]
-        out[:, here] = chosen - logits.logsumexp(dim=2)[:, places]
-        missed[:, here] = chosen < logits.amax(dim=2)[:, places]
+        here = slice(*np.searchsorted(which, [start, start + step]).tolist())
+        places = chosen[here] - start
+        own = logits[:, places, targets[here]]
+        out[:, here] = own - logits.logsumexp(dim=2)[:, places]
+        missed[:, here] = own < logits.amax(dim=2)[:, places]
     return out, missed
 
 
-def _mask(items: Tensor, branches: Tensor, prefix: Prefix | None) -> Tensor | None:
-    """(R, 1, T, S) or None where every row is one unbranched item, for which plain causal attention is right."""
-    alone = bool(((items == items[:, :1]) | (items < 0)).all()) and not bool(branches.any())
-    if alone and prefix is None:
-        return None
+def _is_branched(items: NDArray[np.int64], branches: NDArray[np.int64]) -> bool:
+    """False where every row is one unbranched item, for which plain causal attention is right."""
+    return bool(branches.any()) or not bool(((items == items[:, :1]) | (items < 0)).all())
+
+
+def _mask(items: Tensor, branches: Tensor, prefix: Prefix | None) -> Tensor:
+    """(R, 1, T, S): what each token sees of the shared beginning, which is all of it, and of its row."""
     mask = tree_mask(items, branches)
-    if prefix is None:
-        return mask
-    return torch.cat([mask.new_ones(*mask.shape[:3], prefix.length), mask], dim=3)
+    return mask if prefix is None else functional.pad(mask, (prefix.length, 0), value=True)
 
 
 def tree_mask(items: Tensor, branches: Tensor) -> Tensor:
@@ -247,8 +292,8 @@ def tree_mask(items: Tensor, branches: Tensor) -> Tensor:
     return (same_item & same_branch).tril_().unsqueeze(1)
 
 
-def _padded(rows: Sequence[Sequence[int]], width: int, fill: int) -> Tensor:
-    out = torch.full((len(rows), width), fill, dtype=torch.long)
-    for index, row in enumerate(rows):
-        out[index, : len(row)] = torch.tensor(row, dtype=torch.long)
+def _padded(rows: Sequence[Sequence[int]], width: int, fill: int) -> NDArray[np.int64]:
+    out = np.full((len(rows), width), fill, dtype=np.int64)
+    for line, row in zip(out, rows, strict=True):
+        line[: len(row)] = row
     return out

@@ -17,7 +17,8 @@ from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList,
 
 from regimen.engine.adapter_bank import AdapterBank
 from regimen.engine.base_model import BaseModel
-from regimen.engine.continuations import MAX_ROWS, Continuation, Stops
+from regimen.engine.continuations import Continuation, Stops
+from regimen.engine.room import room_of
 
 
 class _Endings(StoppingCriteria):
@@ -68,7 +69,7 @@ def fill_alone(
     by_length: dict[int, list[int]] = defaultdict(list)
     for number, prompt in enumerate(prompts):
         by_length[len(prompt)].append(number)
-    most = max(1, MAX_ROWS.get(base.device.type, MAX_ROWS["cpu"]) // members)
+    most = max(1, room_of(base).rows // members)
     with torch.inference_mode(), bank.attached() if bank else nullcontext():
         for length, numbers in sorted(by_length.items()):
             for first in range(0, len(numbers), most):
