@@ -91,12 +91,12 @@ class _Found:
 
     def totals(self, members: int, cells: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Sums over each continuation's tokens, (K, cells): log-probabilities, tokens that were not the likeliest."""
-        nats, misses = np.zeros((members, cells)), np.zeros((members, cells), dtype=np.int64)
+        nats, misses = np.zeros((cells, members)), np.zeros((cells, members), dtype=np.int64)
         if self.logs:
-            where = (slice(None), np.concatenate(self.cells))
-            np.add.at(nats, where, torch.cat(self.logs, dim=1).cpu().double().numpy())
-            np.add.at(misses, where, torch.cat(self.missed, dim=1).cpu().long().numpy())
-        return nats, misses
+            cell = np.concatenate(self.cells)
+            np.add.at(nats, cell, torch.cat(self.logs, dim=1).cpu().double().numpy().T)
+            np.add.at(misses, cell, torch.cat(self.missed, dim=1).cpu().long().numpy().T)
+        return nats.T, misses.T
 
 
 def score(base: BaseModel, bank: AdapterBank | None, items: Sequence[Scored]) -> list[NDArray[np.float64]]:
