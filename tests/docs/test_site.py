@@ -6,6 +6,7 @@ import ast
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,11 +17,12 @@ import typer
 
 from regimen.cli.app import app
 from tests.support.checkout import ROOT
-from tests.support.pages import PAGES, blocks, commands
+from tests.support.pages import PAGES, blocks, commands, followed
 from tests.support.patience import patient
 
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 TYPED = [(name, words) for name, page in zip(NAMES, PAGES, strict=True) for words in commands(page)]
+HOW_TOS = [page for page in sorted((ROOT / "docs/how-to").glob("*.md")) if followed(page)]
 LOADED = re.compile(r'<(?:script|img|iframe)[^>]* src="https?:[^"]+|<link[^>]* href="https?:[^"]+[.]css')
 PARSERS = vars(typer.main.get_command(app))["commands"]
 
@@ -94,40 +96,61 @@ def change(path: Path, diff: str) -> None:
     path.write_text(text.replace(old, new), encoding="utf-8")
 
 
-def test_the_tutorial_works_as_it_is_written(tmp_path: Path) -> None:
-    """From an empty folder, by its text alone."""
-    page = ROOT / "docs" / "tutorial.md"
-    environment = os.environ | {"COLUMNS": "110"}
+def follow(page: Path, folder: Path) -> str:
+    """Does in the folder what a page's blocks with a title, `sh` and `python` blocks say, in order; what was printed.
+
+    Blocks of other languages (`console`, `text`, `yaml`) are shown and not followed.
+    """
+    printed = []
     for language, title, text in blocks(page):
         if language == "diff":
-            change(tmp_path / title, text)
+            change(folder / title, text)
         elif title.endswith("appended"):
-            with (tmp_path / title.partition(",")[0]).open("a", encoding="utf-8") as file:
+            with (folder / title.partition(",")[0]).open("a", encoding="utf-8") as file:
                 file.write(text)
         elif title:
-            (tmp_path / title).write_text(text, encoding="utf-8")
-        if language != "sh":
-            continue
-        for line in text.splitlines():
-            program, *words = shlex.split(line)
-            command = [sys.executable, *(["-m", "regimen"] if program == "regimen" else []), *words]
-            done = subprocess.run(
-                command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=patient(400)
-            )
-            assert done.returncode == 0, (line, done.stderr)
-    report = (tmp_path / "runs/first/report/report.md").read_text()
+            (folder / title).write_text(text, encoding="utf-8")
+        elif language == "python":
+            printed.append(typed([sys.executable, "-c", text], folder))
+        elif language == "sh":
+            for line in text.splitlines():
+                program, *words = shlex.split(line, comments=True)
+                starts = [sys.executable, *(["-m", "regimen"] if program == "regimen" else [])]
+                printed.append(typed([*starts, *words], folder))
+    return "".join(printed)
+
+
+def typed(command: list[str], folder: Path) -> str:
+    environment = os.environ | {"COLUMNS": "110", "PYTHONPATH": str(ROOT / "src"), "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=patient(400), check=False
+    )
+    assert done.returncode == 0, (command, done.stderr)
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def tried(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty folder after the tutorial, by its text alone."""
+    folder = tmp_path_factory.mktemp("tutorial")
+    follow(ROOT / "docs" / "tutorial.md", folder)
+    return folder
+
+
+@pytest.mark.slow
+def test_the_tutorial_works_as_it_is_written(tried: Path) -> None:
+    report = (tried / "runs/first/report/report.md").read_text()
     assert re.search(r"\| Q1[^|]*\| \*\*yes\*\* \|", report), report[:1500]
     assert re.search(r"\| Q2[^|]*\| \*\*(yes|no|undecided)\*\* \|", report), report[:1500]
-    assert (tmp_path / "adapter/adapter_config.json").is_file()
+    assert (tried / "adapter/adapter_config.json").is_file()
 
 
-def test_python_on_pages_works(tmp_path: Path) -> None:
-    (tmp_path / "examples").symlink_to(ROOT / "examples")
-    code = "".join(text for language, _, text in blocks(ROOT / "docs/how-to/python.md") if language == "python")
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=patient(400), check=False)
-    assert done.returncode == 0, done.stderr
-    assert "direct-reviews" in done.stdout
+@pytest.mark.slow
+@pytest.mark.parametrize("page", HOW_TOS, ids=lambda page: page.stem)
+def test_how_tos_work_after_the_tutorial(page: Path, tried: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "tried"
+    shutil.copytree(tried, folder)
+    assert follow(page, folder)
 
 
 def texts_of_the_source() -> Iterator[str]:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from itertools import combinations
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
@@ -16,6 +17,7 @@ from regimen.errors import UsageError
 from regimen.plan import Plan, compile_plan
 from regimen.plan.budget import CROSSED, Need, choose_within, is_met, needs_of, subset_hours
 from regimen.study import load_study
+from tests.support.studies import MINIMAL
 
 STUDY = load_study("qwen2-finance", "full")
 PLAN = compile_plan(STUDY)
@@ -91,6 +93,18 @@ def test_a_crossed_track_answers_the_question_of_strategies() -> None:
     choice = choose_within(crossed, 35)
     assert "RQ4" in choice.answerable
     assert choice.hours <= 35
+
+
+def test_a_gain_over_zero_shot_needs_the_baseline(tmp_path: Path) -> None:
+    contrast = "{id: helped, of: tune-20, against: zero-shot, tasks: [mood]}"
+    asked = f"questions: {{Q: {{question: Does it help, contrasts: [{contrast}]}}}}"
+    (tmp_path / "study.yaml").write_text(f"{MINIMAL}{asked}\n", encoding="utf-8")
+    plan = compile_plan(load_study(tmp_path / "study.yaml"))
+    assert [sorted(group) for group in needs_of(plan)["Q"][0].groups] == [["1-mood"], ["tune-20"]]
+    both = subset_hours(plan, ("1-mood", "tune-20"))
+    assert choose_within(plan, both).answerable == ("Q",)
+    less = choose_within(plan, both - 0.005)
+    assert (less.answerable, list(less.open)) == ((), ["Q"])
 
 
 def test_too_little_is_said() -> None:

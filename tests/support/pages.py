@@ -18,6 +18,11 @@ def blocks(page: Path) -> list[tuple[str, str, str]]:
     return BLOCK.findall(page.read_text(encoding="utf-8"))
 
 
+def followed(page: Path) -> bool:
+    """Whether the page has blocks that a test can follow."""
+    return any(language in ("sh", "python") for language, _, _ in blocks(page))
+
+
 def commands(page: Path) -> list[list[str]]:
     """The words of every line that begins with `regimen`, those of a second command on the line too."""
     plain = [line for line in TYPED.findall(page.read_text(encoding="utf-8")) if not line.startswith(("is ", "finds "))]

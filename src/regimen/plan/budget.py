@@ -46,15 +46,23 @@ def needs_of(plan: Plan) -> dict[str, tuple[Need, ...]]:
         elif isinstance(question.rule, RankRule):
             needs[name] = tuple(_cells(plan.study, known)) or (Need(f"crossed:{name}", CROSSED, (frozenset(),)),)
         else:
-            needs[name] = tuple(_need(contrast, known) for contrast in question.contrasts if contrast.pairs)
+            needs[name] = tuple(_need(contrast, plan, known) for contrast in question.contrasts if contrast.pairs)
             if isinstance(question.rule, BestRule):
                 needs[name] += tuple(_to_rank(plan, ranking, known) for ranking in question.rule.rankings)
     return needs
 
 
-def _need(contrast: Contrast, known: set[str]) -> Need:
-    ends = {end.experiment for pair in contrast.pairs for end in (pair.of, pair.against)}
-    return Need(contrast.id, contrast.title, tuple(frozenset({end} & known) for end in sorted(ends - {ZERO_SHOT})))
+def _need(contrast: Contrast, plan: Plan, known: set[str]) -> Need:
+    """Its two ends on each task; of the base as it is that is the task's baseline, where the study has one."""
+    groups: set[tuple[str, ...]] = set()
+    for pair in contrast.pairs:
+        for end in (pair.of.experiment, pair.against.experiment):
+            if end == ZERO_SHOT:
+                own = [e.id for e in plan.study.experiments if e.kind == "baseline" and e.task == pair.task]
+                groups |= {tuple(name for name in own if name in known)} if own else set()
+            elif end not in plan.base_references:
+                groups.add((end,) if end in known else ())
+    return Need(contrast.id, contrast.title, tuple(map(frozenset, sorted(groups))))
 
 
 def _to_rank(plan: Plan, ranking: Ranking, known: set[str]) -> Need:
