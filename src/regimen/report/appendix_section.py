@@ -32,4 +32,4 @@ def appendix_section(reading: Reading) -> Section:
         "planned": facts.planned_gantt(reading),
         "actual": facts.actual_gantt(reading),
     }
-    return Section("appendix", "Appendix", Markup(render("appendix.html.jinja", context)))
+    return Section("appendix", "Appendix", Markup(render("appendix.html.jinja", context)), printed=False)
