@@ -15,7 +15,7 @@ PLACES = {
         "MARKER", "SPEC", "OUTCOME", "LOG", "DROPS", "ITEMS", "ITEM_ROWS", "METRICS", "STATE", "CHOICE", "READ",
         "CHECKPOINT",
     ),
-    "The report's folder": ("PAGE", "TABLE", "FINDINGS", "SUMMARY"),
+    "The report's folder": ("PAGE", "TABLE", "TUNING", "FINDINGS", "SUMMARY"),
 }  # fmt: skip
 FILE_WORDS = {
     "STUDY": "The study as it was resolved: every shorthand unfolded, one profile's values put in.",
@@ -46,6 +46,7 @@ FILE_WORDS = {
     "CHECKPOINT": "Begins the name of a checkpoint's folder; it goes when the stage is done.",
     "PAGE": "The report, one file, opens offline.",
     "TABLE": "A row for each experiment, task and metric.",
+    "TUNING": "A row for each candidate of each choice of a learning rate; only where one is chosen.",
     "FINDINGS": "Verdicts and what they rest on; its keys have [a page](findings.md).",
     "SUMMARY": "The report as plain Markdown.",
 }

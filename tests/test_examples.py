@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from pathlib import Path
@@ -22,6 +23,7 @@ from regimen.engine.locate import locate_base
 from regimen.errors import StudyError
 from regimen.evaluation.sandbox import why_not
 from regimen.plan import EvaluateSpec, ItemsSpec, Plan, PrepareSpec, compile_plan
+from regimen.report.run_report import write_report
 from regimen.results import EvaluatedFacts, RunFolder
 from regimen.results.tables import RunTables
 from regimen.results.tuning import tuning_rows
@@ -215,6 +217,16 @@ def test_the_learning_rate_is_chosen_and_helps(tmp_path: Path) -> None:
     ]
     assert ours.learning_rate["reviews"] == rows[4].learning_rate
     assert ours.value["reviews"] > ours.value["1-reviews"]
+    page = write_report(RunFolder(out), plan).read_text(encoding="utf-8")
+    short = (out / "report" / "report.md").read_text(encoding="utf-8")
+    listed = list(csv.DictReader((out / "report" / "tuning.csv").read_text(encoding="utf-8").splitlines()))
+    assert [float(row["learning_rate"]) for row in listed] == [pytest.approx(row.learning_rate) for row in rows]
+    for row in rows:
+        for text in (page, short):
+            assert f"{row.learning_rate:.3g}" in text
+            assert f"{row.validation_loss:.4f}" in text
+    assert "Choosing took 50 steps" in page
+    assert "training every candidate in full would take 160" in page
 
 
 def test_rows_and_seeds_run_and_their_results_say_what_was_read(tmp_path: Path) -> None:

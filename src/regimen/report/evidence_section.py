@@ -13,6 +13,7 @@ from regimen.report.html_page import render
 from regimen.report.plain_table import advice_table
 from regimen.report.run_reading import Reading
 from regimen.report.section import Section
+from regimen.report.tuning_table import tunings
 
 
 def evidence_section(reading: Reading) -> Section:
@@ -27,6 +28,7 @@ def evidence_section(reading: Reading) -> Section:
         "answers": answers(reading),
         "gate": findings.gate,
         "gate_adjust": advice_table(findings.gate.adjust),
+        "tunings": tunings(reading),
         "taxonomy": findings.taxonomy,
         "groups": reading.groups,
         "recipes": by_task,

@@ -24,8 +24,10 @@ from regimen.report.run_reading import Reading, Tell, read, silently
 from regimen.report.sections import sections_of
 from regimen.report.simplex_charts import simplexes
 from regimen.report.transfer_table import transfer_matrix
+from regimen.report.tuning_table import tuning_csv, tunings
 from regimen.results import RunFolder, layout
 from regimen.results.tables import COLUMNS
+from regimen.results.tuning import tuning_rows
 from regimen.study import dump_study
 
 INPUTS = "inputs.sha256"
@@ -45,6 +47,8 @@ def write_report(folder: RunFolder, plan: Plan, *, png: bool = False, tell: Tell
     folder.report.mkdir(parents=True, exist_ok=True)
     paper.write_paper(folder.report, context, charts_of(reading), png=png)
     write_text(folder.report / layout.TABLE, results_csv(reading.rows))
+    if rates := tuning_rows(plan, reading.tables.outcomes):
+        write_text(folder.report / layout.TUNING, tuning_csv(rates))
     write_json(folder.report / layout.FINDINGS, reading.findings.to_json())
     write_text(folder.report / layout.SUMMARY, short)
     write_text(folder.report / layout.PAGE, page)
@@ -106,6 +110,7 @@ def short_context(reading: Reading) -> Context:
         "columns": list(reading.tasks.values()),
         "answers": answers(reading),
         "gate": findings.gate,
+        "tunings": tunings(reading),
         "taxonomy": findings.taxonomy,
         "tree": findings.tree,
         "leaders": score_tables.leaderboard(reading),

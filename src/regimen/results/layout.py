@@ -42,6 +42,7 @@ CHECKPOINT = "checkpoint-"
 # a report's folder
 PAGE = "index.html"
 TABLE = "results.csv"
+TUNING = "tuning.csv"
 FINDINGS = "findings.json"
 SUMMARY = "report.md"
 
