@@ -66,14 +66,14 @@ def train(base: BaseModel, streams: Sequence[Any], steps: int, warm: int = 2, **
         for k, stream in enumerate(streams)
     ]
     lockstep = Lockstep(base, adapter, SCHEDULE, members, **options)
-    pace = Pace()
+    pace, records = Pace(), []
     began, processor = time.perf_counter(), time.process_time()
     for step in range(steps):
         if step == warm:
             began, processor = time.perf_counter(), time.process_time()
-        records = lockstep.step()
-        pace.losses.append(records[0].loss)
-        if step >= warm:
-            pace.tokens += sum(record.tokens for record in records)
+        records += lockstep.step()
+    records += lockstep.settle()  # on a GPU a step's record comes with the next
+    pace.losses = [record.loss for record in records if record.member == members[0].name]
+    pace.tokens = sum(record.tokens for record in records if record.step >= warm)
     pace.seconds, pace.cpu_seconds = time.perf_counter() - began, time.process_time() - processor
     return pace
