@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -31,10 +32,8 @@ def repeats(scale: Scale, clock: Clock) -> None:
     tries: list[tuple[Row, Callable[[], Row]]] = []
     for compiled in (False, True) if scale.compiling else (False,):
         way = "compiled" if compiled else "eager"
-        tries += [
-            ({"what": "a training done twice", "way": way}, lambda c=compiled: _twice(base, scale, members, c)),
-            ({"what": "a training resumed", "way": way}, lambda c=compiled: _resumed(base, scale, members, c)),
-        ]
+        tries.append(({"what": "a training done twice", "way": way}, partial(_twice, base, scale, members, compiled)))
+        tries.append(({"what": "a training resumed", "way": way}, partial(_resumed, base, scale, members, compiled)))
     tries.append(({"what": "scores given twice"}, lambda: _scores(base, scale)))
     tries.append(({"what": "texts generated twice"}, lambda: _texts(base, scale)))
     attempts(clock, tries)
