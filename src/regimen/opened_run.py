@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from regimen.errors import ModelError, RunFolderError, UsageError
-from regimen.plan import Plan, PlannedExperiment, TrainSpec, compile_with
+from regimen.plan import AdapterSpec, Plan, PlannedExperiment, TrainSpec, compile_with
 from regimen.results import RunFolder, layout
 from regimen.study import Study, unknown_name
 
@@ -129,6 +129,8 @@ class Run:
         by_id = {planned.experiment.id: planned for planned in self.plan.experiments}
         if experiment not in by_id:
             raise unknown_name("experiment", experiment, by_id)
+        if (given := by_id[experiment].experiment.given) and not by_id[experiment].trainings:
+            raise UsageError(f"{experiment} trains nothing; it is the adapter {given.adapter}, as it was given")
         if not by_id[experiment].ends:
             raise UsageError(f"{experiment} is a baseline and trains nothing; its model is {self.study.base.id}")
         return by_id[experiment]
@@ -144,8 +146,9 @@ class Run:
         outcome = self.folder.outcome(spec)
         if outcome is None:
             raise RunFolderError(f"{experiment} is not trained yet in {self.folder.path}; run the study first")
-        assert isinstance(spec, TrainSpec)
-        if changed := differing(outcome.inputs, base_inputs(spec.leg.base, data, self.folder.digests)):
+        assert isinstance(spec, TrainSpec | AdapterSpec)
+        base = spec.leg.base if isinstance(spec, TrainSpec) else spec.base
+        if changed := differing(outcome.inputs, base_inputs(base, data, self.folder.digests)):
             raise ModelError(
                 f"{changed[0]} has changed since {experiment} was trained on it; put it back as it was, or train again "
                 "by `regimen run` with --accept-changed"

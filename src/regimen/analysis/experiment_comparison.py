@@ -174,6 +174,7 @@ def recipe_of(evidence: Evidence, name: str) -> dict[str, object]:
     return {
         "base": study.base_of(experiment).id,
         "strategy": strategy_of(evidence.study, experiment),
+        "starts_from": f"the adapter {given.adapter}" if (given := experiment.given) else experiment.start_from,
         "legs": {str(number): _leg(leg) for number, leg in enumerate(legs, start=1)},
         "adapter": evidence.study.adapter_of(experiment).model_dump(mode="json"),
         "learning_rate": experiment.learning_rate,

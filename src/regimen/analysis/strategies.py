@@ -10,12 +10,19 @@ from regimen.study import ZERO_SHOT, Experiment, Leg, Study
 
 DIRECT, MULTI_TASK, SEQUENTIAL, COMBINATION = "direct fine-tuning", "multi-task", "sequential", "combination"
 PRETRAINING = "pretraining"
+GIVEN, FROM_GIVEN = "a given adapter", "from a given adapter"
 
 
 def recipe_legs(study: Study, experiment: Experiment) -> list[Leg]:
     """All legs of a recipe, those of what it starts from first."""
     before = recipe_legs(study, study.experiment(experiment.start_from)) if experiment.start_from else []
     return [*before, *experiment.legs]
+
+
+def starts_from_given(study: Study, experiment: Experiment) -> bool:
+    """True if a recipe begins with an adapter that the study did not train."""
+    before = study.experiment(experiment.start_from) if experiment.start_from else None
+    return experiment.given is not None or (before is not None and starts_from_given(study, before))
 
 
 def recipe_steps(study: Study, experiment: Experiment) -> int:
@@ -40,9 +47,12 @@ def trains_on(study: Study, experiment: Experiment, task: str) -> bool:
 
 def strategy_of(study: Study, experiment: Experiment) -> str:
     """Zero-shot; pretraining, by the title of the phase whose sources it reads; direct (one source), multi-task
-    (several at once), sequential (one after another); combination where kinds of training follow each other.
+    (several at once), sequential (one after another); combination where kinds of training follow each other. What
+    begins with a given adapter is apart from all these, for nobody here knows what that was trained on.
     """
     legs = recipe_legs(study, experiment)
+    if starts_from_given(study, experiment):
+        return FROM_GIVEN if legs else GIVEN
     if not legs:
         return ZERO_SHOT
     kinds = {_pretraining(study, leg) if leg.kind == "pretrain" else "fine-tuning" for leg in legs}
@@ -72,7 +82,11 @@ def _pretraining_phases(study: Study) -> dict[str, set[str]]:
     for experiment in study.experiments:
         if not experiment.legs or experiment.id not in full:
             continue
-        if experiment.start_from is None and all(leg.kind == "pretrain" for leg in experiment.legs):
+        if (
+            experiment.start_from is None
+            and experiment.given is None
+            and all(leg.kind == "pretrain" for leg in experiment.legs)
+        ):
             sources.setdefault(experiment.phase, set()).update(s for leg in experiment.legs for s in leg.mixture)
         else:
             others.add(experiment.phase)
@@ -83,5 +97,7 @@ def strategies(study: Study) -> dict[str, list[str]]:
     """Strategy -> ids of the full track's experiments, in the study's order, zero-shot first."""
     found: dict[str, list[str]] = {}
     for experiment in study.full_track:
+        if experiment.is_given:
+            continue
         found.setdefault(strategy_of(study, experiment), []).append(experiment.id)
     return found

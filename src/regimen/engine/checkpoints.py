@@ -19,7 +19,7 @@ from torch import Tensor
 from regimen.engine.adapter_bank import layout, named_factors, row_of
 from regimen.engine.base_model import BaseModel
 from regimen.engine.states import Kept, MemberState
-from regimen.errors import RunFolderError
+from regimen.errors import ModelError, RunFolderError
 from regimen.files import write_atomically, write_json
 from regimen.study.schema import Adapter, Base
 
@@ -77,6 +77,19 @@ def load_adapter(folder: Path, base: BaseModel, adapter: Adapter) -> Tensor:
         raise RunFolderError(
             f"the adapter in {folder} is damaged or of another shape ({fault}); delete that folder and run again"
         ) from None
+
+
+def load_given(folder: Path, base: BaseModel, adapter: Adapter) -> Tensor:
+    """The row (P,) of somebody's adapter, whatever the precision it is kept in; raises ModelError where it fits not."""
+    try:
+        row = row_of(layout(base, adapter), load_file(folder / ADAPTER))
+    except (OSError, SafetensorError, KeyError, ValueError) as fault:
+        raise ModelError(
+            f"the adapter in {folder} does not fit the base ({fault}); take the base that it was trained on"
+        ) from None
+    if not bool(torch.isfinite(row).all()):
+        raise ModelError(f"the adapter in {folder} holds values that are not finite; save it again")
+    return row
 
 
 def save_state(path: Path, state: MemberState, trace: str = "", seat: tuple[int, int] | None = None) -> None:

@@ -28,6 +28,7 @@ from regimen.results import EvaluatedFacts, ItemsFacts, Ledger, PreparedFacts, R
 from regimen.results.losses import warnings_of
 from regimen.results.run_folder import Results
 from regimen.stages.availability import check_base, check_code, missing_base, missing_inputs, only_avoided
+from regimen.stages.given_adapter import check_given_adapters
 from regimen.stages.options import RunOptions
 from regimen.stages.renewal import must_look_first, preparations, take_back
 
@@ -82,6 +83,7 @@ def run_plan(plan: Plan, options: RunOptions, observe: Observer, recorded: Mappi
     todo = len(done) < len(plan.stages)
     if todo:
         check_meant(plan, options)
+        check_given_adapters(plan, options.here, options.data, done)
         check_cache(options)
     changed = changed_inputs(plan, folder, options, done)
     if not options.accept_changed:

@@ -2,6 +2,7 @@
 
 from regimen.plan.choices import Candidate, ChooseSpec, Tuned
 from regimen.plan.compiler import compile_plan, compile_with
+from regimen.plan.given import AdapterSpec
 from regimen.plan.options import DEFAULT_WIDTH, CompileOptions
 from regimen.plan.plan import Bar, Cohort, Plan, PlannedEvaluation, PlannedExperiment, Stage
 from regimen.plan.stages import EvaluateSpec, ItemsSpec, LegSpec, MergedEnd, PrepareSpec, TrainSpec, parse_spec
@@ -10,6 +11,7 @@ from regimen.plan.validated import LegValidation
 
 __all__ = [
     "DEFAULT_WIDTH",
+    "AdapterSpec",
     "Bar",
     "Candidate",
     "ChooseSpec",

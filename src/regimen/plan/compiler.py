@@ -12,6 +12,7 @@ from regimen.errors import UsageError
 from regimen.plan.cohorts import form_cohorts
 from regimen.plan.cost import schedule_bars
 from regimen.plan.evaluations import Evaluations
+from regimen.plan.given import AdapterSpec
 from regimen.plan.makespan import with_soonest_cohorts
 from regimen.plan.options import DEFAULT_WIDTH, CompileOptions
 from regimen.plan.pieces import CompiledLeg, Pieces
@@ -22,7 +23,7 @@ from regimen.plan.tunings import PlannedTuning, Tuning, planned_rungs, tuning_of
 from regimen.plan.validations import Validations
 from regimen.study import Study, unknown_name
 from regimen.study.recipes import chosen_by
-from regimen.study.schema import Experiment, Leg, stable_steps
+from regimen.study.schema import Experiment, GivenAdapter, Leg, stable_steps
 from regimen.study.study import FULL
 from regimen.study.tuning import TuneFault
 from regimen.study.values import check_whole
@@ -108,7 +109,7 @@ def _stages(compiler: _Compiler, evaluations: Evaluations) -> dict[str, Stage]:
     """All stages, inputs before what needs them; training rows are cleaned against every task's test items."""
     tests = {spec.fingerprint: spec for spec in compiler.tests} if compiler.prepares else {}
     read = {**compiler.validated, **compiler.prepares}
-    return {**evaluations.items, **tests, **read, **compiler.pieces.kept, **evaluations.stages}
+    return {**evaluations.items, **tests, **read, **compiler.adapters, **compiler.pieces.kept, **evaluations.stages}
 
 
 def _select(study: Study, track: str, only: Sequence[str]) -> tuple[Experiment, ...]:
@@ -147,6 +148,8 @@ class _Compiler:
         self._tunings: dict[str, Tuning] = {}
         self._prepares: dict[str, PrepareSpec] = {}
         self._asked: dict[tuple[object, ...], PrepareSpec] = {}
+        self._adapters: dict[str, AdapterSpec] = {}
+        self.adapters: dict[str, AdapterSpec] = {}
         self.pieces = Pieces()
         self.prepares: dict[str, PrepareSpec] = {}
         self._fast = {experiment.id for experiment in chosen_by(study.tracks.get("fast", ()), study.experiments)}
@@ -168,7 +171,14 @@ class _Compiler:
             trainings += [piece.fingerprint for piece in pieces]
             ends.append(pieces[-1].fingerprint)
             self._need(leg.spec)
-        main, further = evaluations.of(experiment, ends, [leg.spec for leg in legs])
+        models: list[LegSpec | AdapterSpec] = [leg.spec for leg in legs]
+        if experiment.given is not None:
+            taken_in = self._given(experiment, experiment.given)
+            if self.pieces.keeping:
+                self.adapters.setdefault(taken_in.fingerprint, taken_in)
+            if experiment.is_given:
+                ends, models = [taken_in.fingerprint], [taken_in]
+        main, further = evaluations.of(experiment, ends, models)
         return PlannedExperiment(
             experiment=experiment,
             steps=experiment.steps,
@@ -247,9 +257,8 @@ class _Compiler:
 
     def _spec(self, experiment: Experiment, leg: Leg, before: CompiledLeg | None) -> LegSpec:
         study = self._study
-        start = before.end if before else None
         schedule = study.schedule_of(experiment)
-        merges = before is not None and schedule.chain == "merge_then_new"
+        start, merged = self._start(experiment, before)
         prepares = self._prepared(experiment, leg)
         return LegSpec(
             base=study.base_of(experiment),
@@ -263,10 +272,24 @@ class _Compiler:
             learning_rate=study.learning_rate_of(experiment, leg.kind),
             seed=study.seed_of(experiment),
             start=start,
-            merged=_merged(before.spec, start) if before and merges and start else (),
+            merged=merged if schedule.chain == "merge_then_new" else (),
             alone=None if self._sharing else experiment.id,
             validation=self._validations.of(study.validation_of(experiment), leg, experiment),
         )
+
+    def _start(self, experiment: Experiment, before: CompiledLeg | None) -> tuple[str | None, tuple[MergedEnd, ...]]:
+        """The stage that a leg starts from, and what it merges into the base if its chain merges."""
+        if before is not None:
+            return before.end, (*before.spec.merged, MergedEnd(stage=before.end, adapter=before.spec.adapter))
+        if experiment.given is None:
+            return None, ()
+        spec = self._given(experiment, experiment.given)
+        return spec.fingerprint, (MergedEnd(stage=spec.fingerprint, adapter=spec.adapter),)
+
+    def _given(self, experiment: Experiment, given: GivenAdapter) -> AdapterSpec:
+        """The stage of an experiment's given adapter."""
+        spec = AdapterSpec(label=experiment.id, base=self._study.base_of(experiment), given=given)
+        return self._adapters.setdefault(spec.fingerprint, spec)
 
     def _prepared(self, experiment: Experiment, leg: Leg) -> dict[str, PrepareSpec]:
         """The preparation of each source of a leg, in the leg's form, for the experiment's base, blocks and rows."""
@@ -294,8 +317,3 @@ class _Compiler:
                 self._asked[key] = self._prepares.setdefault(spec.fingerprint, spec)
             found[name] = self._asked[key]
         return found
-
-
-def _merged(before: LegSpec, end: str) -> tuple[MergedEnd, ...]:
-    """The ends that are merged into the base after a leg that ends with the stage `end`."""
-    return (*before.merged, MergedEnd(stage=end, adapter=before.adapter))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from regimen.plan.given import AdapterSpec
 from regimen.plan.plan import PlannedEvaluation
 from regimen.plan.stages import EvaluateSpec, ItemsSpec, LegSpec
 from regimen.study import Study, unknown_name
@@ -36,12 +37,12 @@ class Evaluations:
         self.stages: dict[str, EvaluateSpec] = {}
 
     def of(
-        self, experiment: Experiment, ends: Sequence[str], legs: Sequence[LegSpec]
+        self, experiment: Experiment, ends: Sequence[str], legs: Sequence[LegSpec | AdapterSpec]
     ) -> tuple[dict[str, str], list[PlannedEvaluation]]:
         """Those of the experiment's end on the main tasks, {task: stage}, and all others."""
         if experiment.task is not None:
             return self._baseline(experiment, experiment.task)
-        trained = {source for leg in legs for source in leg.mixture}
+        trained = {source for leg in experiment.legs for source in leg.mixture}
         main: dict[str, str] = {}
         further: list[PlannedEvaluation] = []
         for name, task in self._wanted(trained).items():
@@ -51,14 +52,14 @@ class Evaluations:
             else:
                 further.append(PlannedEvaluation(EndPoint(experiment.id), name, stage))
         for number, (end, leg) in enumerate(zip(ends[:-1], legs[:-1], strict=True), start=1):
-            for name in self._tasks_of(set(leg.mixture)):
+            for name in self._tasks_of(set(experiment.legs[number - 1].mixture)):
                 stage = self._add(f"{experiment.id}-leg{number}-{name}", name, end, leg)
                 further.append(PlannedEvaluation(experiment.end_of_leg(number), name, stage))
         return main, further
 
     def references(self, experiments: Sequence[Experiment]) -> dict[str, str]:
         """The base on every own and text task that a trained experiment is evaluated on: {task: stage}."""
-        if not any(experiment.legs for experiment in experiments):
+        if not any(experiment.legs or experiment.is_given for experiment in experiments):
             return {}
         trained = {source for experiment in experiments for leg in experiment.legs for source in leg.mixture}
         wanted = self._wanted(trained)
@@ -79,7 +80,7 @@ class Evaluations:
             own = [experiment for experiment in experiments if study.base_of(experiment) == base]
             trained = {source for experiment in own for leg in experiment.legs for source in leg.mixture}
             has = {experiment.task for experiment in own if not experiment.legs}
-            if any(experiment.legs for experiment in own):
+            if any(experiment.legs or experiment.is_given for experiment in own):
                 end = study.zero_shot_of(base).experiment
                 wanted = [name for name in self._wanted(trained) if name not in has]
                 found[end] = {name: self._add(f"{end}-{name}", name, None, None, base=base) for name in wanted}
@@ -133,7 +134,13 @@ class Evaluations:
         return {name: self._study.sources[name] for name in dict.fromkeys(names)}
 
     def _add(
-        self, label: str, name: str, trained: str | None, leg: LegSpec | None, shots: int = 0, base: Base | None = None
+        self,
+        label: str,
+        name: str,
+        trained: str | None,
+        leg: LegSpec | AdapterSpec | None,
+        shots: int = 0,
+        base: Base | None = None,
     ) -> str:
         study = self._study
         task = study.tasks[name]

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from regimen.plan.choices import ChooseSpec
+from regimen.plan.given import AdapterSpec
 from regimen.plan.options import CompileOptions
 from regimen.plan.stages import EvaluateSpec, ItemsSpec, PrepareSpec, TrainSpec
 from regimen.plan.step_times import StepTimes
@@ -24,7 +25,7 @@ from regimen.study.schema import Experiment
 if TYPE_CHECKING:
     import pandas as pd
 
-Stage = PrepareSpec | ItemsSpec | TrainSpec | ChooseSpec | EvaluateSpec
+Stage = PrepareSpec | ItemsSpec | AdapterSpec | TrainSpec | ChooseSpec | EvaluateSpec
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ class PlannedEvaluation:
 
 @dataclass(frozen=True)
 class PlannedExperiment:
-    """One experiment with the stages it is made of, in order; `ends` holds the last train stage of each leg.
+    """One experiment with the stages it is made of, in order; `ends` holds the last train stage of each leg (or
+    the stage of a given adapter that is evaluated as it is).
 
     `trainings` are its own, `tuning` those by which its learning rate is chosen; the first run of a recipe pays for
     these, with `tuning_steps` more than its `steps`.
@@ -245,6 +247,7 @@ def _experiment_json(study: Study, planned: PlannedExperiment) -> dict[str, obje
         "kind": experiment.kind,
         "steps": planned.steps,
         "start_from": experiment.start_from,
+        **({} if experiment.given is None else {"given": experiment.given.model_dump(mode="json")}),
         "recipe": experiment.recipe,
         "seed": study.seed_of(experiment) if experiment.legs else None,
         "base": study.base_of(experiment).id,

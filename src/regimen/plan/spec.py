@@ -12,7 +12,7 @@ from regimen.plan.fingerprint import fingerprint
 from regimen.study.values import Frozen
 
 # Raised when a kind of stage would give other numbers for the same literals; old results are then not reused.
-VERSIONS = {"prepare": 6, "items": 6, "train": 1, "evaluate": 5, "evaluate programs": 6, "choose": 1}
+VERSIONS = {"prepare": 6, "items": 6, "adapter": 1, "train": 1, "evaluate": 5, "evaluate programs": 6, "choose": 1}
 
 
 class Spec(Frozen, ABC):

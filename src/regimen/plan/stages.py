@@ -1,8 +1,9 @@
 """Stages: inert descriptions of the work a study asks for, named by what they are and not by how they are made.
 
 Owns these kinds - prepare a source, render a task's items, train a stretch of steps, evaluate - and their identities,
-but for the choice of a learning rate (`plan.choices`). A train stage's identity is its leg and the step it ends at:
-whether the trunk was trained in one piece or in three does not change what it is. Does not know how any of it is done.
+but for the choice of a learning rate (`plan.choices`) and given adapters (`plan.given`). A train stage's identity is
+its leg and the step it ends at: whether the trunk was trained in one piece or in three does not change what it is.
+Does not know how any of it is done.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pydantic import Field, TypeAdapter
 
 from regimen.plan.choices import ChooseSpec, Tuned
 from regimen.plan.fingerprint import canonical, fingerprint, fingerprint_around
+from regimen.plan.given import AdapterSpec
 from regimen.plan.identities import (
     adapter_identity,
     base_identity,
@@ -299,10 +301,11 @@ class EvaluateSpec(Spec):
         return fingerprint([base_identity(self.base), adapter, self.items, self.task_name, merged, alone, self.context])
 
 
-StageSpec = Annotated[PrepareSpec | ItemsSpec | TrainSpec | ChooseSpec | EvaluateSpec, Field(discriminator="kind")]
-_ADAPTER: TypeAdapter[PrepareSpec | ItemsSpec | TrainSpec | ChooseSpec | EvaluateSpec] = TypeAdapter(StageSpec)
+AnySpec = PrepareSpec | ItemsSpec | AdapterSpec | TrainSpec | ChooseSpec | EvaluateSpec
+StageSpec = Annotated[AnySpec, Field(discriminator="kind")]
+_ADAPTER: TypeAdapter[AnySpec] = TypeAdapter(StageSpec)
 
 
-def parse_spec(value: Any) -> PrepareSpec | ItemsSpec | TrainSpec | ChooseSpec | EvaluateSpec:
+def parse_spec(value: Any) -> AnySpec:
     """A stage spec from its `model_dump`."""
     return _ADAPTER.validate_python(value)

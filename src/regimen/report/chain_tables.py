@@ -58,7 +58,7 @@ def paths(reading: Reading) -> list[list[EndPoint]]:
     all_paths = []
     for planned in reading.trained:
         experiment = planned.experiment
-        if experiment.id in continued or experiment.single_leg is not None:
+        if experiment.id in continued or (experiment.start_from is None and len(experiment.legs) == 1):
             continue
         path: list[EndPoint] = []
         name: str | None = experiment.id

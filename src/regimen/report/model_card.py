@@ -108,9 +108,11 @@ def _settings(tables: RunTables, planned: PlannedExperiment, end: TrainSpec, *, 
             ("target modules", targets),
             *_reach(tables, end),
         ]
+    given = planned.experiment.given
     return [
         ("base model", leg.base.id),
         ("base revision", leg.base.revision),
+        *([("starts from the adapter", f"{given.adapter}, {given.revision}")] if given else []),
         *means,
         ("steps", f"{planned.steps:,}"),
         ("batch", f"{leg.batch.sequences} blocks of {leg.batch.block} tokens"),

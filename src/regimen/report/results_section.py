@@ -106,6 +106,8 @@ def table_rows(reading: Reading) -> list[TableRow]:
         if any(getattr(floor, name) for floor in reading.floors.values()):
             about = "word counts" if name == "tfidf" else "no model"
             rows.append(TableRow(name, title[:1].upper() + title[1:], pinned=True, strategy=about))
+    given = [planned.experiment for planned in reading.plan.experiments if planned.experiment.is_given]
+    rows += [TableRow(one.id, one.title, pinned=True, strategy="an adapter as it was given") for one in given]
     others = dict.fromkeys(row.experiment for row in reading.rows if row.external)
     rows += [TableRow(name, name, pinned=True, strategy="another system's answers") for name in others]
     for recipe, runs in reading.runs.items():
@@ -217,7 +219,7 @@ def _of_row(reading: Reading, row: TableRow, task: str, metric: str) -> Numbers:
 
 def _cell(reading: Reading, row: TableRow, task: str, metric: str) -> ResultRow | None:
     """The row of results.csv that a cell shows."""
-    if not row.pinned or is_external(row.id):
+    if not row.pinned or is_external(row.id) or row.id in reading.planned:
         return reading.by_cell.get((row.id, task, metric))
     return _zero(reading, row.id, task, metric)
 

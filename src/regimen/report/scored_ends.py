@@ -63,7 +63,7 @@ def scored_ends(reading: RunReading) -> list[Scored]:
 def end_name(reading: RunReading, cell: Cell) -> str:
     """The end point's name in addresses: as in study files, but the base's is the same on every task."""
     planned = reading.planned.get(cell.experiment)
-    if is_external(cell.experiment):
+    if is_external(cell.experiment) or (planned is not None and planned.experiment.is_given):
         return cell.experiment
     if (planned is None or not planned.experiment.legs) and reading.tables.base_of(
         cell.experiment
@@ -77,6 +77,8 @@ def title_of(reading: RunReading, cell: Cell) -> str:
     if is_external(cell.experiment):
         return f"{cell.experiment}, another system"
     planned = reading.planned.get(cell.experiment)
+    if planned is not None and planned.experiment.is_given:
+        return planned.experiment.title
     if planned is None or not planned.experiment.legs:
         name = f"{cell.end.shots}-shot" if cell.end.shots else "Zero-shot"
         several = len(reading.plan.study.bases) > 1

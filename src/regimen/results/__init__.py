@@ -1,6 +1,7 @@
 """Outcomes of stages and their folders, the ledger, metrics, tidy tables."""
 
 from regimen.results.facts import (
+    AdapterFacts,
     ChosenFacts,
     ComparedFacts,
     EvaluatedFacts,
@@ -24,6 +25,7 @@ from regimen.results.stage_folder import StageFolder, read_outcome
 from regimen.study.metrics import better_sign, is_known
 
 __all__ = [
+    "AdapterFacts",
     "Anchor",
     "ChosenFacts",
     "ComparedFacts",

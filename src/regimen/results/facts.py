@@ -127,6 +127,14 @@ class ItemsFacts(_Recorded):
     guesses: tuple[str, ...] = ()
 
 
+class AdapterFacts(_Recorded):
+    """A given adapter: where it was found, and the SHA-256 of its weights as they came."""
+
+    adapter: str
+    revision: str
+    digest: str
+
+
 class ValidationPoint(_Recorded):
     """A training on validation rows after `step` steps of its leg.
 
@@ -233,11 +241,12 @@ class EvaluatedFacts(_Recorded):
         return {name: value for name, value in self.metrics.items() if value is not None}
 
 
-Facts = PreparedFacts | ItemsFacts | TrainedFacts | ChosenFacts | EvaluatedFacts
-F = TypeVar("F", PreparedFacts, ItemsFacts, TrainedFacts, ChosenFacts, EvaluatedFacts)
+Facts = PreparedFacts | ItemsFacts | AdapterFacts | TrainedFacts | ChosenFacts | EvaluatedFacts
+F = TypeVar("F", PreparedFacts, ItemsFacts, AdapterFacts, TrainedFacts, ChosenFacts, EvaluatedFacts)
 _KINDS: dict[str, type[Facts]] = {
     "prepare": PreparedFacts,
     "items": ItemsFacts,
+    "adapter": AdapterFacts,
     "train": TrainedFacts,
     "choose": ChosenFacts,
     "evaluate": EvaluatedFacts,

@@ -304,4 +304,4 @@ def _lines(path: Path) -> list[Mapping[str, Any]]:
 
 def baseline_phase(study: Study) -> str:
     """The phase of the study's baselines, which are the experiments that train nothing; "" where there is none."""
-    return next((experiment.phase for experiment in study.experiments if not experiment.legs), "")
+    return next((experiment.phase for experiment in study.experiments if experiment.task is not None), "")

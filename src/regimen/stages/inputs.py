@@ -17,7 +17,7 @@ from regimen.data.sources import Part, Where, parts_of
 from regimen.digests import Digests
 from regimen.engine.locate import present_folder
 from regimen.errors import SourceMissing
-from regimen.plan import EvaluateSpec, ItemsSpec, PrepareSpec, Stage, TrainSpec
+from regimen.plan import AdapterSpec, EvaluateSpec, ItemsSpec, PrepareSpec, Stage, TrainSpec
 from regimen.study.schema import Base
 from regimen.study.sources import Source
 
@@ -51,6 +51,8 @@ def _inputs(
             for name, source in stage.sources.items():
                 for split in dict.fromkeys((source.split_of(stage.side), source.split)):
                     yield from _of_source(name, source, split, where, digests, hub=hub)
+        case AdapterSpec():
+            yield from _of_base(stage.base, data, digests, WEIGHTS)
         case TrainSpec():
             yield from _of_base(stage.leg.base, data, digests, WEIGHTS)
         case EvaluateSpec():

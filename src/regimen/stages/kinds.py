@@ -14,6 +14,7 @@ from regimen.results import StageFolder
 from regimen.stages.choose import run_choose
 from regimen.stages.context import Context
 from regimen.stages.evaluate import run_evaluate
+from regimen.stages.given_adapter import run_adapter
 from regimen.stages.messages import Job
 from regimen.stages.prepare import run_items, run_prepare
 from regimen.stages.train import run_train
@@ -21,6 +22,7 @@ from regimen.stages.train import run_train
 KINDS: dict[str, Callable[[Any, list[StageFolder], Context], None]] = {
     "prepare": run_prepare,
     "items": run_items,
+    "adapter": run_adapter,
     "train": run_train,
     "choose": run_choose,
     "evaluate": run_evaluate,

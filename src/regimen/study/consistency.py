@@ -111,8 +111,9 @@ def _experiment_faults(study: Study) -> list[tuple[tuple[str, ...], str]]:
         if experiment.start_from in baselines:
             faults.append((place, f"`start_from` {experiment.start_from!r} is a baseline, which trains nothing"))
         seen.add(experiment.id)
-        if (experiment.task is None) == (not experiment.legs):
+        if (experiment.task is None) == (not experiment.legs) and not (experiment.is_given and experiment.task is None):
             faults.append((place, "needs either a `task` (a baseline) or legs (a training)"))
+        faults += [(place, fault) for fault in _given_faults(study, experiment)]
         if experiment.task is not None and experiment.task not in study.tasks:
             faults.append((place, f"no task {experiment.task!r} in this study"))
         if study.phases and experiment.phase not in study.phases:
@@ -164,6 +165,40 @@ def _chain_faults(study: Study, before: Experiment | None, experiment: Experimen
         f"{experiment.id!r} continues {before.id!r} with another adapter ({differing}), but a chain trains one adapter "
         "on; give both the same `adapter`, or set `schedule.chain` to merge_then_new"
     ]
+
+
+def _given_faults(study: Study, experiment: Experiment) -> list[str]:
+    """Faults of starting from a given adapter: another base, or other settings than the experiment trains on with."""
+    given = experiment.given
+    if given is None:
+        return []
+    if experiment.start_from is not None:
+        return ["starts from an adapter and from another experiment; leave one of them out"]
+    if experiment.task is not None:
+        return ["a baseline (`task`) is the base as it is; leave `task` out to evaluate the adapter on all tasks"]
+    base, own = study.base_of(experiment), study.adapter_of(experiment)
+    faults = []
+    if base.origin in ("hub", "packaged") and given.base not in (None, base.id):
+        faults.append(
+            f"the adapter {given.adapter!r} was trained on {given.base!r} and the base here is {base.id!r}; if these "
+            f"are the same weights, say so: `start_from: {{adapter: {given.adapter}, base: {base.id}}}`"
+        )
+    if not experiment.legs:
+        return faults
+    if own.method == "full":
+        return [*faults, f"{experiment.id!r} trains all weights (method full), which goes on from no adapter"]
+    if study.schedule_of(experiment).chain == "merge_then_new":
+        return faults
+    if own.targets == "all-linear":  # which layers these are, only the base knows
+        own = own.model_copy(update={"targets": given.targets})
+    own = own.model_copy(update={"targets": tuple(sorted(own.targets))})
+    if differing := _differing(given.settings, own):
+        wanted = f"rank: {given.rank}, alpha: {given.alpha:g}" + (", rslora: true" if given.rslora else "")
+        faults.append(
+            f"{experiment.id!r} goes on with the adapter {given.adapter!r} by other settings ({differing}); give it "
+            f"`adapter: {{{wanted}, targets: [{', '.join(given.targets)}]}}`, or set `schedule.chain` to merge_then_new"
+        )
+    return faults
 
 
 def _differing(before: Adapter, own: Adapter) -> str:

@@ -16,11 +16,11 @@ from regimen.study.axes import Vary
 from regimen.study.crossed import Cell
 from regimen.study.margins import Margins
 from regimen.study.questions import ContrastGroup, Gate, Question
-from regimen.study.schema import Adapter, Base, Batch, Cost, LegKind, OwnValidate, Phase, Schedule
+from regimen.study.schema import Adapter, Base, Batch, Cost, GivenAdapter, LegKind, OwnValidate, Phase, Schedule
 from regimen.study.sources import Source
 from regimen.study.tasks import Evaluation, Task
 from regimen.study.tuning import Tune
-from regimen.study.values import Count, ExperimentId, Frozen, Name, Passes, Seed, Seeds, Weight
+from regimen.study.values import Count, ExperimentId, FileName, Frozen, Name, Passes, Seed, Seeds, Weight
 
 Steps = Count
 Prefix = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]*$", max_length=60)]
@@ -90,13 +90,42 @@ class BaselineGroup(Common):
     prefix: Prefix = "1"
 
 
+class AdapterStart(Frozen):
+    """An adapter to start from, as it is written; `study.given_adapters` makes a `GivenAdapter` of it."""
+
+    adapter: FileName
+    revision: FileName = "main"
+    base: FileName | None = None
+
+
+def _taken_out(value: Any) -> Any:
+    if value is not None:
+        raise ValueError(
+            f"of mixtures `start_from` is {{adapter: FOLDER-OR-HUB-ID}}, not {value!r}; a chain, or an experiment with "
+            "an `id` and `legs`, goes on from another experiment"
+        )
+    return value
+
+
+OfAnAdapter = Annotated[None, BeforeValidator(_taken_out, json_schema_input_type=AdapterStart | None)]
+OfAnything = Annotated[
+    ExperimentId | None,
+    BeforeValidator(lambda value: value, json_schema_input_type=ExperimentId | AdapterStart | None),
+]
+
+
 class RunGroup(Common):
-    """Experiments that start from the base: {id: mixture}; `steps` as a list makes a ladder of each."""
+    """Experiments that start from the base: {id: mixture}; `steps` as a list makes a ladder of each.
+
+    `start_from` is an adapter that they start from instead, which becomes `given` when the study is loaded.
+    """
 
     pretrain: Runs | None = None
     finetune: Runs | None = None
     steps: Steps | tuple[Steps, ...] | None = None
     epochs: Passes | None = None
+    start_from: OfAnAdapter = None
+    given: GivenAdapter | None = None
 
 
 class ChainStage(Frozen):
@@ -155,12 +184,13 @@ class CrossedGroup(Common):
 
 
 class ExperimentFile(Common):
-    """One experiment in full."""
+    """One experiment in full; `start_from: {adapter: FOLDER-OR-HUB-ID, revision: main}` becomes `given`."""
 
     id: ExperimentId
     task: Name | None = None
     legs: tuple[LegFile, ...] = ()
-    start_from: ExperimentId | None = None
+    start_from: OfAnything = None
+    given: GivenAdapter | None = None
     replicate_of: ExperimentId | None = None
     varied: dict[str, bool | int | float | str] = Field(default_factory=dict)
     cell: Cell | None = None

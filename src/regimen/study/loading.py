@@ -24,6 +24,7 @@ from regimen.study.file import (
     ProfileFile,
     StudyFile,
 )
+from regimen.study.given_adapters import put_in_given_adapters
 from regimen.study.groups import Groups
 from regimen.study.own_metrics import put_in_code
 from regimen.study.positions import Document, Position, read_document
@@ -71,6 +72,7 @@ def load_study(
         document = read_document(path.read_bytes(), path.name)
     put_in_chat_templates(document, path)
     put_in_verdicts(document, path)
+    put_in_given_adapters(document, path)
     put_in_code(document, path, trusted=trust_code, packaged=path in packaged_studies().values())
     return _resolve(document, path.name, profile, change)
 

@@ -34,6 +34,11 @@ _LENGTH: Meanings = {
     "steps": "Optimiser steps; a list makes a ladder whose members share their trunk.",
     "epochs": "In the place of steps: how often the sources' blocks are read.",
 }
+_START = {
+    "adapter": "A folder beside the study, or a repository of the Hub, as PEFT saves adapters.",
+    "revision": "The Hub's branch, tag or commit.",
+    "base": "The base that it was trained on, where its own files name that otherwise.",
+}
 MEANINGS: Mapping[str, Meanings] = {
     "StudyFile": {
         "study": "The study's name, in small letters, digits, dots and hyphens.",
@@ -206,7 +211,11 @@ MEANINGS: Mapping[str, Meanings] = {
         **_LENGTH,
         "pretrain": "{id: mixture}: experiments that read text.",
         "finetune": "{id: mixture}: experiments that learn answers.",
+        "start_from": "{adapter: ...}: an adapter that they start from in place of the base.",
+        "given": "The same (resolved studies).",
     },
+    "AdapterStart": _START,
+    "GivenAdapter": _START | dict.fromkeys(("digest", "rank", "alpha", "targets", "rslora"), "As its files say."),
     "RunFile": {**_LENGTH, "mixture": "Sources and their weights."},
     "ChainGroup": {
         **_GROUP,
@@ -246,7 +255,8 @@ MEANINGS: Mapping[str, Meanings] = {
         "id": "The experiment's id.",
         "task": "Of a baseline: its task.",
         "legs": "Its legs, one after another.",
-        "start_from": "The experiment that it goes on from.",
+        "start_from": "The experiment that it goes on from, or {adapter: ...}.",
+        "given": "The adapter that it starts from (resolved studies).",
         "replicate_of": "The first run of the same recipe (resolved studies).",
         "varied": "The values of the group's axes (resolved studies).",
         "cell": "The place in a crossed design (resolved studies).",

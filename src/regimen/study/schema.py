@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, Field, model_validator
+from pydantic import AliasChoices, Field, StringConstraints, model_validator
 
 from regimen.study.crossed import Cell
 from regimen.study.endpoints import EndPoint
@@ -82,6 +82,28 @@ class Adapter(Frozen):
     def scale(self) -> float:
         """The factor on the product of the factors."""
         return self.alpha / (math.sqrt(self.rank) if self.rslora else self.rank)
+
+
+class GivenAdapter(Frozen):
+    """A LoRA adapter that somebody trained before: a folder beside the study or a repository of the Hub, as PEFT saves.
+
+    `base` names the base it was trained on where its own configuration names that otherwise. The other fields are
+    filled in from its files when the study is loaded: the weights' SHA-256, and how they are applied.
+    """
+
+    adapter: FileName
+    revision: FileName = "main"
+    base: FileName | None = None
+    digest: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+    rank: Annotated[int, Field(ge=1, le=1024)]
+    alpha: Annotated[float, Field(gt=0, le=1e6)]
+    targets: Annotated[tuple[str, ...], Field(min_length=1)]
+    rslora: bool = False
+
+    @property
+    def settings(self) -> Adapter:
+        """Its settings, those of training left out."""
+        return Adapter(rank=self.rank, alpha=self.alpha, targets=self.targets, rslora=self.rslora)
 
 
 class Batch(Frozen):
@@ -181,6 +203,8 @@ OVERRIDES = ("base", "adapter", "batch", "schedule", "learning_rate", "tune", "r
 class Experiment(Frozen):
     """A row of the plan. A baseline has a `task` and no legs; `start_from` is another experiment's end.
 
+    `given` is an adapter of the user's that it starts from instead; without legs it is evaluated as it is.
+
     `base`, `adapter`, `batch`, `schedule`, `learning_rate`, `seed` and `validation` override the study's; None takes
     the study's. With `tune` the learning rate is chosen while the plan runs. `rows` trains on so many rows of each
     source (None: all). `replicate_of` names the first run of the same recipe, from which this one differs in the seed
@@ -193,6 +217,7 @@ class Experiment(Frozen):
     task: Name | None = None
     legs: tuple[Leg, ...] = ()
     start_from: ExperimentId | None = None
+    given: GivenAdapter | None = None
     base: Base | None = None
     adapter: Adapter | None = None
     batch: Batch | None = None
@@ -213,7 +238,7 @@ class Experiment(Frozen):
 
     @property
     def kind(self) -> Literal["baseline", "pretrain", "finetune"]:
-        """The kind of the last leg, or "baseline"."""
+        """The kind of the last leg, or "baseline", also of a given adapter as it is."""
         return self.legs[-1].kind if self.legs else "baseline"
 
     @property
@@ -224,7 +249,13 @@ class Experiment(Frozen):
     @property
     def single_leg(self) -> Leg | None:
         """The leg of an experiment that trains the base in one leg; None for baselines and chains."""
-        return self.legs[0] if len(self.legs) == 1 and self.start_from is None else None
+        alone = self.start_from is None and self.given is None
+        return self.legs[0] if len(self.legs) == 1 and alone else None
+
+    @property
+    def is_given(self) -> bool:
+        """True for an adapter of the user's that is evaluated as it is."""
+        return self.given is not None and not self.legs
 
     @property
     def plain_leg(self) -> Leg | None:

@@ -61,6 +61,7 @@ def unfold(
             title=group.title,
             task=group.task,
             start_from=group.start_from,
+            given=group.given,
             replicate_of=group.replicate_of,
             varied=group.varied,
             cell=group.cell,
@@ -124,7 +125,9 @@ def _unfold_runs(group: RunGroup, rule: Scale, parts: Parts) -> list[Experiment]
         for count in steps if isinstance(steps, tuple) else (steps,):
             suffix = f"-{short_steps(count)}" if isinstance(steps, tuple) else ""
             leg = Leg(kind=kind, mixture=run.mixture, steps=rule.scaled(count) if count else 0, epochs=epochs)
-            experiments.append(Experiment(id=prefix + suffix, title=title, legs=(leg,), **_shared(group, parts)))
+            experiments.append(
+                Experiment(id=prefix + suffix, title=title, legs=(leg,), given=group.given, **_shared(group, parts))
+            )
     return experiments
 
 
