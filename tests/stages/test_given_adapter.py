@@ -25,7 +25,7 @@ from regimen.plan import AdapterSpec, EvaluateSpec, Plan, PrepareSpec, TrainSpec
 from regimen.results import PreparedFacts, RunFolder, TrainedFacts, layout
 from regimen.results.tables import RunTables
 from regimen.stages.blocks import blocks_folder
-from regimen.stages.given_adapter import check_given_adapters
+from regimen.stages.given_checks import check_given_adapters
 from regimen.study import Study, load_study
 from regimen.study.schema import Base
 from tests.support.inline_runs import outcome_facts

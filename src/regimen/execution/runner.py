@@ -28,7 +28,7 @@ from regimen.results import EvaluatedFacts, ItemsFacts, Ledger, PreparedFacts, R
 from regimen.results.losses import warnings_of
 from regimen.results.run_folder import Results
 from regimen.stages.availability import check_base, check_code, missing_base, missing_inputs, only_avoided
-from regimen.stages.given_adapter import check_given_adapters
+from regimen.stages.given_checks import check_given_adapters
 from regimen.stages.options import RunOptions
 from regimen.stages.renewal import must_look_first, preparations, take_back
 
