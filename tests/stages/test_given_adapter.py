@@ -54,7 +54,7 @@ def made(folder: Path, **more: Any) -> Path:
     for name, weight in model.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(weight, std=0.05)
-    model.save_pretrained(folder)
+    model.save_pretrained(str(folder))
     return folder
 
 
