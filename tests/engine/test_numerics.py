@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 
 import pytest
 import torch
@@ -53,11 +54,15 @@ def test_without_adapters_a_layer_is_itself() -> None:
     assert torch.equal(LockstepLinear(inner)(x), inner(x))
 
 
+@pytest.mark.parametrize("far", [False, True])
 @pytest.mark.parametrize("chunk", [1, 200, 1 << 24])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_the_chunked_loss_is_the_plain_one(chunk: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_chunked_loss_is_the_plain_one(
+    chunk: int, dtype: torch.dtype, far: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Three ways: truth in fp64, the plain form, ours; ours may err no more than the plain form does."""
-    monkeypatch.setattr(objective, "CHUNK_LOGITS", chunk)
+    monkeypatch.setattr(objective, "DEVICE_CHUNK_LOGITS" if far else "CHUNK_LOGITS", chunk)
+    monkeypatch.setattr(objective, "is_far", lambda device: far)
     torch.manual_seed(1)
     hidden = (2 * torch.randn(3, 9, 16)).to(dtype)
     head = torch.randn(50, 16).to(dtype)
@@ -113,9 +118,14 @@ def test_logits_never_exceed_the_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 0 < largest <= 4000
 
 
+@pytest.mark.parametrize("frozen", [False, True])
 @pytest.mark.parametrize("chunk", [1 << 24, 500])
-def test_a_scaled_capped_head_with_a_bias_has_autograd_s_gradient(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(objective, "CHUNK_LOGITS", chunk)
+def test_a_scaled_capped_head_with_a_bias_has_autograd_s_gradient(
+    chunk: int, frozen: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A head that trains; and, as on a GPU, one that does not, between whose products one function is compiled."""
+    monkeypatch.setattr(objective, "DEVICE_CHUNK_LOGITS" if frozen else "CHUNK_LOGITS", chunk)
+    monkeypatch.setattr(objective, "is_far", lambda device: frozen)
     torch.manual_seed(2)
     hidden, weight, bias = torch.randn(2, 9, 16), torch.randn(50, 16), torch.randn(50)
     tokens = torch.randint(0, 50, (2, 9))
@@ -123,6 +133,8 @@ def test_a_scaled_capped_head_with_a_bias_has_autograd_s_gradient(chunk: int, mo
     predicted[:, 0] = False
     row_weights = torch.tensor([0.3, 0.7])
     found, wanted = ([one.clone().requires_grad_() for one in (hidden, weight, bias)] for _ in range(2))
+    for leaf in found[1:] + wanted[1:]:
+        leaf.requires_grad_(not frozen)
     head = Head(found[1], found[2], scale=0.25, limit=1.5)
     ours, _ = objective.token_losses(found[0], head, tokens, predicted, row_weights)
     logits = 1.5 * torch.tanh(0.25 * functional.linear(wanted[0], wanted[1], wanted[2]) / 1.5)
@@ -131,8 +143,32 @@ def test_a_scaled_capped_head_with_a_bias_has_autograd_s_gradient(chunk: int, mo
     ours.backward()
     theirs.backward()
     torch.testing.assert_close(ours, theirs)
-    for one, other in zip(found, wanted, strict=True):
+    for one, other in zip(found[: 1 if frozen else 3], wanted, strict=False):
         torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on a CPU")
+@pytest.mark.filterwarnings("ignore")  # torch's own, while it compiles
+def test_between_the_head_s_products_one_compiled_function_reads_and_writes_each_logit_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As the compiler counts its kernels' operands, in 16 bits; and its values are those of the function as it is."""
+    from torch._inductor import compile_fx, config, metrics
+
+    torch._dynamo.reset()
+    metrics.reset()
+    monkeypatch.setattr(config, "force_disable_caches", True)
+    monkeypatch.setattr(compile_fx.inductor_metrics_log, "isEnabledFor", lambda level: True)
+    torch.manual_seed(1)
+    rows, vocabulary = 16, 8192
+    logits, targets = (3 * torch.randn(rows, vocabulary)).bfloat16(), torch.randint(0, vocabulary, (rows,))
+    weights = torch.rand(rows)
+    program = torch.compile(objective.chunk_losses, dynamic=False)
+    found, wanted = (form(logits, targets, weights, 1.0, None) for form in (program, objective.chunk_losses))
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one, other)
+    assert metrics.num_bytes_accessed <= 1.01 * 2 * logits.nbytes
 
 
 @given(

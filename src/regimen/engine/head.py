@@ -33,9 +33,13 @@ class Head:
         """Logits of hidden states (..., d), in their dtype."""
         return self._finished(product(hidden, self.weight, self.bias, self.copy))
 
+    def product(self, hidden: Tensor) -> Tensor:
+        """The product of hidden states (..., d) with the weight, and the bias; not yet scaled or capped."""
+        return product(hidden, self.weight, self.bias, None)
+
     def wide_logits(self, hidden: Tensor) -> Tensor:
         """Logits of hidden states (..., d): the product in their dtype, all else in fp32; never from the copy."""
-        return self._finished(product(hidden, self.weight, self.bias, None).float())
+        return self._finished(self.product(hidden).float())
 
     def _finished(self, logits: Tensor) -> Tensor:
         if self.scale != 1.0:

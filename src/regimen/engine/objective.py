@@ -7,12 +7,15 @@ members. Does not know adapters or optimisers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._triton import has_triton
 
 from regimen.engine.device import is_far, sent
 from regimen.engine.head import Head
@@ -35,26 +38,10 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         losses = torch.empty(len(targets), dtype=torch.float32, device=hidden.device)
         grads = _Gradients.wanted(ctx.needs_input_grad, hidden, weight, bias)
-        most = DEVICE_CHUNK_LOGITS if is_far(hidden.device) else CHUNK_LOGITS
-        step = max(1, most // weight.shape[0])
-        for start in range(0, len(targets), step):
-            part = slice(start, start + step)
-            logits = head.wide_logits(hidden[part])
-            top = logits.logsumexp(dim=1)
-            wanted = targets[part, None]
-            losses[part] = top - logits.gather(1, wanted).squeeze(1)
-            if grads.hidden is None:
-                continue
-            before = None if head.limit is None else logits.clone()
-            logits.sub_(top[:, None]).exp_()
-            logits.scatter_add_(1, wanted, torch.full_like(wanted, -1, dtype=torch.float32))
-            logits.mul_(weights[part, None])
-            rounded = head.slope_(logits, before).to(weight.dtype)
-            grads.hidden[part] = rounded @ weight
-            if grads.weight is not None:
-                grads.weight += (rounded.T @ hidden[part]).float()
-            if grads.bias is not None:
-                grads.bias += logits.sum(dim=0)
+        if _is_compiled(hidden.device) and grads.hidden is not None and grads.weight is grads.bias is None:
+            _fill_fused(losses, grads.hidden, hidden, head, targets, weights)
+        else:
+            _fill(losses, grads, hidden, head, targets, weights)
         ctx.save_for_backward(losses if grads.hidden is None else grads.hidden, grads.weight, grads.bias)
         ctx.mark_non_differentiable(losses)
         return (losses * weights).sum(), losses
@@ -65,6 +52,79 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         scale = outputs[0]
         by_weight, by_bias = (None if one is None else (one * scale).to(grad.dtype) for one in by_head)
         return grad * scale.to(grad.dtype), by_weight, by_bias, None, None, None
+
+
+def _fill(losses: Tensor, grads: _Gradients, hidden: Tensor, head: Head, targets: Tensor, weights: Tensor) -> None:
+    """Losses, and the gradients that are wanted, chunk by chunk; logits are changed in place."""
+    step = max(1, (DEVICE_CHUNK_LOGITS if is_far(hidden.device) else CHUNK_LOGITS) // len(head.weight))
+    for start in range(0, len(targets), step):
+        part = slice(start, start + step)
+        logits = head.wide_logits(hidden[part])
+        top = logits.logsumexp(dim=1)
+        wanted = targets[part, None]
+        losses[part] = top - logits.gather(1, wanted).squeeze(1)
+        if grads.hidden is None:
+            continue
+        before = None if head.limit is None else logits.clone()
+        logits.sub_(top[:, None]).exp_()
+        logits.scatter_add_(1, wanted, torch.full_like(wanted, -1, dtype=torch.float32))
+        logits.mul_(weights[part, None])
+        rounded = head.slope_(logits, before).to(head.weight.dtype)
+        grads.hidden[part] = rounded @ head.weight
+        if grads.weight is not None:
+            grads.weight += (rounded.T @ hidden[part]).float()
+        if grads.bias is not None:
+            grads.bias += logits.sum(dim=0)
+
+
+def _fill_fused(
+    losses: Tensor, by_hidden: Tensor, hidden: Tensor, head: Head, targets: Tensor, weights: Tensor
+) -> None:
+    """The same for a frozen head on a GPU: two products a chunk, and between them one compiled function that reads the
+    product once or twice and writes its gradient. All chunks are of one size: the last begins before its
+    predecessor's end, and works out a few rows twice."""
+    body = _compiled() if hidden.device.type == "cuda" else chunk_losses
+    total = len(targets)
+    count = math.ceil(total / (DEVICE_CHUNK_LOGITS // len(head.weight) or 1))
+    size = math.ceil(total / max(1, count))
+    for number in range(count):
+        start = min(number * size, total - size)
+        part = slice(start, start + size)
+        product = head.product(hidden[part])
+        losses[part], by_product = body(product, targets[part], weights[part], head.scale, head.limit)
+        torch.mm(by_product, head.weight, out=by_hidden[part])
+
+
+def chunk_losses(
+    product: Tensor, targets: Tensor, weights: Tensor, scale: float, limit: float | None
+) -> tuple[Tensor, Tensor]:
+    """Losses (n,) of logits that the head makes of `product` (n, vocabulary), and the gradient by `product`, weighed.
+
+    Written without changes in place, so that a compiler fuses it; all in fp32 but what comes in and goes out.
+    """
+    logits = product.float() * scale
+    if limit is not None:
+        logits = limit * torch.tanh(logits / limit)
+    high = logits.amax(dim=1, keepdim=True)
+    total = (logits - high).exp().sum(dim=1, keepdim=True)
+    losses = (high + total.log()).squeeze(1) - logits.gather(1, targets[:, None]).squeeze(1)
+    chances = (logits - high).exp() / total
+    hits = torch.arange(logits.shape[1], device=logits.device) == targets[:, None]
+    slope = torch.where(hits, chances - 1.0, chances) * (weights[:, None] * scale)
+    if limit is not None:
+        slope = slope * (1 - (logits / limit).square())
+    return losses, slope.to(product.dtype)
+
+
+def _is_compiled(device: torch.device) -> bool:
+    """Whether the chunk's body is compiled there; without Triton a GPU takes the plain form, which launches more."""
+    return is_far(device) and (device.type != "cuda" or has_triton())
+
+
+@cache
+def _compiled() -> Callable[..., tuple[Tensor, Tensor]]:
+    """`chunk_losses` compiled, one program for each shape."""
+    return torch.compile(chunk_losses, dynamic=False)
 
 
 @dataclass
