@@ -38,7 +38,7 @@ def only(plan: Plan, kinds: tuple[str, ...]) -> Plan:
     """The plan with stages of these kinds alone."""
     stages = {name: stage for name, stage in plan.stages.items() if stage.kind in kinds}
     cohorts = tuple(cohort for cohort in plan.cohorts if cohort.kind in kinds)
-    experiments = tuple(replace(p, evaluations={}, extra_evaluations={}) for p in plan.experiments if p.trainings)
+    experiments = tuple(replace(p, evaluations={}, further_evaluations=()) for p in plan.experiments if p.trainings)
     return replace(plan, stages=stages, cohorts=cohorts, experiments=experiments if "train" in kinds else ())
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from regimen.errors import StudyError
 from regimen.study import Study, dump_study, load_study
+from regimen.study.adjust import adjusted_study
 from regimen.study.schema import stable_steps
 from regimen.study.tuning import Tune, TuneFault
 from tests.support.tuned_study import TUNED
@@ -102,3 +103,23 @@ def test_rungs_double_the_steps_and_halve_the_candidates(
         assert after.candidates == one.stay == -(-one.candidates // 2)
         assert abs(after.steps - 2 * one.steps) <= 1
         assert stable_steps(after.steps, 0.1) > stable_steps(one.steps, 0.1) > 1
+
+
+def test_a_lower_rate_is_lower_for_every_candidate(tmp_path: Path) -> None:
+    """What the gate advises reaches the candidates too."""
+    study = loaded(tmp_path)
+    changed = adjusted_study(study, [{"field": "schedule.learning_rate", "change": 0.5}]).experiment("reviews").tune
+    before = study.experiment("reviews").tune
+    assert before is not None
+    assert changed is not None
+    assert changed.rates == tuple(rate / 2 for rate in before.rates)
+
+
+def test_runs_of_a_recipe_show_a_fault_once(tmp_path: Path) -> None:
+    with pytest.raises(StudyError) as raised:
+        loaded(
+            tmp_path,
+            f"    tune: {{learning_rate: {RATES}, {SHORT}",
+            "    seeds: 3\n    tune: {learning_rate: [x, 3x], short: 0.01",
+        )
+    assert len(raised.value.faults) == 1

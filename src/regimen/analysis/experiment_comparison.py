@@ -178,6 +178,7 @@ def recipe_of(evidence: Evidence, name: str) -> dict[str, object]:
         "legs": {str(number): _leg(leg) for number, leg in enumerate(legs, start=1)},
         "adapter": evidence.study.adapter_of(experiment).model_dump(mode="json"),
         "learning_rate": experiment.learning_rate,
+        **({"tune": experiment.tune.model_dump(mode="json")} if experiment.tune else {}),
         "rows": experiment.rows,
         "batch": study.batch_of(experiment).model_dump(mode="json"),
         "schedule": study.schedule_of(experiment).model_dump(mode="json"),

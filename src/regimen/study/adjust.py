@@ -45,7 +45,12 @@ def _scale_rate(study: Study, factor: float) -> Study:
     scaled = {kind: min(MAX_RATE, getattr(rates, kind) * factor) for kind in ("pretrain", "finetune")}
     schedule = study.schedule.model_copy(update={"learning_rate": LearningRate(**scaled)})
     experiments = tuple(
-        e.model_copy(update={"learning_rate": min(MAX_RATE, e.learning_rate * factor)}) if e.learning_rate else e
+        e.model_copy(
+            update={
+                "learning_rate": min(MAX_RATE, e.learning_rate * factor) if e.learning_rate else None,
+                "tune": e.tune.scaled(factor, MAX_RATE) if e.tune else None,
+            }
+        )
         for e in study.experiments
     )
     return study.model_copy(update={"schedule": schedule, "experiments": experiments})

@@ -248,7 +248,7 @@ def _validation_faults(study: Study, experiment: Experiment) -> list[str]:
 
 def _tune_faults(study: Study, experiment: Experiment) -> list[str]:
     """Faults of a choice of the learning rate: no validation rows to choose by, trainings too short to compare."""
-    if experiment.tune is None:
+    if experiment.tune is None or experiment.replicate_of is not None:  # runs of a recipe share its choice
         return []
     for leg in experiment.legs:
         for name in leg.mixture:

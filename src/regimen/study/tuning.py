@@ -78,6 +78,11 @@ class Tune(Frozen):
             raise TuneFault(f"the learning rate {relative!r} stands to a usual one, which is not known here")
         return tuple(sorted(float(one) for one in self.learning_rate))
 
+    def scaled(self, factor: float, most: float) -> Tune:
+        """With all candidates so many times as large, none above `most`; as it is where that leaves fewer than two."""
+        rates = sorted({min(most, rate * factor) for rate in self.rates})
+        return Tune(learning_rate=tuple(rates), short=self.short, budget=self.budget) if len(rates) > 1 else self
+
     def resolved(self, usual: float) -> Tune:
         """With numbers for all candidates, in ascending order; raises TuneFault for rates that are out of range or
         the same."""
