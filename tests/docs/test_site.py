@@ -16,6 +16,7 @@ import pytest
 import typer
 
 from regimen.cli.app import app
+from tests.support.browser_pages import chromium, grave
 from tests.support.checkout import ROOT
 from tests.support.pages import PAGES, blocks, commands, followed
 from tests.support.patience import patient
@@ -46,6 +47,26 @@ def test_the_site_builds_strictly_and_loads_nothing_from_elsewhere(site: Path) -
     for page in pages:
         loaded = LOADED.findall(page.read_text(encoding="utf-8"))
         assert not loaded, (page.name, loaded)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_fit_a_telephone_and_have_no_barriers(site: Path, scheme: str) -> None:
+    found = {}
+    with chromium() as browser:
+        context = browser.new_context(
+            viewport={"width": 390, "height": 800}, color_scheme=scheme, bypass_csp=True, offline=True
+        )
+        tab = context.new_page()
+        for page in sorted(site.rglob("*.html")):
+            if page.name == "404.html" or page.parent.name == "example-report":  # the report has tests of its own
+                continue
+            tab.goto(page.as_uri())
+            wide = ["wider than 390"] if tab.evaluate("document.documentElement.scrollWidth") > 390 else []
+            if faults := [*wide, *grave(tab)]:
+                found[page.name] = faults
+        context.close()
+    assert found == {}
 
 
 @pytest.mark.parametrize("page", [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "benchmarks").rglob("*.md"))], ids=str)

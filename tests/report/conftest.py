@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,7 @@ from regimen.plan import Plan
 from regimen.report.run_report import write_report
 from regimen.results import RunFolder
 from tests.support import made_reports
-
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-extensions"]
+from tests.support.browser_pages import chromium
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -47,13 +44,8 @@ def page(finished: RunFolder) -> Path:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """A started browser."""
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on the PATH")
-    with api.sync_playwright() as player:
-        started = player.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with chromium() as started:
         yield started
-        started.close()
 
 
 @pytest.fixture

@@ -12,13 +12,9 @@ import pytest
 
 from regimen.report.charts.shapes import COLOURS
 from regimen.report.shell import text_of
-from tests.support.browser_pages import go
+from tests.support.browser_pages import go, grave
 
-AXE = Path(__file__).parent.parent / "support" / "axe-core" / "axe.min.js"
 PLACES = ("overview", "results", "results?experiment=3a-sst2", "evidence", "items", "curves", "data", "appendix")
-GRAVE = """async () => (await axe.run(document, {resultTypes: ['violations']})).violations
-  .filter(one => ['serious', 'critical'].includes(one.impact))
-  .map(one => `${one.id}: ${one.nodes[0].html.slice(0, 160)} ${one.nodes[0].failureSummary}`)"""
 # Machado, Oliveira and Fernandes, IEEE Transactions on Visualization and Computer Graphics 15 (6), 2009, severity 1.0;
 # on linear RGB.
 BLINDNESS = {
@@ -43,19 +39,16 @@ APART = 0.1  # in OKLab; a difference of about 0.02 is just seen
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light")])
 def test_no_barrier_is_serious(browser: Any, page: Path, width: int, scheme: str) -> None:
-    if not AXE.is_file():
-        pytest.skip(f"axe-core is not there ({AXE})")
     context = browser.new_context(
         viewport={"width": width, "height": 900}, color_scheme=scheme, bypass_csp=True, offline=True
     )
     tab = context.new_page()
     tab.goto(page.as_uri())
-    tab.evaluate(AXE.read_text(encoding="utf-8"))
     found = {}
     for place in PLACES:
         go(tab, place)
-        if grave := tab.evaluate(GRAVE):
-            found[place] = grave
+        if barriers := grave(tab):
+            found[place] = barriers
     context.close()
     assert found == {}
 

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.support.patience import patient
 
+AXE = Path(__file__).parent / "axe-core" / "axe.min.js"
+GRAVE = """async () => (await axe.run(document, {resultTypes: ['violations']})).violations
+  .filter(one => ['serious', 'critical'].includes(one.impact))
+  .map(one => `${one.id}: ${one.nodes[0].html.slice(0, 160)} ${one.nodes[0].failureSummary}`)"""
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-extensions"]
 TABS = "[...document.querySelectorAll('nav a')].map(one => one.hash.slice(1))"
 
 # What is cut off without a cue: neither three dots, nor a shadow at the edge, nor a frame that scrolls.
@@ -15,6 +27,24 @@ CUT = """[...document.querySelectorAll('section.shown *, header *')].filter(one 
     && ['hidden', 'clip'].includes(look.overflowX) && look.textOverflow !== 'ellipsis'
     && look.webkitLineClamp === 'none' && !one.matches('.unseen, .tabulator-header-contents, svg');
 }).map(one => `${one.className}: ${one.textContent.slice(0, 60)}`)"""
+
+
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """A started browser; skips the test where there is none."""
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on the PATH")
+    with api.sync_playwright() as player:
+        started = player.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield started
+        started.close()
+
+
+def grave(tab: Any) -> list[str]:
+    """What axe-core calls a serious or critical barrier on the page as it stands."""
+    tab.evaluate(AXE.read_text(encoding="utf-8"))
+    return tab.evaluate(GRAVE)
 
 
 def tabs(tab: Any) -> list[str]:
