@@ -122,10 +122,29 @@ def test_greedy_ids_are_those_of_transformers_generate(base: BaseModel, recorded
         assert mine.ids == [token for token in theirs if token not in base.ends]
 
 
-def test_an_adapter_that_is_not_finite_spoils_neither_others_nor_the_next_batch(
-    base: BaseModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What it leaves in the cache is masked, and zero times NaN is NaN: the memory must be cleared."""
+def test_what_an_overflow_leaves_in_the_cache_does_not_spoil_the_next_batch(base: BaseModel) -> None:
+    """It is masked, but zero times NaN is NaN: the memory must be cleared."""
+    prefill = Prefill(base, 1, None, [[1, 2, 3], [4, 5, 6, 7]])
+
+    def tokens(slate: Slate) -> list[list[int]]:
+        slate.begin(prefill, 100)
+        found = []
+        for _ in range(4):
+            found.append(slate.reading().read()[0])
+            slate.step()
+        return found
+
+    with torch.inference_mode():
+        slate = Slate.of(base, 1, 2, 20, Recorder(base.device))
+        expected = tokens(slate)
+        for layer in slate._layers.values():
+            for part in layer:
+                part.fill_(float("nan"))
+        assert tokens(slate) == expected
+    assert min(min(row) for row in expected) >= 0
+
+
+def test_an_adapter_that_is_not_finite_spoils_no_other(base: BaseModel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "CPU", replace(room.CPU, rows=8))
     good = bank_of(base, 2)
     assert good is not None
