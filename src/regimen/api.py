@@ -101,15 +101,16 @@ class _Tuning:
     times: StepTimes | None = None
     workers: int = 1
     pass_tokens: int | None = None
-    compiled: bool = False
+    compiled: bool | None = None
 
     @staticmethod
     def recorded(compiled_with: CompileOptions, engine: object, out: Path) -> _Tuning:
         """The tuning in a run.json, whose values these are; raises RunFolderError where it is damaged."""
         values = engine if isinstance(engine, dict) else {}
-        tokens, compiled = values.get("pass_tokens"), values.get("compiled", False)
+        tokens, compiled = values.get("pass_tokens"), values.get("compiled")
         whole = tokens is None or (isinstance(tokens, int) and tokens > 0)
-        if not (engine is None or isinstance(engine, dict)) or not whole or not isinstance(compiled, bool):
+        whole = whole and (compiled is None or isinstance(compiled, bool))
+        if not (engine is None or isinstance(engine, dict)) or not whole:
             raise RunFolderError(f"{out / layout.SETTINGS} is damaged: its `engine` is {engine!r}; take it out")
         return _Tuning(compiled_with.cohort_width, compiled_with.cohort_limit, pass_tokens=tokens, compiled=compiled)
 

@@ -6,6 +6,7 @@ Ceilings are what was counted; they may only fall.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -95,16 +96,20 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(objective, "chunk_losses", body)
 
 
-@pytest.fixture(scope="module")
-def far() -> BaseModel:
-    """A Qwen2 of two layers without values."""
+def qwen2(layers: int) -> BaseModel:
+    """A Qwen2 without values."""
     config = Qwen2Config(
-        hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+        hidden_size=32, intermediate_size=64, num_hidden_layers=layers, num_attention_heads=4, num_key_value_heads=2,
         vocab_size=500, tie_word_embeddings=True,
     )  # fmt: skip
     with META:
         model = AutoModelForCausalLM.from_config(config, attn_implementation=attention_of(config), dtype=torch.bfloat16)
     return assemble(model.eval().requires_grad_(False), Path(), META, frozenset())
+
+
+@pytest.fixture(scope="module")
+def far() -> BaseModel:
+    return qwen2(layers=2)
 
 
 def packed(seed: int, rows: int = 4, block: int = 32) -> StepBatch:
@@ -159,6 +164,30 @@ def test_the_tape_does_not_depend_on_the_batch(far: BaseModel, monkeypatch: pyte
     one, other = (launches_of_steps(far, 2, seed, monkeypatch) for seed in (1, 50))
     assert one == other
     assert one[0] == one[1] == one[2]
+
+
+@pytest.mark.filterwarnings("ignore")  # torch's own, while it compiles
+def test_layers_compile_to_two_graphs_without_a_break(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many layers: one graph for the first, whose input has no gradient, one for the others; the same for life,
+    while members leave, until at most half of the seats are taken."""
+    graphs: list[Any] = []
+
+    def kept(graph: Any, inputs: Any) -> Any:
+        graphs.append(graph)
+        return graph.forward
+
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=kept, fullgraph=True))
+    monkeypatch.setattr(Arriving, "read", lambda self: torch.zeros(self._values.shape).tolist())
+    monkeypatch.setattr(Lockstep, "_write", lambda self, seats: None)
+    torch._dynamo.reset()
+    far = qwen2(layers=4)
+    row = torch.zeros(layout(far, Adapter())[-1].end)
+    ends = (3, 5, 9, 9, 9)
+    cohort = [Member(str(k), Packed(k), 0, end, 1e-3, None, MemberState.fresh(row)) for k, end in enumerate(ends)]
+    lockstep = Lockstep(far, Adapter(), SCHEDULE, cohort, compiled=True)
+    while lockstep.running:
+        lockstep.step()
+    assert len(graphs) == 2
 
 
 def test_packed_rows_go_to_the_kernel_for_segments(far: BaseModel, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils._triton import has_triton
 
 from regimen.engine.device import sent
 from regimen.engine.head import Head
@@ -127,6 +128,16 @@ class BaseModel:
     def round_to(self, precision: str) -> None:
         """Rounds the weights to a precision, in place."""
         self.model.to(DTYPES[precision])
+
+    @property
+    def compiles_by_default(self) -> bool:
+        """Whether training compiles decoder layers unless it is said otherwise: on GPUs with Triton, where packed rows
+        have one shape, and layers that stand in a plain list."""
+        if self.device.type != "cuda" or self.alone is not None or not has_triton():
+            return False
+        with suppress(ModelError):
+            return len(self.layers) > 0
+        return False
 
     @contextmanager
     def compiled_layers(self) -> Iterator[None]:

@@ -230,7 +230,9 @@ class Lockstep:
         if key not in self.base.kept:
             positions = torch.arange(block, device=self.base.device)[None]
             # alone, so that a cohort resumed with fewer members measures the same
-            bank = self._bank if len(self._bank) == 1 else open_bank(self.base, self.adapter, [self._bank.row(0)])
+            bank = (
+                self._bank if len(self._bank) == 1 else open_bank(self.base, self.adapter, [self.running[0].state.row])
+            )
             dropping = self._dropped(self._seats[:1], slice(0, 1), block, block)
             with bank.attached(), dropping, counting_kept([*self.base.model.parameters(), bank.weights]) as kept:
                 halves = self.base.apart(np.arange(block)[None] % (block // 2 + 1))

@@ -22,8 +22,8 @@ class RunOptions:
     default one a GPU; on CPUs one, or one a core for a packaged base), `gpus` how many of this machine's GPUs they
     use (by default all), and `device` "cpu" or "cuda" asks for one kind alone. With `accept_changed` results are
     redone whose inputs have changed. `trackers` get losses and scores. `pass_tokens` (tokens of one pass, all
-    adapters together) and `compiled` (layers compiled by torch) are what `regimen bench` chose, or what the run
-    folder was begun with. Code of the study runs only with `trust_code`.
+    adapters together) and `compiled` (layers compiled by torch; by default on a GPU) are what `regimen bench` chose, or
+    what the run folder was begun with. Code of the study runs only with `trust_code`.
     """
 
     out: Path
@@ -40,7 +40,7 @@ class RunOptions:
     checkpoint_seconds: float = 60.0
     trackers: tuple[str, ...] = ()
     pass_tokens: int | None = None
-    compiled: bool = False
+    compiled: bool | None = None
     trust_code: bool = False
 
     def absolute(self) -> RunOptions:

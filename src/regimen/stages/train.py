@@ -59,7 +59,8 @@ def run_train(specs: Sequence[TrainSpec], folders: Sequence[StageFolder], contex
         for spec, folder, path in zip(specs, folders, paths, strict=True)
     ]
     options = context.setup.options
-    compiled = options.compiled and leg.adapter.method == "lora"
+    compiled = base.compiles_by_default if options.compiled is None else options.compiled
+    compiled = compiled and leg.adapter.method == "lora"
     members = [run.member for run in runs]
     lockstep = Lockstep(base, leg.adapter, leg.schedule, members, pass_tokens=options.pass_tokens, compiled=compiled)
     cohort = _Cohort(runs, lockstep, base, context, watch)
