@@ -259,6 +259,10 @@ def test_the_whole_plan_stays_under_two_megabytes(tmp_path: Path) -> None:
     page = write_report(folder, plan)
     assert page.stat().st_size < TWO_MB
     assert len(packed_data(page, "recipes")) == 62
+    text = page.read_text(encoding="utf-8")
+    for name in ("overview", "results", "evidence", "appendix"):  # a whole run lacks nothing
+        said = Page(text.split(f'<section id="{name}"')[1].split("</section>")[0]).text
+        assert [said[max(0, at.start() - 60) : at.end() + 20] for at in re.finditer("not yet", said)] == [], name
 
 
 def test_lines_stand_beside_the_scores_in_every_format(finished: RunFolder, page: Path) -> None:
