@@ -145,7 +145,8 @@ def test_a_question_of_strategies(reading: Reading) -> None:
 
 def test_a_question_of_thresholds(reading: Reading) -> None:
     [card], says, _ = shown(reading, [answer(reading, "RQ5", "depends", tasks=[entry("reached"), entry("undecided")])])
-    assert card.startswith("depends RQ5 How little data and compute reaches 80% of GPT-4? In this one run, 1 of 2 tasks")
+    asked = "RQ5 How little data and compute reaches 80% of GPT-4?"
+    assert card.startswith(f"depends {asked} In this one run, 1 of 2 tasks")
     assert says == [
         "GLUE SST-2: +0.900 (+0.850 to +0.950), better",
         "GLUE SST-2: +0.900 (+0.850 to +0.950), undecided",
