@@ -15,6 +15,7 @@ import numpy as np
 
 from regimen.analysis.evidence import Evidence
 from regimen.analysis.exploratory_grid import Grid, GridCell
+from regimen.analysis.over_runs import first_runs, gain_over_runs
 from regimen.analysis.records import Size
 from regimen.analysis.statistics.metric_sums import Array
 from regimen.analysis.statistics.resampling import Resampled
@@ -24,10 +25,12 @@ from regimen.study.contrasts import measures
 
 @dataclass(frozen=True)
 class TransferCell:
-    """The change against zero-shot of an experiment that trained on one source, on one task.
+    """The change against zero-shot of a recipe that trained on one source, on one task, as the mean over its `runs`.
 
-    `own`: the task is of that source. `rate` is the change over what direct fine-tuning on the task itself gains,
-    given only where the interval of the latter excludes zero.
+    Of one run `clear` is the grid's corrected test; the grid tests several runs one by one, so of several it says that
+    the interval, over items and seeds, excludes zero, and `p_adjusted` is None. `own`: the task is of that source.
+    `rate` is the change over what direct fine-tuning on the task itself gains, given only where the interval of the
+    latter excludes zero.
     """
 
     experiment: str
@@ -39,12 +42,13 @@ class TransferCell:
     delta: float
     low: float
     high: float
-    p_adjusted: float
+    p_adjusted: float | None
     clear: bool
     n: Size
     rate: float | None
     rate_low: float | None
     rate_high: float | None
+    runs: int = 1
 
 
 @dataclass(frozen=True)
@@ -107,10 +111,10 @@ def forgetting(scores: Array) -> list[float]:
 
 
 def transfer_matrix(evidence: Evidence, grid: Grid) -> list[TransferCell]:
-    """A cell for each single-source experiment of the full track and main task."""
+    """A cell for each single-source recipe of the full track and main task."""
     direct = _direct(evidence)
     entries = []
-    for name in evidence.trained:
+    for name in first_runs(evidence, evidence.trained):
         experiment = evidence.study.experiment(name)
         leg = experiment.single_leg
         if leg is None or len(leg.mixture) != 1:
@@ -122,9 +126,9 @@ def transfer_matrix(evidence: Evidence, grid: Grid) -> list[TransferCell]:
 
 
 def _direct(evidence: Evidence) -> dict[str, str]:
-    """Task -> the experiment that is fine-tuned on that task's source alone, the longest."""
+    """Task -> the recipe that is fine-tuned on that task's source alone, the longest, by its first run."""
     found: dict[str, Experiment] = {}
-    for name in evidence.trained:
+    for name in first_runs(evidence, evidence.trained):
         experiment = evidence.study.experiment(name)
         leg = experiment.single_leg
         if leg is None or leg.kind != "finetune":
@@ -139,9 +143,12 @@ def _direct(evidence: Evidence) -> dict[str, str]:
 def _transfer(
     evidence: Evidence, experiment: Experiment, task: str, cell: GridCell, direct: str | None
 ) -> TransferCell:
-    interval, leg = cell.gain.interval(), experiment.legs[0]
+    over = gain_over_runs(evidence, experiment.id, {task: 1.0})
+    several = over is not None and over.runs > 1
+    gain = over.number if over is not None and several else cell.gain
+    interval, leg = gain.interval(), experiment.legs[0]
     source = next(iter(leg.mixture))
-    rate = _rate(evidence, cell.gain, direct, task) if direct != experiment.id else None
+    rate = _rate(evidence, gain, direct, task) if direct != experiment.id else None
     rate_, low, high = rate or (None, None, None)
     return TransferCell(
         experiment=experiment.id,
@@ -150,21 +157,23 @@ def _transfer(
         steps=leg.steps,
         tested_on=task,
         own=source in evidence.study.tasks[task].source,
-        delta=cell.gain.point,
+        delta=gain.point,
         low=interval.low,
         high=interval.high,
-        p_adjusted=cell.p_adjusted,
-        clear=cell.clear,
+        p_adjusted=None if several else cell.p_adjusted,
+        clear=(interval.low > 0 or interval.high < 0) if several else cell.clear,
         n=Size(cell.items, cell.clusters),
         rate=rate_,
         rate_low=low,
         rate_high=high,
+        runs=over.runs if over is not None else 1,
     )
 
 
 def _rate(evidence: Evidence, gain: Resampled, direct: str | None, task: str) -> tuple[float, float, float] | None:
     """gain over the direct gain, with the percentile interval of the ratio; None where that is not clear of zero."""
-    whole = evidence.gain(direct, ZERO_SHOT, task) if direct else None
+    over = gain_over_runs(evidence, direct, {task: 1.0}) if direct else None
+    whole = over.number if over else None
     if whole is None or whole.point <= 0 or whole.interval().low <= 0:
         return None
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -147,6 +147,18 @@ class Reading(RunReading):
         rows = [row for run in self.runs[recipe] if (row := self.row(run.experiment.id, task))]
         return rows[0].value if rows else None
 
+    def recipe_change(self, recipe: str, task: str) -> float | None:
+        """The change of a recipe against zero-shot, up is better: of the mean over its runs where there are several."""
+        if over := self.over_runs.get((recipe, task)):
+            return over.change
+        row = self.recipe_row(recipe, task)
+        return self.change(row.experiment, task) if row else None
+
+    def recipe_row(self, recipe: str, task: str) -> ResultRow | None:
+        """The headline row of the first of a recipe's runs that has one; that of the base for zero-shot."""
+        names = [run.experiment.id for run in self.runs.get(recipe, ())] or [recipe]
+        return next((row for name in names if (row := self.row(name, task))), None)
+
     def skipped(self, experiment: str, task: str) -> str | None:
         """Why a cell was skipped, if it was."""
         cell = self.tables.cells.get((experiment, task))
