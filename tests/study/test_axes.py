@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from regimen import compile_plan, load_study
 from regimen.errors import StudyError
-from regimen.plan import PrepareSpec, TrainSpec
+from regimen.plan import LegSpec, PrepareSpec, TrainSpec
 from regimen.study import Study, dump_study
 from regimen.study.axes import axis_names
+from regimen.study.schema import Adapter, Batch, Schedule
 from tests.support.studies import MINIMAL
 
 GROUP = '- {phase: tune, title: "Tune {sources}", steps: [20, 40], finetune: {tune: mood}}'
@@ -24,7 +25,8 @@ GROUP = '- {phase: tune, title: "Tune {sources}", steps: [20, 40], finetune: {tu
 def written(vary: Any, steps: str = "steps: 40") -> str:
     assert GROUP in MINIMAL
     shown = yaml.safe_dump(vary, default_flow_style=True, sort_keys=False, width=10_000).strip()
-    return MINIMAL.replace(GROUP, f'- {{phase: tune, title: "Tune", {steps}, finetune: {{tune: mood}}, vary: {shown}}}')
+    keys = ["phase: tune", 'title: "Tune"', *([steps] if steps else []), "finetune: {tune: mood}", f"vary: {shown}"]
+    return MINIMAL.replace(GROUP, f"- {{{', '.join(keys)}}}")
 
 
 def loaded(folder: Path, text: str, **options: Any) -> Study:
@@ -58,25 +60,55 @@ def test_zipped_axes_go_together_and_are_crossed_with_others(tmp_path: Path) -> 
     assert len(tuned(two)) == 4
 
 
+# for every axis two values that make other trainings, and the fields of the leg in which these differ
+TINY = {"id": "regimen/tiny-llama", "origin": "packaged", "precision": "fp32"}
+OTHER_LEGS: dict[str, tuple[list[Any], set[str]]] = {
+    "learning_rate": ([1e-3, 2e-3], {"learning_rate"}),
+    "rows": ([10, "all"], {"sources", "rows"}),
+    "steps": ([20, 40], set()),
+    "seed": ([17, 18], {"seed"}),
+    "base": ([{**TINY, "id": "regimen/tiny-qwen2"}, TINY], {"base", "sources", "rows"}),
+    "adapter.method": (["lora", "full"], {"adapter"}),
+    "adapter.rank": ([4, 8], {"adapter"}),
+    "adapter.alpha": ([8, 16], {"adapter"}),
+    "adapter.targets": (["all-linear", ["q_proj", "v_proj"]], {"adapter"}),
+    "adapter.rslora": ([False, True], {"adapter"}),
+    "adapter.dropout": ([0.0, 0.1], {"adapter"}),
+    "batch.sequences": ([8, 4], {"batch"}),
+    "batch.block": ([64, 32], {"batch", "sources", "rows"}),
+    "batch.packing": ([True, False], {"batch", "sources", "rows"}),
+    "schedule.type": (["warmup_stable_decay", "cosine"], {"schedule"}),
+    "schedule.warmup_steps": ([1, 2], {"schedule"}),
+    "schedule.cooldown": ([0.1, 0.5], {"schedule"}),
+    "schedule.weight_decay": ([0.0, 0.1], {"schedule"}),
+    "schedule.betas": ([[0.9, 0.999], [0.9, 0.95]], {"schedule"}),
+    "schedule.epsilon": ([1e-8, 1e-6], {"schedule"}),
+    "schedule.clip_norm": ([1.0, 0.5], {"schedule"}),
+    "schedule.chain": (["continue", "merge_then_new"], set()),  # it says nothing of a single leg
+}
+
+
 def test_every_setting_of_adapter_batch_and_schedule_is_an_axis() -> None:
-    assert {"adapter.rank", "adapter.alpha", "adapter.method", "adapter.targets"} <= set(axis_names())
-    assert {"batch.sequences", "batch.block", "batch.packing"} <= set(axis_names())
-    assert {"schedule.warmup_steps", "schedule.cooldown", "schedule.clip_norm", "schedule.betas"} <= set(axis_names())
+    parts = {"adapter": Adapter, "batch": Batch, "schedule": Schedule}
+    settings = {f"{part}.{field}" for part, model in parts.items() for field in model.model_fields}
+    assert settings - {"schedule.learning_rate"} < set(axis_names())
+    assert set(axis_names()) == {*OTHER_LEGS, "epochs"}, "give the new axis two values"
 
 
-def test_a_setting_reaches_its_training_and_nothing_else(tmp_path: Path) -> None:
-    """Two trainings per axis value, whose legs differ in that setting alone; the test items are the same."""
-    for axis, values, field in (
-        ("adapter.alpha", [8, 16], "adapter"),
-        ("batch.sequences", [8, 4], "batch"),
-        ("schedule.clip_norm", [1.0, 0.5], "schedule"),
-        ("learning_rate", [1e-3, 2e-3], "learning_rate"),
-    ):
-        plan = compile_plan(loaded(tmp_path, written({axis: values})))
-        legs = [stage.leg for stage in plan.trainings() if stage.label.startswith("tune") and stage.part == "cooldown"]
-        one, other = legs
-        differing = {name for name in type(one).model_fields if getattr(one, name) != getattr(other, name)}
-        assert differing == {field}, axis
+@pytest.mark.parametrize("axis", list(OTHER_LEGS))
+def test_a_setting_reaches_its_training_and_nothing_else(axis: str, tmp_path: Path) -> None:
+    """A training for each value; their legs differ in that setting alone, and the test items are the same."""
+    values, fields = OTHER_LEGS[axis]
+    study = loaded(tmp_path, written({axis: values}, "" if axis == "steps" else "steps: 40"))
+    ids = tuned(study)
+    assert len(set(ids)) == 2
+    plan = compile_plan(study)
+    ends = [plan.stages[planned.ends[-1]] for planned in plan.experiments if planned.experiment.id in ids]
+    one, other = (stage for stage in ends if isinstance(stage, TrainSpec))
+    differing = {name for name in LegSpec.model_fields if getattr(one.leg, name) != getattr(other.leg, name)}
+    assert differing == fields
+    assert (one.fingerprint == other.fingerprint) == (axis == "schedule.chain")
+    assert len({tuple(e.evaluations) for e in plan.experiments if e.experiment.id in ids}) == 1
 
 
 def test_the_first_value_of_an_axis_that_is_the_studys_changes_no_fingerprint(tmp_path: Path) -> None:
