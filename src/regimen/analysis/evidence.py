@@ -13,6 +13,7 @@ from typing import Literal
 
 from regimen.analysis.rules import Rules
 from regimen.analysis.statistics.aligned_scores import TaskScores, read_rows
+from regimen.analysis.statistics.metric_sums import Sums
 from regimen.analysis.statistics.resampling import Bootstrap, Resampled, bootstrap
 from regimen.errors import DataError
 from regimen.plan import Plan, PlannedExperiment, compile_with
@@ -51,6 +52,7 @@ class Evidence:
         for end, task in self._cells:
             self._ends.setdefault(task, []).append(end)
         self._draws: dict[str, Bootstrap | None] = {}
+        self._held: tuple[str, dict[str, Columns]] = "", {}
         self._values: dict[tuple[str, str], dict[str, Resampled]] = {}
         self._bases = {self.study.zero_shot_of(base).experiment: base for base in self.study.bases}
         self._planned = {planned.experiment.id: planned for planned in self.whole.experiments}
@@ -204,7 +206,7 @@ class Evidence:
             if cell.skipped is not None:
                 continue
             try:
-                rows[end] = read_rows(cell.folder / layout.ITEM_ROWS, metric)
+                rows[end] = self._read(end, cell, task, metric)
             except DataError as fault:
                 self.problems[end, task] = str(fault)
         if not rows:
@@ -213,6 +215,21 @@ class Evidence:
             return TaskScores.from_rows(task, metric, rows)
         except DataError:
             return self._sound(task, metric, rows)
+
+    def _read(self, end: str, cell: Cell, task: str, metric: str) -> Columns:
+        """The item rows of a cell, with what the task's other metrics need; those of the task read last are held."""
+        if self._held[0] != task:
+            self._held = task, {}
+        held, path, metrics = self._held[1], cell.folder / layout.ITEM_ROWS, self.study.tasks[task].metrics
+        if metric not in metrics:
+            return read_rows(path, metric)
+        if end not in held:
+            others = [name for other in metrics for name in Sums(other).columns]
+            try:
+                held[end] = read_rows(path, metric, others)
+            except DataError:  # a column that this metric may not need
+                return read_rows(path, metric)
+        return held[end]
 
     def _sound(self, task: str, metric: str, rows: dict[str, Columns]) -> TaskScores | None:
         """Without the end points that cannot be compared with zero-shot (or else with the first that can be read)."""

@@ -68,8 +68,8 @@ def result_rows(evidence: Evidence, grid: Grid) -> list[ResultRow]:
     """The rows of results.csv with statistics; `grid` is the exploratory grid of the same evidence."""
     names = [one.name for one in fields(MetricRow)]
     rows = [ResultRow(**{name: getattr(row, name) for name in names}) for row in evidence.tables.rows()]
-    for row in rows:  # the draws of every metric, one after another; intervals only read them
-        evidence.metric_values(row.task, row.metric)
+    for task, metric in sorted({(row.task, row.metric) for row in rows}):
+        evidence.metric_values(task, metric)  # the draws of every metric, one after another; intervals only read them
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:  # numpy sorts without Python's lock
         return list(pool.map(partial(_with_statistics, evidence, grid), rows))
 

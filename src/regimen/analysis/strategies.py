@@ -5,6 +5,8 @@ Owns the names of strategies, read off an experiment's legs and of what it start
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from regimen.plan import Plan
 from regimen.study import ZERO_SHOT, Experiment, Leg, Study
 
@@ -68,14 +70,29 @@ def strategy_of(study: Study, experiment: Experiment) -> str:
 def _pretraining(study: Study, leg: Leg) -> str:
     """The title, in lower case, of the pretraining phase that shares most sources with the leg."""
     shared: dict[str, int] = {}
-    for phase, sources in _pretraining_phases(study).items():
+    for phase, sources in _pretraining_phases(_Same(study)).items():
         shared[phase] = len(sources & set(leg.mixture))
     best = max(shared, key=lambda phase: shared[phase], default="")
     return study.phases[best].title.lower() if shared.get(best) and best in study.phases else PRETRAINING
 
 
-def _pretraining_phases(study: Study) -> dict[str, set[str]]:
+class _Same:
+    """A study by identity: it cannot be hashed, and to compare two takes longer than what is kept of one."""
+
+    def __init__(self, study: Study):
+        self.study = study
+
+    def __hash__(self) -> int:
+        return id(self.study)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.study is self.study
+
+
+@lru_cache(maxsize=2)  # asked for each pretrained leg
+def _pretraining_phases(of: _Same) -> dict[str, set[str]]:
     """Phases whose experiments do nothing but pretrain from the base, with all sources they read."""
+    study = of.study
     sources: dict[str, set[str]] = {}
     others: set[str] = set()
     full = {experiment.id for experiment in study.full_track}
