@@ -224,7 +224,7 @@ class Evidence:
         if metric not in metrics:
             return read_rows(path, metric)
         if end not in held:
-            others = [name for other in metrics for name in Sums(other).columns]
+            others = tuple(name for other in metrics for name in Sums(other).columns)
             try:
                 held[end] = read_rows(path, metric, others)
             except DataError:  # a column that this metric may not need
