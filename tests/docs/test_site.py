@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import html
 import os
 import re
 import shlex
@@ -14,7 +15,9 @@ from pathlib import Path
 
 import pytest
 import typer
+from scripts.error_messages import messages
 
+import regimen
 from regimen.cli.app import app
 from tests.support.browser_pages import chromium, grave
 from tests.support.checkout import ROOT
@@ -182,6 +185,16 @@ def texts_of_the_source() -> Iterator[str]:
                 yield "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 yield node.value
+
+
+def test_the_reference_has_every_public_name_and_the_messages_of_errors(site: Path) -> None:
+    named = re.findall(r"^::: regimen[.](\w+)$", (ROOT / "docs/reference/python.md").read_text(encoding="utf-8"), re.M)
+    assert sorted(named) == sorted(regimen.__all__)
+    assert sum(map(len, messages().values())) > 250
+    page = (site / "reference/errors.html").read_text(encoding="utf-8")
+    for raised, text in messages()["cli"]:
+        assert f"<code>{raised}</code>" in page
+        assert html.escape(text.split("…")[-1], quote=False).replace("`", "'") in page
 
 
 def test_messages_of_troubleshooting_are_real() -> None:
