@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import csv
+import re
 import shutil
 import threading
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
+from regimen.analysis.evidence import Evidence
+from regimen.analysis.experiment_comparison import compare_experiments
 from regimen.plan import Plan
+from regimen.report.comparison_page import compared_runs, comparison_page
 from regimen.report.live_page import Watch, make_server
 from regimen.report.run_report import write_report
 from regimen.results import RunFolder
+from regimen.results.tables import RunTables
 from tests.support import made_reports
 from tests.support.browser_pages import CUT, go, names, shown, tabs
 from tests.support.patience import patient
@@ -33,27 +39,46 @@ def test_it_opens_from_a_file_paints_fast_and_draws_every_section(tab: Any, page
 
 
 def test_every_link_leads_to_something_that_is_then_shown(tab: Any, page: Path) -> None:
+    """Every address on every view: an anchor is shown, a section is drawn from its state without a warning."""
     tab.goto(page.as_uri())
-    count, broken = tab.evaluate(
-        """async () => {
-          const hashes = [...new Set([...document.querySelectorAll('a[href^="#"]')].map(a => a.getAttribute('href')))];
+    places = "[...new Set([...document.querySelectorAll('a[href^=\"#\"]')].map(a => a.getAttribute('href')))]"
+    hashes = set(tab.evaluate(places))
+    for name in (*tabs(tab), "results?experiment=3a-sst2", "compare?a=3a-sst2&b=zero-shot"):
+        go(tab, name)
+        tab.wait_for_timeout(200)
+        hashes |= set(tab.evaluate(places))
+    assert len(hashes) > 60
+    plain = sorted(one for one in hashes if "?" not in one)
+    broken = tab.evaluate(
+        """async hashes => {
           const broken = [];
-          for (const hash of hashes.filter(one => !one.includes('?'))) {
+          for (const hash of hashes) {
             location.hash = hash;
             dispatchEvent(new HashChangeEvent('hashchange'));
             const target = document.getElementById(decodeURIComponent(hash.slice(1)));
             if (!target || !target.checkVisibility()) broken.push(hash);
           }
-          return [hashes.length, broken];
-        }"""
+          return broken;
+        }""",
+        plain,
     )
-    assert count > 15
     assert broken == []
+    kinds: dict[str, list[str]] = {}
+    for one in sorted(hashes - set(plain)):
+        kinds.setdefault(re.sub(r"=[^&]*", "=", one), []).append(one)
+    for one in [address for alike in kinds.values() for address in alike[:3]]:  # three of each shape
+        go(tab, one.removeprefix("#"))
+        assert shown(tab, "main .warning") == shown(tab, f"#{one[1:].split('?')[0]} .still .warning"), one
+    links = tab.evaluate(
+        "[...document.querySelectorAll('a')].filter(a => !/^(#|https:)/.test(a.getAttribute('href') ?? '')).length"
+    )
+    assert links == 0, "a link leads within the page or to a web address"
     go(tab, "results?experiment=3a-sst2")
-    assert "3a-sst2" in tab.text_content(".panel h3")
-    assert "glue-sst2 100%" in " ".join(tab.inner_text(".panel table").split())
+    tab.wait_for_function("() => document.activeElement.matches('#results .panel')")
+    assert "3a-sst2" in tab.text_content("#results .panel h3")
+    assert "glue-sst2 100%" in " ".join(tab.inner_text("#results .panel table").split())
     tab.keyboard.press("Escape")
-    tab.wait_for_function("() => !document.querySelector('.panel')")
+    tab.wait_for_function("() => !document.querySelector('#results .panel')")
     assert tab.complaints == []
 
 
@@ -148,18 +173,55 @@ def test_print_shows_every_printed_section_with_the_plain_table(tab: Any, page: 
 
 
 def test_hostile_data_runs_nothing(tab: Any, tmp_path: Path) -> None:
+    """Scripts planted in every text of rows, models and study, and in the address itself, stay text on every view."""
     plan = made_reports.few(made_reports.hostile_study())
     folder = made_reports.run_of(plan, tmp_path / "run", items=4)
     made_reports.make_hostile(folder, plan)
     page = write_report(folder, plan)
     tab.on("dialog", lambda dialog: (tab.complaints.append(dialog.message), dialog.dismiss()))
     tab.goto(page.as_uri())
+    planted = quote(made_reports.HOSTILE, safe="")
     for address in (
         *tabs(tab),
         "results?experiment=3a-sst2",
-        "results?sort=%3Cimg%20src%3Dx%3E&text=%3Cimg%20src%3Dx%3E",
+        f"results?sort={planted}&text={planted}&group=strategy&columns={planted}&strategy={planted}",
+        f"items?task={planted}&experiments={planted}&a={planted}&show={planted}&sort={planted}&text=img",
+        f"items?task=sst2&experiments=3a-sst2,zero-shot&item={planted}sst2-0001",
+        f"curves?experiments={planted},3a-sst2&by={planted}&smooth={planted}&scale={planted}",
+        "compare?a=3a-sst2&b=zero-shot&task=sst2&show=ab",
+        f"compare?a={planted}&b={planted}&task={planted}&show={planted}&by={planted}&smooth={planted}",
     ):
         go(tab, address)
+        tab.wait_for_timeout(50)
+    go(tab, f"items?task=sst2&experiments=3a-sst2,zero-shot&item={planted}sst2-0001")
+    panel = tab.text_content("#items .panel")
+    assert panel.count(made_reports.HOSTILE) > 10, "the text itself is there"
+    assert tab.complaints == []
+    assert tab.evaluate("document.images.length") == 0
+    foreign = "[...document.querySelectorAll('*')].filter(e => [...e.attributes].some(a => a.name.startsWith('on')))"
+    assert tab.evaluate(f"{foreign}.length") == 0
+    assert tab.evaluate("document.querySelectorAll('a[href^=\"javascript:\" i], iframe, object, embed').length") == 0
+
+
+def test_hostile_data_runs_nothing_on_the_page_of_two(tab: Any, tmp_path: Path) -> None:
+    plan = made_reports.few(made_reports.hostile_study())
+    folder = made_reports.run_of(plan, tmp_path / "run", items=4)
+    made_reports.make_hostile(folder, plan)
+    tables = RunTables(folder, plan)
+    found = compare_experiments(Evidence(tables), "3a-sst2", "zero-shot")
+    path = tmp_path / "two.html"
+    path.write_text(
+        comparison_page(found, compared_runs(found, (tables, "3a-sst2"), (tables, "zero-shot"))), encoding="utf-8"
+    )
+    tab.on("dialog", lambda dialog: (tab.complaints.append(dialog.message), dialog.dismiss()))
+    tab.goto(path.as_uri())
+    for address in (
+        *tabs(tab),
+        f"items?task=sst2&item={quote(made_reports.HOSTILE, safe='')}sst2-0001",
+        "compare?show=ba",
+    ):
+        go(tab, address)
+        tab.wait_for_timeout(50)
     assert tab.complaints == []
     assert tab.evaluate("document.images.length") == 0
 

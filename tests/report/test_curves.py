@@ -85,9 +85,9 @@ def test_points_are_the_means_of_all_logged_losses(reading: Reading, name: str) 
     assert curve.broken == sum(not math.isfinite(one) for one in logged) == (1 if name == LADDER else 0)
 
 
-def test_long_trainings_are_thinned_and_every_step_counts(reading: Reading, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("regimen.report.curves_section.POINTS", 7)
-    curve, logged = _curve(reading, LADDER), _logged(reading, LADDER)
+def test_long_trainings_are_thinned_and_every_step_counts(reading: Reading) -> None:
+    curve, logged = loss_curve(reading, reading.planned[LADDER], points=7), _logged(reading, LADDER)
+    assert curve is not None
     assert len(curve.steps) <= 7
     assert curve.each == math.ceil(len(logged) / 7)
     weights = [step - before for before, step in zip([0, *curve.steps], curve.steps, strict=False)]

@@ -59,23 +59,33 @@ def hostile_study() -> Study:
         experiments=tuple(with_fields(e, title=HOSTILE) for e in study.experiments),
         tasks={name: with_fields(task, title=HOSTILE) for name, task in study.tasks.items()},
         phases={name: with_fields(phase, title=HOSTILE) for name, phase in study.phases.items()},
+        questions={name: with_fields(asked, question=HOSTILE) for name, asked in study.questions.items()},
     )
 
 
 def make_hostile(folder: RunFolder, plan: Plan) -> None:
-    """Every prompt, target and output of the run becomes hostile."""
+    """Every text of the run's items and answers becomes hostile: ids, clusters, prompts, choices, targets, outputs."""
     for stage in plan.stages.values():
         path = folder.folder(stage).path
         if isinstance(stage, EvaluateSpec) and (path / "items.parquet").is_file():
             rows = pq.read_table(path / "items.parquet").to_pylist()
             for row in rows:
-                row |= {"target": HOSTILE, "prediction": HOSTILE, "text": HOSTILE, "detail": HOSTILE}
+                row |= {"target": HOSTILE, "prediction": HOSTILE, "text": HOSTILE + HOSTILE, "detail": HOSTILE}
+                row |= {
+                    "item_id": HOSTILE + row["item_id"],
+                    "cluster": HOSTILE + row["cluster"],
+                    "logprobs": [-1.0, -2.0],
+                }
             columns = {name: [row[name] for row in rows] for name in ITEM_SCHEMA.names}
             pq.write_table(pa.table(columns, schema=ITEM_SCHEMA), path / "items.parquet")
             recorded_anew(path)
         elif isinstance(stage, ItemsSpec):
             items = [json.loads(line) for line in (path / "items.jsonl").read_text().splitlines()]
-            (path / "items.jsonl").write_text("".join(json.dumps(i | {"prompt": HOSTILE}) + "\n" for i in items))
+            (path / "items.jsonl").write_text("".join(json.dumps(_hostile_item(i)) + "\n" for i in items))
+
+
+def _hostile_item(item: dict[str, Any]) -> dict[str, Any]:
+    return item | {"id": HOSTILE + item["id"], "prompt": HOSTILE, "choices": [HOSTILE, HOSTILE + "2"]}
 
 
 def packed_data(page: Path, name: str) -> Any:

@@ -23,7 +23,7 @@ from regimen.results.external import is_external
 from regimen.study import ZERO_SHOT
 from regimen.study.margins import unit_of
 
-PAIRED = 100  # end points, best mean change first, whose differences to all others have an interval in the page
+PAIRED = 60  # end points, best mean change first, whose differences to all others have an interval in the page
 FINE = 4095  # the largest whole number that a half width becomes
 
 

@@ -1,6 +1,7 @@
 """Curves: training losses and validation points of chosen experiments, by step, tokens or hours.
 
-Owns the numbers under the curves, at most `POINTS` of each training. Does not know how they are drawn.
+Owns the numbers under the curves: at most `POINTS` of each training, and about `ALL_POINTS` over all of them. Does not
+know how they are drawn.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from regimen.results.tables import Trace
 from regimen.results.tuning import way_to
 
 POINTS = 300
+ALL_POINTS = 60_000  # over the trainings of a page
 SHOWN = 6  # experiments that are drawn until a reader chooses
 
 
@@ -69,7 +71,8 @@ class LossCurve:
 
 def curves_section(reading: Reading) -> Section | None:
     """The section; None before anything was trained."""
-    curves = [curve for planned in reading.trained if (curve := loss_curve(reading, planned)) is not None]
+    points = min(POINTS, max(20, ALL_POINTS // max(1, len(reading.trained))))
+    curves = [curve for planned in reading.trained if (curve := loss_curve(reading, planned, points)) is not None]
     return curves_of(curves, _first(reading, curves))
 
 
@@ -100,14 +103,14 @@ def _first(reading: Reading, curves: Sequence[LossCurve]) -> list[str]:
     return [curve.id for curve in best[:SHOWN]]
 
 
-def loss_curve(reading: RunReading, planned: PlannedExperiment) -> LossCurve | None:
-    """The curve of an experiment; None where it has no step yet."""
+def loss_curve(reading: RunReading, planned: PlannedExperiment, points: int = POINTS) -> LossCurve | None:
+    """The curve of an experiment, of at most `points` points; None where it has no step yet."""
     trace = reading.traces.get(planned.experiment.id, [])
     if not trace:
         return None
     legs = _leg_ends(reading, planned)
     ends, validation, kept = _stages(reading, planned, [0, *legs])
-    each = max(1, math.ceil(len(trace) / POINTS))
+    each = max(1, math.ceil(len(trace) / points))
     steps, losses = _thinned(trace, [0, *legs], each)
     last = facts_of(reading.tables.outcomes, planned.ends[-1], TrainedFacts)
     return LossCurve(

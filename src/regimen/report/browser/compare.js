@@ -2,6 +2,7 @@
 {
   const { element, number, signed, count, probability, known, controls } = regimen;
   const NAME = "compare", DEFAULTS = { a: "", b: "", task: "", show: "", by: "step", smooth: "0.6" };
+  const CHOICES = { show: ["", "ab", "ba"], by: ["step", "tokens", "hours"] };
   const WIDE = 300, EDGE = 12, MOST = 30; // pixels of a row's picture and of its margins; flipped items that are listed
   const FLIPPED = { better: "worse", worse: "better" };
   const drawn = (name, attributes, ...children) => {
@@ -114,6 +115,7 @@
   regimen.section(NAME, async (live, given) => {
     const mine = (turn += 1), state = { ...DEFAULTS, ...given }, pairs = await regimen.data("compare"), results = regimen.has("results") ? await regimen.data("results") : null;
     const named = new Map(pairs.ends.map((end) => [end.id, end]));
+    for (const [key, allowed] of Object.entries(CHOICES)) if (!allowed.includes(state[key])) state[key] = DEFAULTS[key]; // an address is what somebody typed
     const absent = [state.a, state.b].filter((id) => id && !named.has(id));
     const a = named.has(state.a) ? state.a : pairs.first.find((id) => id !== state.b) ?? pairs.first[0], b = named.has(state.b) ? state.b : pairs.first.find((id) => id !== a) ?? pairs.first[1];
     const tell = () => Object.fromEntries(Object.entries({ ...state, a, b }).filter(([key, one]) => one !== DEFAULTS[key]));
