@@ -109,13 +109,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--run", type=Path, help="a run folder; default: a made-up run of 500 experiments")
     parser.add_argument("--page", type=Path, help="a page that is there already")
+    parser.add_argument("--experiments", type=int, default=500)
     parser.add_argument("--items", type=int, default=200)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         page, seconds = given.page, None
         if page is None:
             opened = open_run(given.run) if given.run else None
-            folder, plan = (opened.folder, opened.plan) if opened else large_run(Path(scratch), 500, given.items)
+            folder, plan = (
+                (opened.folder, opened.plan) if opened else large_run(Path(scratch), given.experiments, given.items)
+            )
             started = time.process_time()
             page = Path(scratch) / "index.html"
             page.write_text(shell.page("Large", sections_of(read(folder, plan))), encoding="utf-8")
