@@ -14,7 +14,7 @@ from regimen.analysis.evidence import Evidence
 from regimen.analysis.replicates import replicate_groups, runs_of
 from regimen.analysis.statistics.metric_sums import Array
 from regimen.analysis.statistics.resampling import Resampled, generator, mean
-from regimen.analysis.statistics.seed_variance import Component, seed_component
+from regimen.analysis.statistics.seed_variance import Component, seed_component, standing_out
 from regimen.analysis.strategies import trains_on
 from regimen.study import ZERO_SHOT, EndPoint
 
@@ -61,10 +61,10 @@ def _over_runs(evidence: Evidence, experiment: str, weights: Mapping[str, float]
     if not known or len(known) < len(each):
         return None
     number = mean(known)
-    part = _seeds(evidence, tuple(weights.items()), _trained(evidence, names[0], weights))
-    if part is None:
+    found = _seeds(evidence, tuple(weights.items()), names[0])
+    if found is None:
         return OverRuns(number, len(names))
-    noise = _noise(evidence, part, names[0], weights, len(number.draws)) * len(names) ** -0.5
+    noise = _noise(evidence, *found, names[0], weights, len(number.draws)) * len(names) ** -0.5
     return OverRuns(replace(number, draws=number.draws + noise), len(names))
 
 
@@ -75,14 +75,30 @@ def _sum(value: Value, name: str, weights: Mapping[str, float]) -> Resampled | N
 
 
 @lru_cache(maxsize=4096)  # asked for each recipe and task
-def _seeds(evidence: Evidence, weights: tuple[tuple[str, float], ...], trained: int) -> Component | None:
-    """The variance of a run about its recipe, pooled over the recipes that trained on `trained` of the tasks."""
-    groups = []
+def _seeds(evidence: Evidence, weights: tuple[tuple[str, float], ...], name: str) -> tuple[Component, str] | None:
+    """The variance of a run about its recipe, and a name that all recipes with the same one share.
+
+    It is pooled over the recipes that trained on as many of the tasks; one that clearly varies more has its own.
+    """
+    trained = _trained(evidence, name, dict(weights))
+    groups = _like_runs(evidence, weights, trained)
+    if not groups:
+        return None
+    recipe = evidence.study.experiment(name).recipe
+    if recipe in standing_out(groups):
+        return seed_component([groups[recipe]], 1), recipe
+    return seed_component(list(groups.values()), 1), str(trained)
+
+
+@lru_cache(maxsize=4096)
+def _like_runs(evidence: Evidence, weights: tuple[tuple[str, float], ...], trained: int) -> dict[str, list[float]]:
+    """Recipe -> the weighted sums of its runs, of each replicated recipe that trained on `trained` of the tasks."""
+    groups = {}
     for group in replicate_groups(evidence):
         if _trained(evidence, group[0], dict(weights)) == trained:
             sums = [_turned(evidence, run, weights) for run in group]
-            groups.append([found for found in sums if found is not None])
-    return seed_component(groups, 1) if any(len(group) > 1 for group in groups) else None
+            groups[evidence.study.experiment(group[0]).recipe] = [found for found in sums if found is not None]
+    return {recipe: group for recipe, group in groups.items() if len(group) > 1}
 
 
 def _turned(evidence: Evidence, run: str, weights: tuple[tuple[str, float], ...]) -> float | None:
@@ -101,13 +117,13 @@ def _trained(evidence: Evidence, name: str, tasks: Iterable[str]) -> int:
     return sum(trains_on(evidence.study, experiment, task) for task in tasks)
 
 
-def _noise(evidence: Evidence, part: Component, name: str, tasks: Iterable[str], count: int) -> Array:
+def _noise(evidence: Evidence, part: Component, shared: str, name: str, tasks: Iterable[str], count: int) -> Array:
     """(count,) draws of the seeds' part: normal, over a variance that is known with few degrees of freedom.
 
     Quantiles of the sum with the items' draws are those of a normal and a Student's t together (Behrens and Fisher),
     which errs on the wide side. Recipes whose variance is pooled share one chi-squared divisor.
     """
     seed, where = evidence.rules.seed, "+".join(sorted(tasks))
-    pooled = generator(seed, "seeds' variance", where, str(_trained(evidence, name, tasks)))
+    pooled = generator(seed, "seeds' variance", where, shared)
     divisor = (pooled.chisquare(part.free, count) / part.free) ** 0.5
     return generator(seed, "seeds", where, name).standard_normal(count) * part.variance**0.5 / divisor

@@ -11,7 +11,14 @@ from functools import lru_cache
 
 from regimen.analysis.contrasts import Comparison
 from regimen.analysis.evidence import Evidence
-from regimen.analysis.statistics.seed_variance import Combined, Component, combine, item_component, seed_component
+from regimen.analysis.statistics.seed_variance import (
+    Combined,
+    Component,
+    combine,
+    item_component,
+    seed_component,
+    standing_out,
+)
 from regimen.analysis.strategies import trains_on
 from regimen.study import EndPoint, Pair
 
@@ -63,32 +70,41 @@ def with_seeds(evidence: Evidence, pairs: Sequence[Pair], found: Comparison) -> 
 
     The seeds' variance of an end is pooled over all replicated recipes with scores on all tasks of the contrast that
     trained on as many of them as the end's own (what is trained on varies less than what is not), and counted for each
-    run with its weight. An end without such replicates adds nothing; None where no end has any.
+    run with its weight. A recipe that clearly varies more has its own. An end without such replicates adds nothing;
+    None where no end has any.
     """
-    squares: dict[int, float] = {}  # of the weights, by how many of the tasks an end trained on
+    squares: dict[tuple[int, str], float] = {}  # of the weights, by the tasks that an end trained on, and its recipe
     for end, weight in _weights(evidence, pairs).items():
-        trained = _trained_tasks(evidence, end, pairs)
-        squares[trained] = squares.get(trained, 0.0) + weight**2
+        key = _trained_tasks(evidence, end, pairs), evidence.study.experiment(EndPoint.parse(end).experiment).recipe
+        squares[key] = squares.get(key, 0.0) + weight**2
     parts = []
-    for trained, square in squares.items():
+    for trained in dict.fromkeys(trained for trained, _ in squares):
         if groups := _like_runs(evidence, pairs, trained):
-            part = seed_component(groups, 1)
-            parts.append(Component(part.variance * square, part.free))
+            apart = standing_out(groups)
+            ours = {recipe: square for (count, recipe), square in squares.items() if count == trained}
+            pooled = sum(square for recipe, square in ours.items() if recipe not in apart)
+            shares = [
+                (list(groups.values()), pooled),
+                *(([groups[name]], ours[name]) for name in ours if name in apart),
+            ]
+            found_parts = [(seed_component(runs, 1), square) for runs, square in shares if square]
+            parts += [Component(part.variance * square, part.free) for part, square in found_parts]
     if not parts or found.clusters < 2:
         return None
     return combine(found.estimate, [item_component(found.se, found.clusters), *parts])
 
 
-def _like_runs(evidence: Evidence, pairs: Sequence[Pair], trained: int) -> list[list[float]]:
-    """The mean scores over the contrast's tasks of the runs of each replicated recipe that trained on so many."""
-    tasks, groups = sorted({pair.task for pair in pairs}), []
+def _like_runs(evidence: Evidence, pairs: Sequence[Pair], trained: int) -> dict[str, list[float]]:
+    """Recipe -> mean scores over the contrast's tasks of its runs, of each replicated one that trained on so many."""
+    tasks, groups = sorted({pair.task for pair in pairs}), {}
     for group in replicate_groups(evidence):
         if _trained_tasks(evidence, group[0], pairs) != trained:
             continue
         values = [[evidence.value(end, task) for task in tasks] for end in group]
         whole = [[v.point for v in row if v is not None] for row in values]
-        groups.append([sum(row) / len(tasks) for row in whole if len(row) == len(tasks)])
-    return [group for group in groups if len(group) > 1]
+        recipe = evidence.study.experiment(group[0]).recipe
+        groups[recipe] = [sum(row) / len(tasks) for row in whole if len(row) == len(tasks)]
+    return {recipe: group for recipe, group in groups.items() if len(group) > 1}
 
 
 def _trained_tasks(evidence: Evidence, end: str, pairs: Sequence[Pair]) -> int:

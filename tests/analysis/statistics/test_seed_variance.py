@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_1samp, ttest_ind
 
-from regimen.analysis.statistics.seed_variance import Component, combine, item_component, seed_component
+from regimen.analysis.statistics.seed_variance import Component, combine, item_component, seed_component, standing_out
 from regimen.errors import DataError
 
 
@@ -80,3 +80,24 @@ def test_one_seed_tells_nothing() -> None:
 def test_no_spread_at_all() -> None:
     assert combine(0.0, [Component(0.0, 3)]).p == 1.0
     assert combine(0.2, [Component(0.0, 3)]).p == 0.0
+
+
+def test_a_recipe_stands_out_by_cochrans_test() -> None:
+    """Six recipes of three runs: C = largest variance / sum of variances, against its critical value at 50%."""
+    steady = {f"r{n}": [0.60, 0.62 + 0.001 * n, 0.64] for n in range(5)}
+    assert standing_out({**steady, "r5": [0.60, 0.61, 0.66]}) == frozenset()
+    assert standing_out({**steady, "r5": [0.40, 0.60, 0.80]}) == {"r5"}
+    both = {**steady, "r5": [0.40, 0.60, 0.80], "r6": [0.45, 0.60, 0.75]}
+    assert standing_out(both) == {"r5", "r6"}
+    assert standing_out({"r5": [0.4, 0.6, 0.8], "alone": [0.5]}) == frozenset()
+    assert standing_out({}) == frozenset()
+
+
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_half_of_the_families_of_alike_recipes_have_one_that_stands_out(seeds: int) -> None:
+    random = np.random.default_rng(5)
+    families = 1000
+    found = sum(
+        bool(standing_out({str(n): random.standard_normal(seeds).tolist() for n in range(6)})) for _ in range(families)
+    )
+    assert found / families == pytest.approx(0.48, abs=0.05)  # just below Bonferroni's bound of 50%

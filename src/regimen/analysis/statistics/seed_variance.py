@@ -7,13 +7,14 @@ other items; with seeds the answer is for the recipe. Does not know where scores
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from regimen.errors import DataError
 
+UNLIKE = 0.5  # the share of families of alike recipes in which one stands out: a miss costs more than a wide interval
 _LEAST = math.log(1e-15)  # no p-value is smaller
 
 
@@ -74,6 +75,29 @@ def seed_component(replicates: Sequence[Sequence[float]], seeds: int) -> Compone
         raise DataError(f"{free + 1} seed a recipe tells nothing of their variance; train at least 2 (better 3)")
     squares = sum(float(((np.asarray(group) - np.mean(group)) ** 2).sum()) for group in replicates if group)
     return Component(squares / free / seeds, free)
+
+
+def standing_out(replicates: Mapping[str, Sequence[float]]) -> frozenset[str]:
+    """The recipes whose runs vary clearly more than those of the other recipes (recipe -> scores).
+
+    Cochran's C (Annals of Eugenics 11, 1941) as an F test of the largest variance against the others together, at 50%
+    over all of them, and again without the recipe that stood out. Such a recipe's own variance counts instead of the
+    pooled one, which the others keep, since it errs on the wide side for them.
+    """
+    from scipy.stats import f
+
+    left = {name: group for name, group in replicates.items() if len(group) > 1}
+    found: set[str] = set()
+    while len(left) > 1:
+        variances = {name: float(np.var(group, ddof=1)) for name, group in left.items()}
+        top = max(variances, key=lambda name: variances[name])
+        rest = seed_component([group for name, group in left.items() if name != top], 1)
+        edge = float(f.isf(UNLIKE / len(left), len(left[top]) - 1, rest.free))
+        if variances[top] <= edge * rest.variance:
+            break
+        found.add(top)
+        del left[top]
+    return frozenset(found)
 
 
 def combine(estimate: float, components: Sequence[Component], level: float = 0.95) -> Combined:
