@@ -34,7 +34,7 @@ from tests.support.studies import MINIMAL
         (["run", "qwen2-finance", "--profile", "demo", "--track", "quick"], "no track 'quick'; there is full, fast"),
         (["run", "qwen2-finance", "--profile", "demo", "--tasks", "sst"], "no task 'sst'; there is sst2"),
         (["run", "qwen2-finance", "--profile", "demo", "--eval-items", "0"], "--eval-items is 0"),
-        (["run", "qwen2-finance", "--profile", "demo", "--pool", "slurm"], "it must be local or ray"),
+        (["run", "qwen2-finance", "--profile", "demo", "--pool", "kubernetes"], "it must be local, ray or slurm"),
         (["run", "qwen2-finance", "--profile", "demo", "--data", "nowhere"], "--data 'nowhere' is not a folder"),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value[-2:]),

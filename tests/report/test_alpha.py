@@ -47,6 +47,6 @@ def test_everything_that_is_said_of_a_run_follows_alpha(finished: RunFolder, pla
         for row in reading.rows:
             assert reading.is_clear(row) == (row.p_adjusted is not None and row.p_adjusted <= alpha)
         text = render("report.md.jinja", short_context(reading))
-        assert f"Benjamini-Hochberg over the whole grid, {100 * alpha:g}%." in text
+        assert f"Benjamini-Hochberg over the whole grid, {100 * alpha:g}%;" in text
     marked = [sum(reading.is_clear(row) for row in reading.rows) for reading in (strict, lax)]
     assert marked[0] < marked[1], "some cell lies between the two levels, or this test tests nothing"
