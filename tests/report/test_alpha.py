@@ -35,7 +35,7 @@ def test_everything_that_is_said_of_a_run_follows_alpha(finished: RunFolder, pla
         found = reading.findings
         assert found.method.alpha == alpha
         for cell in found.transfer:
-            assert cell.clear == (cell.p_adjusted <= alpha)
+            assert cell.clear == (cell.p_adjusted is not None and cell.p_adjusted <= alpha)
         for unit in found.units:
             assert unit.clear == (unit.gain > 0 and unit.p_adjusted <= alpha)
         for answer in found.questions:
