@@ -35,6 +35,7 @@ from regimen.engine.base_model import BaseModel
 from regimen.engine.bench import RandomBlocks
 from regimen.engine.loading import load_base
 from regimen.engine.locate import locate_base
+from regimen.engine.objective import losses_at
 from regimen.study import load_study
 
 BLOCK, SEQUENCES = 128, 4
@@ -108,12 +109,11 @@ def parts_contest(options: argparse.Namespace) -> dict[str, Any]:
     bf16, fp32 = load_base(folder, "bf16"), load_base(folder, "fp32")
 
     def on_all(base: BaseModel) -> peers.Pace:
-        plain = lockstep.token_losses
-        lockstep.token_losses = _losses_of_all
+        lockstep.losses_at = _losses_of_all  # pyright: ignore[reportPrivateImportUsage]
         try:
             return ours.train(base, [packed], options.steps)
         finally:
-            lockstep.token_losses = plain
+            lockstep.losses_at = losses_at  # pyright: ignore[reportPrivateImportUsage]
 
     contenders: dict[str, Contender] = {
         "all of it": lambda: ours.train(bf16, [packed], options.steps),
@@ -140,17 +140,13 @@ def lockstep_contest(options: argparse.Namespace) -> dict[str, Any]:
     return {"rates": rounds({f"K = {k}": together(k) for k in (1, 2, 4, 8, 16)}, options.rounds)}
 
 
-def _losses_of_all(hidden: Any, head: Any, tokens: Any, predicted: Any, weights: Any) -> Any:
+def _losses_of_all(hidden: Any, head: Any, places: Any, targets: Any, weights: Any) -> Any:
     """The loss as it would be without the selection: the head on every position, weight 0 where nothing is asked."""
-    everywhere = torch.ones_like(predicted)
-    everywhere[:, 0] = False
-    by_token = weights[:, None] * predicted
-    rows, columns = everywhere.nonzero(as_tuple=True)
-    chosen = hidden[rows, columns - 1]
-    from regimen.engine.objective import _ChunkedCrossEntropy
-
-    total, losses = _ChunkedCrossEntropy.apply(chosen, head, tokens[rows, columns], by_token[rows, columns].float())
-    return total, losses[predicted[rows, columns]]
+    count = hidden.shape[0] * hidden.shape[1]
+    every_target = torch.zeros(count, dtype=targets.dtype).scatter_(0, places, targets)
+    every_weight = torch.zeros(count, dtype=weights.dtype).scatter_(0, places, weights)
+    total, losses = losses_at(hidden, head, torch.arange(count), every_target, every_weight)
+    return total, losses[places]
 
 
 def _ours(folder: Path, stream: ours.Blocks, options: argparse.Namespace) -> dict[str, Contender]:

@@ -140,6 +140,7 @@ def test_a_chain_continues_the_same_adapter_with_a_fresh_optimiser(shared: tuple
     assert isinstance(opening, TrainSpec)
     metrics = (out / "stages" / opening.folder / "metrics.jsonl").read_text().splitlines()
     rates = [json.loads(line)["lr"] for line in metrics]
+    assert opening.leg.learning_rate is not None
     assert rates[0] == pytest.approx(opening.leg.learning_rate / opening.leg.schedule.warmup_steps)
     assert relative(adapter_of(plan, out, "chain"), adapter_of(plan, out, "short")) > 1e-2
 
