@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= runs/demo
 
-.PHONY: help demo test suite soak docs lint format clean
+.PHONY: help demo test suite coverage soak docs lint format clean
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,7 +18,10 @@ test: $(VENV)/.tests  ## lint, check types and run all tests
 	$(MAKE) --no-print-directory --jobs 2 lint suite
 
 suite: export PYTHONDONTWRITEBYTECODE =
-suite: $(VENV)/.tests  ## run all tests with their coverage
+suite: $(VENV)/.tests  ## run all tests
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+coverage: $(VENV)/.tests  ## run all tests and print the lines that they reach; half as slow again
 	rm -f .coverage .coverage.*
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder \
 		--cov --cov-report=term --cov-fail-under=85

@@ -230,12 +230,13 @@ def test_the_learning_rate_is_chosen_and_helps(tmp_path: Path) -> None:
 
 
 def test_rows_and_seeds_run_and_their_results_say_what_was_read(tmp_path: Path) -> None:
-    """Four sizes and four settings, three seeds each; more rows than ten are better, and each run says what it read."""
+    """Four sizes and a setting, two of the three seeds; more rows than ten are better, and each run says what it read."""
     path = EXAMPLES / "rows-and-seeds.yaml"
-    study = count_epochs(load_study(path), here=path.parent)
-    plan = compile_plan(study)
+    assert {len(recipe.runs) for recipe in load_study(path).recipes if recipe.first.legs} == {3}
+    study = count_epochs(load_study(path, seeds=2), here=path.parent)
+    plan = compile_plan(study, only=["1-*", "reviews*", "by-rate~lr1e-2~r8*"], eval_items=24)
     assert [recipe.id for recipe in plan.recipes][1:5] == [f"reviews~rows{n}" for n in (10, 30, 100, "all")]
-    assert all(len(recipe.runs) == 3 for recipe in plan.recipes if recipe.first.legs)
+    assert all(len(recipe.runs) == 2 for recipe in plan.recipes if recipe.first.legs)
     run_inline(plan, tmp_path / "run", here=path.parent)
     frame = open_run(tmp_path / "run").results()
     ours = frame[frame.metric == "accuracy"].set_index("experiment")
@@ -243,7 +244,7 @@ def test_rows_and_seeds_run_and_their_results_say_what_was_read(tmp_path: Path) 
     by_recipe = ours.groupby("recipe").value.mean()
     assert by_recipe["reviews~rows100"] > by_recipe["reviews~rows10"] + 0.1
     once = ours[ours.recipe == "by-rate~lr1e-2~r8~alpha16"]
-    assert sorted(once.seed) == [17, 18, 19]
+    assert sorted(once.seed) == [17, 18]
     assert set(once["rank"]) == {8}
     assert all(1 <= epochs < 1.05 for epochs in once.epochs), "one epoch, a part of the last step more"
     assert (ours.tokens.dropna() > 10_000).all()
