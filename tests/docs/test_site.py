@@ -169,7 +169,7 @@ def test_the_tutorial_works_as_it_is_written(tried: Path) -> None:
     assert (tried / "adapter/adapter_config.json").is_file()
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("page", HOW_TOS, ids=lambda page: page.stem)
 def test_how_tos_work_after_the_tutorial(page: Path, tried: Path, tmp_path: Path) -> None:
     folder = tmp_path / "tried"

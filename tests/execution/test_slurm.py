@@ -67,7 +67,7 @@ def test_three_jobs_one_killed_and_one_late_give_the_same(calm: Path, tmp_path: 
     assert not list((out / "slurm").iterdir()), "mailboxes are gone"
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_killed_driver_leaves_nobody_to_disturb_the_next_one(small_calm: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     driver = start(out, *HERE, arguments=SMALL)

@@ -49,7 +49,7 @@ def test_a_worker_killed_while_a_rate_is_chosen(undisturbed: Path, tmp_path: Pat
     wait_gone(out)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_driver_killed_while_a_rate_is_chosen(undisturbed: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     kills = plan_kills(tmp_path / "kills", "driver", list(CHOICES))
