@@ -230,7 +230,7 @@ def test_the_learning_rate_is_chosen_and_helps(tmp_path: Path) -> None:
 
 
 def test_rows_and_seeds_run_and_their_results_say_what_was_read(tmp_path: Path) -> None:
-    """Four sizes and a setting, two of the three seeds; more rows than ten are better, and each run says what it read."""
+    """Four sizes and a setting, two of the three seeds; more rows are better, and each run says what it read."""
     path = EXAMPLES / "rows-and-seeds.yaml"
     assert {len(recipe.runs) for recipe in load_study(path).recipes if recipe.first.legs} == {3}
     study = count_epochs(load_study(path, seeds=2), here=path.parent)
